@@ -1,0 +1,242 @@
+"""Everything that can happen in a turn, as frozen values.
+
+A turn is its sequence of events: the screen, the transcript, `--output-format stream-json` and the trace are readers
+of it. `EPHEMERAL` events are shown and streamed but not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from llmos.core.messages import Message, StopReason, Usage
+from llmos.core.tool import Effect, FileChanges
+
+
+class Mode(StrEnum):
+    """How a turn is run. The names are the mission's; `words` are what a person reads."""
+
+    FOLLOWER = "FOLLOWER"
+    MIXED = "MIXED"
+    LEARNER = "LEARNER"
+
+    @property
+    def words(self) -> str:
+        return {
+            Mode.FOLLOWER: "replaying a saved run",
+            Mode.MIXED: "adapting a saved run",
+            Mode.LEARNER: "working it out",
+        }[self]
+
+
+class Outcome(StrEnum):
+    """How a turn ended. Only OK says that what was asked was done and checked."""
+
+    OK = "ok"
+    UNVERIFIED = "unverified"
+    FAILED = "failed"
+    DIVERGED = "diverged"
+    DENIED = "denied"
+    INTERRUPTED = "interrupted"
+    OVER_BUDGET = "over_budget"
+
+
+class Verdict(StrEnum):
+    """What the permission gate says of a call. Strictest wins: deny > ask > allow."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted:
+    goal: str
+    cwd: str
+    workspace: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanMade:
+    """The decision, before anything runs."""
+
+    mode: Mode
+    confidence: float
+    trace_id: str | None
+    """The trace to replay, or the nearest one; None when nothing is near."""
+    reasons: tuple[str, ...]
+    guidance: tuple[str, ...] = ()
+    """Ids of the traces shown to the model."""
+    steps: tuple[str, ...] = ()
+    """What a FOLLOWER will run, one line a step."""
+    saving_usd: float = 0.0
+    """What the replay saves: the cost of the run that it replaces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAdded:
+    """A message entered the conversation that is sent to the model."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCallStarted:
+    call: int
+    model: str
+    payer: str
+    """Which credential pays, in words: "ANTHROPIC_API_KEY", "nobody (local model)"."""
+    small: bool
+    reserved_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextStreamed:
+    """Ephemeral: words as they arrive. `thinking` marks a summary of reasoning."""
+
+    text: str
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCallFinished:
+    call: int
+    model: str
+    stop_reason: StopReason
+    usage: Usage
+    cost_usd: float
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCallFailed:
+    call: int
+    kind: str
+    reason: str
+    cost_usd: float
+    retry_in_s: float | None = None
+    """Seconds until the next attempt; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryCountdown:
+    """Ephemeral: one a second while waiting for the next attempt."""
+
+    remaining_s: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionDecided:
+    call_id: str
+    tool: str
+    verdict: Verdict
+    """ALLOW or DENY: what finally held."""
+    by: str
+    """"rule", "--yes", "person", "nobody to ask"."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    """Flushed to disk before the tool runs: a log that ends here means "effect unknown"."""
+
+    call_id: str
+    tool: str
+    args: Mapping[str, Any]
+    effect: Effect
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    call_id: str
+    tool: str
+    ok: bool
+    output: str
+    stdout: str
+    exit_code: int | None
+    truncated: bool
+    total_bytes: int
+    changes: FileChanges
+    backup: str | None
+    """Folder with copies of the files this step changed or deleted, relative to the workspace; None if none."""
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChecked:
+    """A replayed step was compared with what was recorded."""
+
+    step: int
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceKept:
+    trace_id: str
+    path: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a person should know that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded:
+    outcome: Outcome
+    mode: Mode
+    answer: str
+    reason: str
+    """Why the outcome is not OK, in one sentence; empty when it is."""
+    cost_usd: float
+    saved_usd: float
+    model_calls: int
+    elapsed_s: float
+
+
+Event: TypeAlias = (
+    TurnStarted
+    | PlanMade
+    | MessageAdded
+    | ModelCallStarted
+    | TextStreamed
+    | ModelCallFinished
+    | ModelCallFailed
+    | RetryCountdown
+    | PermissionDecided
+    | ToolStarted
+    | ToolFinished
+    | StepChecked
+    | TraceKept
+    | Notice
+    | TurnEnded
+)
+
+EPHEMERAL = (TextStreamed, RetryCountdown)
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """The event as JSON-ready data: its fields, and `event` with its type in snake case."""
+    name = "".join("_" + c.lower() if c.isupper() else c for c in type(event).__name__).lstrip("_")
+    if isinstance(event, MessageAdded):
+        return {"event": name, "message": message_record(event.message)}
+    return {"event": name, **asdict(event)}
+
+
+def message_record(message: Message) -> dict[str, Any]:
+    """A message as JSON-ready data; each part carries its `type`."""
+    parts = [{"type": type(part).__name__, **asdict(part)} for part in message.parts]
+    record: dict[str, Any] = {"role": message.role, "parts": parts}
+    if message.wire:
+        record["wire"] = [dict(block) for block in message.wire]
+    return record

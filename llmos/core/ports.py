@@ -1,0 +1,125 @@
+"""The ports: what the engine needs of the outside, as protocols. Adapters and `llmos.testing` implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+from llmos.core.events import Event
+from llmos.core.messages import Message, StopReason, ToolCall, Usage
+from llmos.core.tool import ToolSpec
+
+Emit: TypeAlias = Callable[[Event], None]
+"""Facts flow out through one synchronous sink."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleStep:
+    """One tool call of a solved goal and a short piece of what it gave."""
+
+    tool: str
+    args: Mapping[str, Any]
+    saw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A solved goal, shown to a model."""
+
+    goal: str
+    steps: tuple[ExampleStep, ...]
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What the engine may know of a model."""
+
+    name: str
+    payer: str
+    small: bool = False
+    """A small model is steered by examples, bounded in steps, and never believed."""
+    max_output_tokens: int = 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One call. Within a conversation `system`, `tools` and the earlier messages never change."""
+
+    system: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    max_tokens: int = 16_000
+    examples: tuple[Example, ...] = ()
+    """Solved goals for a small model; a large one gets them as words in its first message."""
+    output_schema: Mapping[str, Any] | None = None
+    """JSON Schema that the whole answer must follow; not combined with tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """One complete response."""
+
+    message: Message
+    stop_reason: StopReason
+    usage: Usage
+    cost_usd: float
+    model: str
+    """Who really answered, as the server names it."""
+    estimated: bool = False
+    stop_detail: str = ""
+    """What the server said of a refusal or of a stop reason that this version does not know."""
+
+
+class Model(Protocol):
+    """A model. One `reply` is one attempt: waiting and trying again is the engine's business."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def reserve_usd(self, request: ModelRequest) -> float | None:
+        """The most that this call can cost, in US dollars; None when the price is not known."""
+
+    async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
+        """Answer, emitting TextStreamed on the way. Raises ModelError; cancelling closes the connection at once."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionQuestion:
+    """What a person is asked before a call runs."""
+
+    call: ToolCall
+    effect: str
+    reason: str
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionAnswer:
+    allow: bool
+    reason: str = ""
+    """What the person typed when rejecting; the model reads it."""
+    remember: bool = False
+    """Allow this tool for the rest of the session."""
+
+
+class Ask(Protocol):
+    """A question is an awaited call. None in its place means: nobody to ask."""
+
+    async def __call__(self, question: PermissionQuestion) -> PermissionAnswer: ...
+
+
+class Clock(Protocol):
+    """Time, so that a test can hold it still."""
+
+    def now(self) -> datetime:
+        """The time of day, with UTC as its zone."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+
+    async def sleep(self, seconds: float) -> None: ...

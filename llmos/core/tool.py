@@ -1,0 +1,88 @@
+"""What a tool is: five facts and a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+
+class Effect(StrEnum):
+    """The most a tool can do to the world. Ordered: READ < WRITE < EXECUTE."""
+
+    READ = "read"
+    WRITE = "write"
+    EXECUTE = "execute"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a model, the permission gate and a trace know of a tool."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    """JSON Schema of the arguments; an object with `additionalProperties: false`."""
+    effect: Effect
+    version: str
+    """Twelve hex digits over the tool's source and schema: a changed tool is another tool to a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What one run of a tool gave."""
+
+    text: str
+    """What the model and the person see, capped."""
+    ok: bool = True
+    exit_code: int | None = None
+    """Of a shell command; None for other tools and for a killed command."""
+    truncated: bool = False
+    total_bytes: int = 0
+    """Bytes of output before the cap."""
+    stdout: str = ""
+    """What an answer may be computed from: standard output alone, or the text of a tool that has no streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """Where a tool runs and within which limits."""
+
+    cwd: Path
+    allowed_roots: tuple[Path, ...] = ()
+    """Folders outside `cwd` that a permission rule opened to the file tools."""
+    timeout_s: float = 120.0
+    output_bytes: int = 30_000
+
+
+ToolRun: TypeAlias = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool. `run` raises ToolError for what the model may mend, including invalid arguments."""
+
+    spec: ToolSpec
+    run: ToolRun
+    paths: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    """The paths that a call with these arguments names, as written; empty where they cannot be known (shell)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileChanges:
+    """Files that one step left created, changed or deleted, relative to the working directory, sorted."""
+
+    created: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    complete: bool = True
+    """False when the directory was too large to be compared whole; then nothing may be concluded from absence."""
+
+    def __bool__(self) -> bool:
+        return bool(self.created or self.changed or self.deleted)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.created, *self.changed, *self.deleted}))

@@ -1,0 +1,1 @@
+"""The ways in: dispatcher, command line, REPL, rendering."""

@@ -1,0 +1,1 @@
+"""The record: every byte that llmos keeps on disk goes through this package."""

@@ -1,0 +1,1 @@
+"""The tool declaration and the built-in tools."""
