@@ -1,13 +1,13 @@
 """Errors by audience, and the exit codes.
 
-    LlmosError                 the person: one sentence that names the cause and the way out, and an exit code
-    ├── UsageError             the words of the command or the goal are off
-    ├── ConfigError            a setting or config file is off; names file and line
-    ├── StoreError             the record cannot be read or written (permission, disk full, newer format)
-    ├── NoModelError           no model can answer; names the ways out
-    ├── BudgetError            the cap does not allow the next model call
-    └── ModelError             a model call failed; says whether trying again can help
-    ToolError                  the model: text that it may act on
+LlmosError                 the person: one sentence that names the cause and the way out, and an exit code
+├── UsageError             the words of the command or the goal are off
+├── ConfigError            a setting or config file is off; names file and line
+├── StoreError             the record cannot be read or written (permission, disk full, newer format)
+├── NoModelError           no model can answer; names the ways out
+├── BudgetError            the cap does not allow the next model call
+└── ModelError             a model call failed; says whether trying again can help
+ToolError                  the model: text that it may act on
 """
 
 from __future__ import annotations

@@ -1,0 +1,100 @@
+"""The plan of a turn: which mode, resting on which traces, for which reasons. Pure and total."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmos.core.events import Mode
+from llmos.core.goal import context_reference
+from llmos.core.matching import Outcomes, replay_confidence
+from llmos.core.trace import Trace, TraceHeader, TraceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Cuts on the probability that a replay is right."""
+
+    follower: float = 0.92
+    mixed: float = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trace of the identical goal, with every fact that a gate asks for."""
+
+    trace: Trace
+    outcomes: Outcomes
+    approved: bool
+    """Learned or approved here, and its content unchanged since."""
+    changed_tools: tuple[str, ...]
+    """Tools that are gone or have another version now."""
+    unmet: tuple[str, ...]
+    """Preconditions that do not hold, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    mode: Mode
+    confidence: float
+    trace: Trace | None
+    """What a FOLLOWER replays; for the other modes the trace that was refused, or None."""
+    guidance: tuple[TraceHeader, ...]
+    reasons: tuple[str, ...]
+
+
+def decide(
+    goal: str,
+    candidates: Sequence[Candidate],
+    near: Sequence[tuple[TraceHeader, float]],
+    thresholds: Thresholds,
+    *,
+    mixed_similarity: float = 0.5,
+) -> Plan:
+    """Choose the mode. A refused gate is never out-voted: it leads to MIXED, with its reason named.
+
+    `near` are the traces closest in words, with a similarity of 0 to 1; those from `mixed_similarity` on guide.
+    """
+    refusals: list[str] = []
+    best = sorted(candidates, key=lambda c: (-replay_confidence(c.outcomes), c.trace.header.id))
+    for candidate in best:
+        confidence = replay_confidence(candidate.outcomes)
+        refusal = _first_refusal(goal, candidate, confidence, thresholds)
+        if refusal is None:
+            counts = candidate.outcomes
+            why = (
+                f"the same goal was done before and checked ({counts.successes} replays right, {counts.failures} wrong)"
+            )
+            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals))
+        refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
+    if best:
+        # A refused gate caps what the number may claim: it is then a related job, not a replay.
+        confidence = min(replay_confidence(best[0].outcomes), thresholds.follower - 0.01)
+        usable = [c.trace.header for c in best if c.trace.header.status is not TraceStatus.DRAFT and c.approved]
+        mode = Mode.MIXED if usable and confidence >= thresholds.mixed else Mode.LEARNER
+        return Plan(mode, confidence, best[0].trace, tuple(usable[:1]), tuple(refusals))
+    guidance = [(header, score) for header, score in near if score >= mixed_similarity]
+    if guidance:
+        header, score = guidance[0]
+        why = f"no run of this very goal; nearest in words ({score:.2f}): {header.goal}"
+        return Plan(Mode.MIXED, min(thresholds.follower - 0.01, max(thresholds.mixed, score)), None, (header,), (why,))
+    why = f"nothing near it is known; nearest in words: {near[0][0].goal}" if near else "nothing like it is known yet"
+    return Plan(Mode.LEARNER, near[0][1] if near else 0.0, None, (), (why,))
+
+
+def _first_refusal(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> str | None:
+    """The name and reason of the first closed gate, or None when all are open."""
+    header = candidate.trace.header
+    if header.status is not TraceStatus.VERIFIED:
+        return f"status: {header.reason or header.status.value}"
+    if not candidate.approved:
+        return "origin: it was not learned or approved here, or its file was changed since"
+    if reference := context_reference(goal):
+        return f"context: {reference!r} points at something outside the goal"
+    if candidate.changed_tools:
+        return f"tools: {', '.join(candidate.changed_tools)} changed since it was learned"
+    if candidate.unmet:
+        return f"precondition: {candidate.unmet[0]}"
+    if confidence < thresholds.follower:
+        return f"confidence: {confidence:.2f} is below {thresholds.follower:.2f}"
+    return None

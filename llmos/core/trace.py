@@ -1,0 +1,199 @@
+"""A trace: the tool calls of a turn worth keeping, with what each step needs and must leave behind.
+
+docs/formats.md is the contract of the file; these are its values. A trace is written once and never edited: counters
+and verdicts about it live in traces/outcomes.jsonl.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from llmos.core.tool import Effect, FileChanges
+
+
+class TraceStatus(StrEnum):
+    """VERIFIED may be replayed; GUIDANCE only shown to a model; DRAFT is neither, kept for a person to read."""
+
+    VERIFIED = "verified"
+    GUIDANCE = "guidance"
+    DRAFT = "draft"
+
+
+class OutputShape(StrEnum):
+    """The form of a step's standard output; coarse on purpose, since its content may rightly differ next time."""
+
+    EMPTY = "empty"
+    INTEGER = "integer"
+    LINE = "line"
+    LINES = "lines"
+
+
+def output_shape(stdout: str) -> OutputShape:
+    text = stdout.strip()
+    if not text:
+        return OutputShape.EMPTY
+    if re.fullmatch(r"[+-]?\d+", text):
+        return OutputShape.INTEGER
+    return OutputShape.LINES if "\n" in text else OutputShape.LINE
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """What must hold before a step runs: paths relative to the working directory."""
+
+    present: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What a step must give; compared after every replayed step."""
+
+    exit_code: int | None = None
+    created: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    output: OutputShape = OutputShape.EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    tool: str
+    args: Mapping[str, Any]
+    effect: Effect
+    require: Require
+    expect: Expect
+    saw: str
+    """The beginning of what the step gave when it was learned; for people and for guidance, never an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerValue:
+    """A piece of this run's outputs: the whole standard output of a step, or one field of its only line."""
+
+    step: int
+    """Index into the steps, from 0."""
+    field: int | None = None
+    """Index of a white-space separated field, from 0; None for the whole output."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTemplate:
+    """How the answer is computed. `${1}` stands for the first value; an empty text reports the file changes."""
+
+    text: str = ""
+    values: tuple[AnswerValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Where a trace comes from."""
+
+    when: str
+    """UTC, ISO 8601."""
+    mode: str
+    model: str
+    cost_usd: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHeader:
+    """The first document of a trace file: all that listing and matching read."""
+
+    id: str
+    goal: str
+    status: TraceStatus
+    reason: str
+    """Why the trace is not replayable; empty when it is."""
+    tools: Mapping[str, str]
+    """Version of each tool that the steps use."""
+    learned: Learned
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    header: TraceHeader
+    steps: tuple[Step, ...]
+    answer: AnswerTemplate = field(default_factory=AnswerTemplate)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One tool call of a live run and what came of it."""
+
+    tool: str
+    version: str
+    args: Mapping[str, Any]
+    effect: Effect
+    reads: tuple[str, ...]
+    """Paths inside the working directory that the call named and that existed before it."""
+    ok: bool
+    exit_code: int | None
+    stdout: str
+    output: str
+    changes: FileChanges
+
+    @property
+    def has_effects(self) -> bool:
+        return bool(self.changes) or not self.changes.complete
+
+
+def step_from_run(run: RunStep) -> Step:
+    changes = run.changes
+    needed = {*run.reads, *changes.changed, *changes.deleted} - set(changes.created)
+    return Step(
+        tool=run.tool,
+        args=dict(run.args),
+        effect=run.effect,
+        require=Require(present=tuple(sorted(needed)), absent=changes.created),
+        expect=Expect(run.exit_code, changes.created, changes.changed, changes.deleted, output_shape(run.stdout)),
+        saw=shorten(run.output.strip(), 240),
+    )
+
+
+def shorten(text: str, limit: int) -> str:
+    """The text, or its beginning and the number of characters that were left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]} … [{len(text) - limit} more characters]"
+
+
+def mismatch(step: Step, *, ok: bool, exit_code: int | None, stdout: str, changes: FileChanges) -> str | None:
+    """Why a replayed step did not do what was recorded, or None when it did."""
+    if not ok or exit_code != step.expect.exit_code:
+        was = f"exit code {step.expect.exit_code}" if step.expect.exit_code is not None else "success"
+        got = f"exit code {exit_code}" if exit_code is not None else ("success" if ok else "a failure")
+        return f"expected {was}, got {got}"
+    for word, recorded, seen in (
+        ("created", step.expect.created, changes.created),
+        ("changed", step.expect.changed, changes.changed),
+        ("deleted", step.expect.deleted, changes.deleted),
+    ):
+        if problem := _path_difference(word, set(recorded), set(seen)):
+            return problem
+    if not changes.complete:
+        return "the directory is too large to check what the step changed"
+    shape = output_shape(stdout)
+    if not _shape_fits(step.expect.output, shape):
+        return f"expected output of the form {step.expect.output.value!r}, got {shape.value!r}"
+    return None
+
+
+def _path_difference(word: str, recorded: set[str], seen: set[str]) -> str | None:
+    if missing := sorted(recorded - seen):
+        return f"{missing[0]} was {word} when this was learned, and was not now"
+    if extra := sorted(seen - recorded):
+        return f"{extra[0]} was {word} now, and was not when this was learned"
+    return None
+
+
+def _shape_fits(recorded: OutputShape, seen: OutputShape) -> bool:
+    listing = {OutputShape.EMPTY, OutputShape.LINE, OutputShape.LINES, OutputShape.INTEGER}
+    if recorded in (OutputShape.LINES, OutputShape.LINE):
+        return seen in listing
+    return seen is recorded
