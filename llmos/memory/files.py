@@ -1,0 +1,346 @@
+"""Bytes on disk: the only code that writes, appends, locks or reads a file of the record.
+
+Invariant: at every moment, also after a crash or a power cut, a file holds either its old bytes or its new bytes.
+Every failure is a StoreError of one sentence that names the path and the cause.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from llmos.core.errors import StoreError
+
+TEMPORARY_PREFIX = ".llmos-"
+TEMPORARY_SUFFIX = ".tmp"
+STALE_AFTER_S = 3600.0
+LOCK_TIMEOUT_S = 10.0
+_LOCK_POLL_S = 0.01
+_CHUNK = 1 << 20
+
+_CAUSES = {
+    errno.ENOSPC: "there is no space left on the disk; free some and try again",
+    errno.EDQUOT: "the disk quota is used up; free some space and try again",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied; check who owns it and its mode",
+    errno.EPERM: "the system does not permit it; check who owns it and its mode",
+    errno.ENOENT: "it does not exist",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EISDIR: "it is a folder",
+    errno.EEXIST: "it exists already",
+    errno.ELOOP: "it is a symbolic link or leads in a circle",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EMFILE: "too many files are open",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.EIO: "the disk reported an input/output error",
+}
+# What a file system without hard links answers to link(2).
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
+
+
+class MissingFileError(StoreError):
+    """The file to be read is not there."""
+
+
+def show_path(path: Path | str) -> str:
+    """The path for a sentence: line breaks, terminal codes and undecodable bytes in names are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(path))
+
+
+def os_cause(error: OSError | ValueError) -> str:
+    """Why the system refused, in words."""
+    if isinstance(error, OSError):
+        return _CAUSES.get(error.errno or 0, error.strerror or "the system refused")
+    return "the name holds a character that no file name can have"
+
+
+def _failure(action: str, path: Path, error: OSError | ValueError) -> StoreError:
+    return StoreError(f"cannot {action} {show_path(path)}: {os_cause(error)}")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Make `data` the whole content of `path`, durably, mode 0600. Raises StoreError; the old file then stays."""
+    try:
+        with _temporary_file(path, data) as temporary:
+            temporary.replace(path)
+            _sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        raise _failure("write", path, error) from error
+
+
+def write_once(path: Path, data: bytes) -> bool:
+    """Create `path` with `data`, durably; False when it is there already with the same bytes.
+
+    Raises StoreError when it is there with other bytes, or cannot be written.
+    """
+    try:
+        with _temporary_file(path, data) as temporary:
+            created = _link_or_rename_new(temporary, path)
+            if created:
+                _sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        raise _failure("write", path, error) from error
+    if created or read_bounded(path, len(data) + 1, or_larger=True) == data:
+        return created
+    raise StoreError(f"cannot write {show_path(path)}: it exists already with another content and is never replaced")
+
+
+def append_line(path: Path, line: bytes, *, sync: bool) -> None:
+    """Append one line (of JSON; its newline is added when missing) in one write under a lock on the file.
+
+    What a crash left half-written at the end is cut off first: that record was never acknowledged. With `sync` the
+    bytes are on the disk on return. Raises StoreError; the file then is as it was.
+    """
+    line = line if line.endswith(b"\n") else line + b"\n"
+    if b"\n" in line[:-1]:
+        raise ValueError("a line holds a line break")
+    try:
+        created = not path.exists()
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        try:
+            _require_regular(descriptor, path)
+            _lock(descriptor, path, LOCK_TIMEOUT_S)
+            _append_locked(descriptor, line)
+            if sync:
+                _sync_data(descriptor)
+        finally:
+            os.close(descriptor)
+        if created and sync:
+            _sync_folder(path.parent)
+    except (OSError, ValueError) as error:
+        raise _failure("write", path, error) from error
+
+
+def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> bytes:
+    """The content of a regular file of at most `max_bytes` (its first `max_bytes` when `or_larger`).
+
+    Raises MissingFileError, and StoreError for a larger file, a folder, a pipe or a device.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # asked before open: opening a device can have effects
+            raise _not_regular(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            _require_regular(descriptor, path)
+            chunks, wanted = [], max_bytes if or_larger else max_bytes + 1
+            while wanted > 0 and (chunk := os.read(descriptor, min(wanted, _CHUNK))):
+                chunks.append(chunk)
+                wanted -= len(chunk)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"cannot read {show_path(path)}: {os_cause(error)}") from error
+    except (OSError, ValueError) as error:
+        raise _failure("read", path, error) from error
+    data = b"".join(chunks)
+    if len(data) > max_bytes:
+        raise StoreError(f"cannot read {show_path(path)}: it is larger than {max_bytes} bytes")
+    return data
+
+
+def make_private_folder(path: Path) -> None:
+    """Create the folder and its missing parents with mode 0700; one that exists keeps its mode. Raises StoreError."""
+    try:
+        missing: list[Path] = []
+        folder = path
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            with suppress(FileExistsError):
+                new.mkdir(mode=0o700)
+            _sync_folder(new.parent)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+    except (OSError, ValueError) as error:
+        raise _failure("create the folder", path, error) from error
+
+
+def remove_stale_temporaries(folder: Path, *, now: float) -> int:
+    """Delete what crashed writers left in `folder`, once it is an hour old at `now` (seconds since 1970); how many."""
+    removed = 0
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(TEMPORARY_PREFIX) and entry.name.endswith(TEMPORARY_SUFFIX):
+                with suppress(OSError):
+                    if now - entry.stat(follow_symlinks=False).st_mtime >= STALE_AFTER_S:
+                        Path(entry.path).unlink()
+                        removed += 1
+    return removed
+
+
+class StoreLock:
+    """One writer at a time over a store: `with StoreLock(path):` holds the kernel lock on that file.
+
+    The lock ends with the process, so it can never be stale. Hold it for a change, never across a model call or a
+    command. Not reentrant. Raises StoreError when it is not free within `timeout_s` seconds.
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> StoreLock:
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            try:
+                _lock(descriptor, self.path, self.timeout_s)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except (OSError, ValueError) as error:
+            raise _failure("lock", self.path, error) from error
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+@contextmanager
+def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
+    """A synced file beside `path` that holds `data`; gone on leaving unless it was moved."""
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            _write_all(descriptor, data)
+            _sync_all(descriptor)
+        finally:
+            os.close(descriptor)
+        yield temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _link_or_rename_new(temporary: Path, path: Path) -> bool:
+    """Give the file its name unless the name is taken; False when it is."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Without hard links, a lock on the folder keeps other writers of the record out between look and rename.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            _lock(folder, path.parent, LOCK_TIMEOUT_S)
+            if os.path.lexists(path):
+                return False
+            temporary.replace(path)
+        finally:
+            os.close(folder)
+    return True
+
+
+def _append_locked(descriptor: int, line: bytes) -> None:
+    size = os.fstat(descriptor).st_size
+    end = _end_of_records(descriptor, size)
+    if end < size:
+        os.ftruncate(descriptor, end)
+    elif size and os.pread(descriptor, 1, size - 1) != b"\n":
+        line = b"\n" + line
+    written = -1
+    try:
+        written = os.write(descriptor, line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, "short write")
+    except OSError:
+        if written > 0:
+            os.ftruncate(descriptor, end)
+        raise
+
+
+def _end_of_records(descriptor: int, size: int) -> int:
+    """Where the complete records end: at a last newline, or after a last line that is whole but for its newline."""
+    start = size
+    tail = b""
+    while start > 0:
+        step = min(start, 65_536)
+        start -= step
+        tail = os.pread(descriptor, step, start) + tail
+        newline = tail.rfind(b"\n")
+        if newline >= 0:
+            start += newline + 1
+            tail = tail[newline + 1 :]
+            break
+    return size if not tail or _is_whole(tail) else start
+
+
+def _is_whole(line: bytes) -> bool:
+    import json
+
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_all(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
+def _sync_data(descriptor: int) -> None:
+    if sys.platform == "darwin":
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"another llmos has held {show_path(path)} for {timeout_s:g} s; let it finish and try again"
+                ) from None
+            time.sleep(_LOCK_POLL_S)
+
+
+def _require_regular(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise _not_regular(path)
+
+
+def _not_regular(path: Path) -> StoreError:
+    return StoreError(f"{show_path(path)} is not a regular file (a folder, a pipe or a device)")
