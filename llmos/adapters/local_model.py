@@ -1,0 +1,258 @@
+"""The Model port over a local GGUF file: small, free, and never believed.
+
+A turn is one JSON object under a grammar: the tool's name is decoded first, then the arguments under that tool's own
+schema, so what comes out is always a call that parses. Invariant: nothing leaves this computer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llmos.adapters import local_prompt, local_runtime
+from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
+from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
+from llmos.core.events import TextStreamed
+from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
+from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
+
+PAYER = "nobody (local model)"
+DEFAULT_CONTEXT = 8_192
+MAX_OUTPUT_TOKENS = 1_024
+
+available = local_runtime.available
+
+
+@dataclass(slots=True)
+class _Generation:
+    """What one completion gave."""
+
+    text: str = ""
+    finish: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+class LocalModel:
+    """A model file on this computer. It is loaded by the first call, or by `warm`, and stays until `close`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        kv_bytes_per_token: int = 28_672,
+        n_ctx: int = DEFAULT_CONTEXT,
+        threads: int | None = None,
+    ) -> None:
+        self._path = path
+        self._kv_bytes_per_token = kv_bytes_per_token
+        self._n_ctx = n_ctx
+        self._threads = threads or local_runtime.default_threads()
+        self._info = ModelInfo(name=name, payer=PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
+        self._server: LocalServer | None = None
+        self._loading = threading.Lock()
+        self._closed = False
+        self._child_end: Callable[[], None] | None = None
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def reserve_usd(self, request: ModelRequest) -> float | None:
+        return 0.0
+
+    def abandoned_usd(self) -> float:
+        return 0.0
+
+    async def warm(self) -> None:
+        """Load the model now. Raises NoModelError or ModelError."""
+        await asyncio.to_thread(self.serve)
+
+    def serve(self) -> LocalServer:
+        """The loaded model with its loopback `url` and `api_key`; blocks while it loads. Thread-safe.
+
+        Raises NoModelError (no runtime, no file, not enough memory) or ModelError (the file cannot be loaded).
+        """
+        with self._loading:
+            if self._server is not None and self._server.alive:
+                return self._server
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+            if self._closed:
+                raise ModelError(ModelErrorKind.RUNTIME, "The local model was closed.")
+            settings = self._settings()
+            process, log = local_runtime.start_child()
+            self._child_end = process.kill
+            self._server = local_runtime.load(process, log, settings)
+            return self._server
+
+    async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
+        """One turn. Raises NoModelError or ModelError; cancelling ends the generation at once."""
+        budget = max(1, min(request.max_tokens, MAX_OUTPUT_TOKENS))
+        await self.warm()
+        chars = (self._n_ctx - budget) * local_prompt.CHARS_PER_TOKEN
+        body: dict[str, Any] = {
+            "messages": local_prompt.build_messages(request, chars),
+            "max_tokens": budget,
+            "temperature": 0,
+            "cache_prompt": True,
+            "stream_options": {"include_usage": True},
+        }
+        if request.tools:
+            return await self._tool_turn(request, body, emit)
+        if request.output_schema is not None:
+            body |= _constraint(request.output_schema)
+            made = await self._generate(body, lambda text: None)
+        else:
+            streamed = _Streamed(emit)
+            made = await self._generate(body, streamed)
+        return self._reply(Text(made.text), made)
+
+    async def _tool_turn(self, request: ModelRequest, body: Mapping[str, Any], emit: Emit) -> ModelReply:
+        streamed = _Streamed(emit, local_prompt.partial_answer)
+        made = await self._generate({**body, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
+        part = read_turn(made.text)
+        if isinstance(part, ToolCall) and is_repeated(part, request.messages):
+            # The same call would give the same result: a model that small then goes round in circles.
+            again = await self._generate({**body, **_constraint(local_prompt.answer_schema())}, streamed)
+            made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
+            part = read_turn(made.text)
+        return self._reply(part, made)
+
+    async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> _Generation:
+        """Run one completion in a thread; `on_text` gets the text so far, on the event loop."""
+        loop = asyncio.get_running_loop()
+        server = await asyncio.to_thread(self.serve)
+        cancel = Cancel()
+        made = _Generation()
+
+        def on_chunk(chunk: dict[str, Any]) -> None:
+            if _take(made, chunk):
+                loop.call_soon_threadsafe(on_text, made.text)
+
+        try:
+            await asyncio.to_thread(server.chat, body, on_chunk, cancel)
+        except asyncio.CancelledError:
+            cancel()
+            raise
+        return made
+
+    def _reply(self, part: Text | ToolCall, made: _Generation) -> ModelReply:
+        stop = StopReason.TOOL_USE if isinstance(part, ToolCall) else StopReason.END_TURN
+        if made.finish == "length":
+            stop = StopReason.MAX_TOKENS
+        return ModelReply(Message("assistant", (part,)), stop, made.usage, 0.0, self._info.name)
+
+    async def close(self) -> None:
+        """End the model's process. A call that is under way fails with ModelError."""
+        self._closed = True
+        if self._child_end is not None and self._loading.locked():
+            self._child_end()
+        await asyncio.to_thread(self._release)
+
+    def _release(self) -> None:
+        with self._loading:
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+
+    def _settings(self) -> LoadSettings:
+        local_runtime.require_runtime()
+        try:
+            size = self._path.stat().st_size
+        except OSError as error:
+            raise NoModelError(
+                f"The local model {self._info.name} is not at {self._path}; get it with: llmos model pull."
+            ) from error
+        free = local_runtime.free_memory_bytes()
+        context = local_runtime.fitting_context(self._n_ctx, size, self._kv_bytes_per_token, free)
+        if context == 0:
+            raise NoModelError(
+                f"The local model {self._info.name} needs about {(size * 13 // 10 >> 20) + 400:,} MiB of memory and "
+                f"{(free or 0) >> 20:,} MiB are free; close other programs, or choose a smaller model."
+            )
+        self._n_ctx = context
+        return LoadSettings(self._path, self._info.name, context, self._threads)
+
+
+class _Streamed:
+    """Emits what is new of a growing text, as `visible` shows it."""
+
+    def __init__(self, emit: Emit, visible: Callable[[str], str] = str) -> None:
+        self._emit = emit
+        self._visible = visible
+        self._shown = 0
+
+    def __call__(self, text: str) -> None:
+        shown = self._visible(text)
+        if len(shown) > self._shown:
+            self._emit(TextStreamed(text=shown[self._shown :]))
+            self._shown = len(shown)
+
+
+def read_turn(raw: str) -> Text | ToolCall:
+    """A turn of the model as a part of a message. A turn that was cut off carries its problem and must not run."""
+    try:
+        turn = json.loads(raw)
+        name, args = str(turn["tool"]), dict(turn["args"])
+    except (ValueError, KeyError, TypeError):
+        if answer := local_prompt.partial_answer(raw):
+            return Text(answer)
+        return ToolCall(_call_id(), _cut_name(raw), {}, problem="the call was cut off before it was complete")
+    if name == local_prompt.FINAL_ANSWER:
+        return Text(str(args.get("answer", "")))
+    return ToolCall(_call_id(), name, args)
+
+
+def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
+    """Whether the newest call of the conversation, already answered, is this very call."""
+    calls = [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+    answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
+    if not calls or calls[-1].id not in answered:
+        return False
+    return calls[-1].name == call.name and dict(calls[-1].args) == dict(call.args)
+
+
+def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "turn", "schema": dict(schema)}}}
+
+
+def _take(made: _Generation, chunk: Mapping[str, Any]) -> bool:
+    """Add a streamed chunk; whether it brought text."""
+    if facts := chunk.get("usage"):
+        cached = int((facts.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
+        made.usage = Usage(
+            input_tokens=int(facts["prompt_tokens"]) - cached,
+            output_tokens=int(facts["completion_tokens"]),
+            cache_read_tokens=cached,
+        )
+    for choice in chunk.get("choices", ()):
+        made.finish = choice.get("finish_reason") or made.finish
+        if text := (choice.get("delta") or {}).get("content"):
+            made.text += text
+            return True
+    return False
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        input_tokens=first.input_tokens + second.input_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+        cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
+    )
+
+
+def _call_id() -> str:
+    return f"local_{uuid.uuid4().hex[:16]}"
+
+
+def _cut_name(raw: str) -> str:
+    head = raw.split('"args"')[0].split(":", 1)
+    return head[1].strip(' ",\n') if len(head) == 2 else ""
