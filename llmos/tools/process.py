@@ -1,0 +1,189 @@
+"""One child process in a session of its own: its output bounded, its end certain.
+
+Invariant: when `run_session` leaves by time limit or cancellation, no process of the session is left; when it leaves
+because the first process ended, what that process put in the background goes on.
+
+A process that starts a session of its own (`setsid`) is out of reach here; the boundary of a later issue ends those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.tools.text import HeadTail
+
+TERM_GRACE_S = 1.0
+"""Seconds between SIGTERM and SIGKILL."""
+_KILL_GRACE_S = 0.5
+_PIPE_GRACE_S = 0.25
+"""Seconds that a pipe may stay open after the process that was started has ended."""
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended. `returncode` is None when the time limit ended it, negative for another signal."""
+
+    returncode: int | None
+    stdout: HeadTail
+    stderr: HeadTail
+    still_open: bool
+    """A process in the background holds the output open; what it writes from now on is lost."""
+
+
+async def run_session(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float, output_bytes: int
+) -> Ended:
+    """Run `argv` to its end or for `timeout_s` seconds. Each stream keeps at most `output_bytes` bytes.
+
+    Raises OSError when the program cannot be started. Cancelling ends the session first.
+    """
+    process = subprocess.Popen(  # noqa: ASYNC220 - starting takes milliseconds; asyncio's own may wait for open pipes
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    stdout, stderr = _Collector(output_bytes), _Collector(output_bytes)
+    transports = []
+    timed_out = still_open = False
+    try:
+        loop = asyncio.get_running_loop()
+        for pipe, collector in ((process.stdout, stdout), (process.stderr, stderr)):
+            transport, _ = await loop.connect_read_pipe(lambda collector=collector: collector, pipe)  # type: ignore[misc]
+            transports.append(transport)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await _exited(process)
+        except TimeoutError:
+            timed_out = True
+            await _end_session(process)
+        still_open = not await _closed(stdout, stderr)
+    except BaseException:
+        await _end_session(process)
+        raise
+    finally:
+        for transport in transports:
+            transport.close()
+        _reap(process)
+    return Ended(None if timed_out else process.returncode, stdout.kept, stderr.kept, still_open)
+
+
+class _Collector(asyncio.Protocol):
+    """Takes in one stream."""
+
+    def __init__(self, cap: int) -> None:
+        self.kept = HeadTail(cap)
+        self.closed = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.kept.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
+
+
+async def _closed(*collectors: _Collector) -> bool:
+    """Whether all streams came to their end within the grace."""
+    try:
+        async with asyncio.timeout(_PIPE_GRACE_S):
+            for collector in collectors:
+                await collector.closed.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _exited(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the process ended. It is not reaped before that, so that its id stays its own."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # another system, or a container that forbids the call
+        await polled_exit(process)
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    try:
+        loop.add_reader(descriptor, ended.set)
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def polled_exit(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of the process where the system cannot announce it."""
+    while not _has_ended(process.pid):  # noqa: ASYNC110 - nothing sets an event here
+        await asyncio.sleep(_POLL_S)
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+async def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to every process of the session, and SIGKILL to what is left after the grace or on a second cancel."""
+    if process.returncode is not None:
+        return
+    try:
+        _signal(process.pid, signal.SIGTERM)
+        await _gone(process.pid, TERM_GRACE_S)
+    finally:
+        _signal(process.pid, signal.SIGKILL)
+    await _gone(process.pid, _KILL_GRACE_S, again=signal.SIGKILL)
+
+
+async def _gone(session: int, grace_s: float, *, again: signal.Signals | None = None) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + grace_s
+    while members(session) and loop.time() < until:
+        await asyncio.sleep(_POLL_S)
+        if again is not None:  # a process forked while the signal was on its way
+            _signal(session, again)
+
+
+def _signal(session: int, number: signal.Signals) -> None:
+    for group in {session, *members(session).values()}:
+        try:
+            os.killpg(group, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def members(session: int) -> dict[int, int]:
+    """Live processes of the session: process id to process group. Empty where there is no /proc.
+
+    The session and not the group, because `timeout` and job control put their children into groups of their own.
+    """
+    found: dict[int, int] = {}
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 - called every few milliseconds; Path objects cost more
+    except OSError:
+        return found
+    for name in names:
+        if not name.isdecimal():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - as above
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue
+        if len(fields) > 3 and int(fields[3]) == session and fields[0] not in (b"Z", b"X"):
+            found[int(name)] = int(fields[2])
+    return found
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Take the exit status; a process that outlives SIGKILL (stuck in the kernel) is waited for aside."""
+    if process.poll() is None:
+        threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
