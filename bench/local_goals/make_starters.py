@@ -78,10 +78,11 @@ def file_tool(call: Call, root: Path) -> str:
     """What the named file tool says, after doing it."""
     args = call.args
     if call.tool == "list_files":
-        return "\n".join(name for name in contents(root) if Path(name).match(args["pattern"]))
+        found = sorted(path.relative_to(root).as_posix() for path in root.glob(args["pattern"]) if path.is_file())
+        return "\n".join(found)
     if call.tool == "search_files":
         hits = (
-            f"{name}:{number}: {line}"
+            f"{name}:{number}:{line}"
             for name, data in contents(root).items()
             for number, line in enumerate(data.decode().splitlines(), 1)
             if re.search(args["pattern"], line)
@@ -93,12 +94,12 @@ def file_tool(call: Call, root: Path) -> str:
     if call.tool == "write_file":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(args["content"])
-        return f"created {args['path']}"
+        return f"Created {args['path']} ({len(args['content'].encode())} bytes)."
     before = path.read_text()
     if before.count(args["old"]) != 1:
         raise ValueError(f"{args['old']!r} must occur once in {args['path']}")
     path.write_text(before.replace(args["old"], args["new"]))
-    return f"changed {args['path']}"
+    return f"Edited {args['path']}: 1 place."
 
 
 def output_shape(text: str) -> str:
