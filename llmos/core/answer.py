@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from llmos.core.goal import FUNCTION_WORDS, stem, words_of
-from llmos.core.tool import FileChanges
+from llmos.core.tool import Effect, FileChanges
 from llmos.core.trace import AnswerTemplate, AnswerValue, RunStep
 
 _REPORT_WORDS = frozenset(
@@ -27,7 +27,7 @@ _PLACEHOLDER = re.compile(r"\$\{(\d+)\}")
 def derive(answer: str, goal: str, steps: Sequence[RunStep]) -> AnswerTemplate | None:
     """A template for `answer`, or None when it cannot be computed from what the steps gave."""
     text = answer.strip()
-    for index in reversed(range(len(steps))):
+    for index in _readable(steps):
         stdout = steps[index].stdout.strip()
         if stdout and _restates(text, stdout, goal):
             return AnswerTemplate("${1}", (AnswerValue(index),))
@@ -79,6 +79,13 @@ def describe_changes(changes: Sequence[FileChanges]) -> str:
         if paths
     ]
     return " ".join(sentences) or "Nothing changed."
+
+
+def _readable(steps: Sequence[RunStep]) -> list[int]:
+    """The steps whose output may carry an answer, latest first: what a file tool says of its own writing is no fact."""
+    return [
+        index for index in reversed(range(len(steps))) if steps[index].ok and steps[index].effect is not Effect.WRITE
+    ]
 
 
 def _listed(paths: list[str]) -> str:
@@ -137,7 +144,7 @@ def _with_fields(answer: str, goal: str, steps: Sequence[RunStep]) -> AnswerTemp
             return True
         return False
 
-    for index in reversed(range(len(steps))):
+    for index in _readable(steps):
         output = steps[index].stdout.strip()
         if not output or "\n" in output:
             continue

@@ -163,7 +163,7 @@ class ToolFinished:
     total_bytes: int
     changes: FileChanges
     backup: str | None
-    """Folder with copies of the files this step changed or deleted, relative to the workspace; None if none."""
+    """Folder with copies of the files that this step changed or deleted; None when nothing had to be kept."""
     elapsed_s: float
 
 

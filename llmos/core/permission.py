@@ -49,7 +49,7 @@ def parse_rule(text: str, verdict: Verdict, origin: str) -> Rule:
 
 
 def decide(rules: Sequence[Rule], tool: str, effect: Effect, subjects: Sequence[str]) -> Decision:
-    """The verdict on one call, whatever the order of `rules`; without a match, reading is allowed and the rest asked."""
+    """The verdict on one call, whatever the order of `rules`. Without a match reading is allowed, the rest asked."""
     matching = [rule for rule in rules if _matches(rule, tool, effect, subjects)]
     if matching:
         strictest = max(matching, key=lambda rule: (_STRICTNESS[rule.verdict], rule.text, rule.origin))

@@ -20,6 +20,18 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """The bounds of one turn. `cap_usd` is the most that its model calls may cost."""
+
+    cap_usd: float = 1.0
+    max_steps: int = 30
+    small_model_steps: int = 8
+    max_tokens: int = 16_000
+    retry_total_s: float = 300.0
+    goal_bytes: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A trace of the identical goal, with every fact that a gate asks for."""
 

@@ -85,6 +85,9 @@ class Model(Protocol):
     async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
         """Answer, emitting TextStreamed on the way. Raises ModelError; cancelling closes the connection at once."""
 
+    def abandoned_usd(self) -> float:
+        """The upper estimate of what the last attempt costs, when it was cancelled; 0.0 when nothing was sent."""
+
     async def close(self) -> None: ...
 
 

@@ -68,6 +68,8 @@ class Tool:
     run: ToolRun
     paths: Callable[[Mapping[str, Any]], tuple[str, ...]]
     """The paths that a call with these arguments names, as written; empty where they cannot be known (shell)."""
+    satisfied: Callable[[Mapping[str, Any], ToolContext], bool] | None = None
+    """Whether the world already is as this call would leave it; None for a tool that cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)

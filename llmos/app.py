@@ -1,0 +1,275 @@
+"""Wiring: the only module that names concrete adapters. What costs time to import is imported when it is first used."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmos.core.catalogue import CATALOGUE, CatalogueModel
+from llmos.core.errors import NoModelError
+from llmos.core.events import Verdict
+from llmos.core.permission import Rule, parse_rule
+from llmos.core.policy import Thresholds, TurnLimits
+from llmos.core.ports import Ask, Emit, Model
+from llmos.core.tool import Tool, ToolContext
+from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.memory.config import Config, load_config
+from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.model_store import ModelStore, models_folder
+from llmos.memory.nested_learning import NestedLearning
+from llmos.memory.record import Record
+from llmos.memory.trace_analyzer import TraceAnalyzer
+from llmos.memory.traces_sdk import TraceManager
+from llmos.memory.transcript import Transcript, close_abandoned
+from llmos.memory.workspace import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from llmos.adapters.anthropic_model import AnthropicModel
+
+CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE")
+"""What may pay for the API, in the order in which the SDK looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppOptions:
+    """What a command line may override."""
+
+    workspace: Path | None = None
+    model: str | None = None
+    max_cost: float | None = None
+
+
+class SystemClock:
+    """The Clock port on the real clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class App:
+    """One process of llmos over one workspace."""
+
+    def __init__(self, workspace: Workspace, config: Config, *, cwd: Path, environ: Mapping[str, str]) -> None:
+        self.workspace = workspace
+        self.config = config
+        self.session = secrets.token_hex(4)
+        self.clock = SystemClock()
+        self._cwd = cwd
+        self._environ = environ
+        self._model: Model | None = None
+        self._invokers: list[Invoker] = []
+
+    @classmethod
+    def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str]) -> App:
+        """Find the workspace and read the configuration. Raises LlmosError."""
+        workspace = find_workspace(options.workspace, environ, cwd)
+        flags = {"model": options.model, "budget.per_goal_usd": options.max_cost}
+        given = {key: value for key, value in flags.items() if value is not None}
+        return cls(workspace, load_config(workspace, environ, given), cwd=cwd.resolve(), environ=environ)
+
+    # ------------------------------------------------------------------------------------------------ the record
+
+    @cached_property
+    def traces(self) -> TraceManager:
+        settings = self.config.settings
+        matching = settings.matching
+        return TraceManager(
+            self.workspace.memories,
+            self.workspace.root,
+            matching.judge,
+            home=self.workspace.home,
+            analyzer=TraceAnalyzer(self._judge()) if matching.judge else None,
+            examples=starter_folders(),
+            tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
+            thresholds=Thresholds(matching.follower, matching.mixed),
+        )
+
+    @cached_property
+    def transcript(self) -> Transcript:
+        return Transcript(self.workspace.recall, self._open_folder, session=self.session, clock=self.clock)
+
+    @cached_property
+    def models(self) -> ModelStore:
+        return ModelStore(models_folder(self._environ, Path.home()))
+
+    @property
+    def _open_folder(self) -> Path:
+        return self.workspace.derived / "open"
+
+    def close_abandoned(self) -> list[str]:
+        """End the transcripts of sessions that died; a sentence for each turn that was cut off."""
+        return close_abandoned(self.workspace.recall, self._open_folder, self.clock)
+
+    # ------------------------------------------------------------------------------------------------- the model
+
+    def model(self) -> Model:
+        """The model that the configuration names, made on first use. Raises NoModelError."""
+        if self._model is None:
+            self._model = self._make_model(self.config.settings.model)
+        return self._model
+
+    def _make_model(self, name: str) -> Model:
+        if name == "auto":
+            if self._credential() is not None:
+                return self._anthropic(self.config.settings.anthropic_model)
+            for entry in sorted(CATALOGUE, key=lambda entry: not entry.default):
+                if self.models.find(entry) is not None:
+                    return self._local(entry)
+            raise NoModelError(
+                "no model can answer: set ANTHROPIC_API_KEY, or get the embedded model with "
+                "`pip install 'llmos[local]'` and `llmos models pull`"
+            )
+        for entry in CATALOGUE:
+            if entry.name == name:
+                return self._local(entry)
+        return self._anthropic(name)
+
+    def _credential(self) -> str | None:
+        return next((name for name in CREDENTIALS if self._environ.get(name)), None)
+
+    def _anthropic(self, name: str) -> AnthropicModel:
+        payer = self._credential()
+        if payer is None:
+            raise NoModelError(f"the model {name} needs a credential: set ANTHROPIC_API_KEY, or choose another --model")
+        from llmos.adapters.anthropic_model import AnthropicModel
+
+        settings = self.config.settings
+        return AnthropicModel(
+            name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=settings.model_prices()
+        )
+
+    def _local(self, entry: CatalogueModel) -> Model:
+        from llmos.adapters.local_model import LocalModel
+        from llmos.adapters.local_runtime import require_runtime
+
+        require_runtime()
+        path = self.models.find(entry)
+        if path is None:
+            raise NoModelError(f"the model {entry.name} is not on this machine: `llmos models pull {entry.name}`")
+        local = self.config.settings.local
+        return LocalModel(
+            path,
+            name=entry.name,
+            kv_bytes_per_token=entry.kv_bytes_per_token,
+            n_ctx=local.context,
+            threads=local.threads,
+        )
+
+    def _judge(self) -> Model | None:
+        """The model that judges how alike goals are; None where only the embedded one could, which may not."""
+        return self._anthropic(self.config.settings.judge_model) if self._credential() else None
+
+    def warm_up(self) -> None:
+        """Import the SDK if the API will be used; meant for a thread while a person types."""
+        if self.config.settings.model == "auto" and self._credential() is not None:
+            from llmos.adapters.anthropic_model import warm_up
+
+            warm_up()
+
+    # --------------------------------------------------------------------------------------------------- acting
+
+    @cached_property
+    def tools(self) -> Mapping[str, Tool]:
+        from llmos.tools import builtin_tools
+
+        return builtin_tools()
+
+    @cached_property
+    def record(self) -> Record:
+        return Record(
+            traces=self.traces,
+            transcript=self.transcript,
+            memory=MemoryEngine(self.workspace.core_blocks, self.workspace.archival),
+            nested=NestedLearning(self.workspace.recall, self.workspace.derived),
+        )
+
+    @property
+    def turn_limits(self) -> TurnLimits:
+        settings = self.config.settings
+        return TurnLimits(
+            cap_usd=settings.budget.per_goal_usd,
+            max_steps=settings.limits.max_steps,
+            small_model_steps=settings.limits.small_model_steps,
+            max_tokens=settings.limits.max_tokens,
+            retry_total_s=settings.limits.retry_total_s,
+            goal_bytes=settings.limits.goal_bytes,
+        )
+
+    def invoker_factory(self, *, ask: Ask | None, grant_all: bool) -> Callable[[Emit], Invoker]:
+        """Makes the invoker of a session around its event sink. Raises ConfigError for a rule that is none."""
+        rules = self._rules()
+
+        def make(sink: Emit) -> Invoker:
+            invoker = self._invoker(rules, sink, ask, grant_all)
+            self._invokers.append(invoker)
+            return invoker
+
+        return make
+
+    def _invoker(self, rules: list[Rule], sink: Emit, ask: Ask | None, grant_all: bool) -> Invoker:
+        settings, space = self.config.settings, self.workspace
+        backups = space.root / "backups"
+        return Invoker(
+            tools=self.tools,
+            rules=rules,
+            context=ToolContext(
+                cwd=self._cwd,
+                allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
+                timeout_s=settings.limits.tool_timeout_s,
+                output_bytes=settings.limits.output_bytes,
+            ),
+            backups=BackupLimits(
+                folder=backups / self.session,
+                max_files=settings.backups.max_files,
+                max_bytes=settings.backups.max_mb * 1_000_000,
+            ),
+            emit=sink,
+            ask=ask,
+            grant_all=grant_all,
+            own_folders=[
+                folder.resolve() for folder in (space.traces, space.memories, space.derived, backups, space.home)
+            ],
+        )
+
+    def _rules(self) -> list[Rule]:
+        permissions = self.config.settings.permissions
+        lists = ((Verdict.ALLOW, permissions.allow), (Verdict.ASK, permissions.ask), (Verdict.DENY, permissions.deny))
+        return [
+            parse_rule(text, verdict, self.config.origins.get(f"permissions.{verdict.value}", "config.yaml"))
+            for verdict, texts in lists
+            for text in texts
+        ]
+
+    async def close(self) -> None:
+        """Release the model, the index and the transcript; also after an error."""
+        for invoker in self._invokers:
+            invoker.close()
+        if self._model is not None:
+            await self._model.close()
+        if "traces" in self.__dict__:
+            self.traces.close()
+        if "transcript" in self.__dict__:
+            self.transcript.close()
+
+
+def starter_folders() -> list[Path]:
+    """Folders of the examples that ship with llmos: in the wheel, or at the top of a source checkout."""
+    packaged = Path(str(resources.files("llmos"))) / "starter" / "traces"
+    if packaged.is_dir():
+        return [packaged]
+    checkout = Path(str(resources.files("llmos"))).parent
+    return [checkout / "traces"] if (checkout / "pyproject.toml").is_file() else []

@@ -1,0 +1,50 @@
+"""Whether a finished run did what it says, judged from its steps. Pure.
+
+A run is OK when it ended by itself, every call that the answer rests on succeeded, and something was really looked at
+or changed. A small model is held to more: its words must come out of its outputs, and an order to change something
+must have changed something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmos.core.answer import derive
+from llmos.core.events import Outcome
+from llmos.core.goal import asks_for_change, context_reference
+from llmos.core.trace import AnswerTemplate, RunStep, TraceStatus
+
+
+def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool) -> tuple[Outcome, str]:
+    """Outcome of a run that ended by itself, and why it is not OK."""
+    if not steps:
+        return Outcome.UNVERIFIED, "an answer in words alone: nothing was run that could show it"
+    if not steps[-1].ok:
+        return Outcome.FAILED, f"the last step ({steps[-1].tool}) failed"
+    if not small:
+        return Outcome.OK, ""
+    changed = any(step.has_effects for step in steps)
+    if asks_for_change(goal):
+        if changed:
+            return Outcome.OK, ""
+        return Outcome.UNVERIFIED, "the goal asks for a change, and no file was changed"
+    if derive(answer, goal, steps) is None:
+        return Outcome.UNVERIFIED, "the answer of the small model cannot be found in what its steps gave"
+    return Outcome.OK, ""
+
+
+def trace_status(
+    goal: str, outcome: Outcome, reason: str, answer: AnswerTemplate | None, steps: Sequence[RunStep]
+) -> tuple[TraceStatus, str]:
+    """What a run is worth keeping as, and why it is not replayable."""
+    if outcome is not Outcome.OK:
+        return TraceStatus.DRAFT, f"the run ended {outcome.value}: {reason}"
+    if reference := context_reference(goal):
+        return TraceStatus.GUIDANCE, f"{reference!r} in the goal points at something outside it"
+    if any(not step.changes.complete for step in steps):
+        return TraceStatus.GUIDANCE, "the directory was too large to see what the steps changed"
+    if any(not step.ok and step.has_effects for step in steps):
+        return TraceStatus.GUIDANCE, "a failed step changed files"
+    if answer is None:
+        return TraceStatus.GUIDANCE, "the answer cannot be computed from the outputs of the steps"
+    return TraceStatus.VERIFIED, ""

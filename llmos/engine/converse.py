@@ -1,0 +1,194 @@
+"""The one agent loop: a model, its tool calls, and the end of the turn.
+
+Tools run only after a complete response with a known stop reason, and only calls that parsed. The loop decides how
+the conversation ended; whether the goal was met is judged by the caller from what the steps did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from llmos.core.errors import BudgetError, ExitStatus, LlmosError
+from llmos.core.events import MessageAdded, Outcome
+from llmos.core.messages import Message, StopReason, ToolCall, ToolResult, user_text
+from llmos.core.ports import Emit, Example, Model, ModelReply, ModelRequest
+from llmos.core.tool import Effect, ToolSpec
+from llmos.core.trace import RunStep
+from llmos.engine.invoke import Invoker
+from llmos.engine.model_calls import ModelCalls
+
+PAUSES = 8
+"""How often a server may pause one turn before the loop gives up."""
+CONTINUATIONS = 2
+"""How often an answer that was cut at the output limit is asked to go on."""
+REPEATS = 3
+"""How often in a row the same call may be asked for."""
+
+_NUDGE = "You gave neither an answer nor a tool call. Give the answer to the goal, or say what is missing."
+_CONTINUE = "Your answer was cut off at the output limit. Go on where it stopped, more briefly."
+_REPEATED = "\n[this very call was made just before, with the same result; answer now or do something else]"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversed:
+    """How the loop ended. `outcome` is OK when the model ended the turn by itself with an answer."""
+
+    outcome: Outcome
+    reason: str
+    answer: str
+    steps: tuple[RunStep, ...]
+    messages: tuple[Message, ...]
+    model: str = ""
+    denied: str = ""
+    """Why a call was denied that no later call made up for; empty when there is none."""
+    exit_status: ExitStatus | None = None
+    """A more precise exit code than the outcome's own, where an error gave one."""
+
+
+@dataclass(slots=True)
+class _State:
+    messages: list[Message]
+    steps: list[RunStep] = field(default_factory=list)
+    answer: str = ""
+    model: str = ""
+    denied: str = ""
+    pauses: int = 0
+    continuations: int = 0
+    nudged: bool = False
+    last_call: tuple[str, str] = ("", "")
+    repeats: int = 1
+
+
+class Converse:
+    """The agent loop over one model. `run` may be cancelled at any await; the events say what had been done."""
+
+    def __init__(
+        self,
+        *,
+        model: Model,
+        calls: ModelCalls,
+        invoker: Invoker,
+        tools: Sequence[ToolSpec],
+        system: str,
+        max_steps: int,
+        max_tokens: int,
+        emit: Emit,
+    ) -> None:
+        self._model = model
+        self._calls = calls
+        self._invoker = invoker
+        self._tools = tuple(tools)
+        self._system = system
+        self._max_steps = max_steps
+        self._max_tokens = min(max_tokens, model.info.max_output_tokens)
+        self._emit = emit
+
+    async def run(self, earlier: Sequence[Message], opening: Message, examples: Sequence[Example] = ()) -> Conversed:
+        """Run until the model ends the turn. Model and budget errors end it too; they never escape."""
+        state = _State(list(earlier))
+        self._add(state, opening)
+        try:
+            for _ in range(self._max_steps):
+                reply = await self._calls.call(self._model, self._request(state, examples))
+                state.model = reply.model
+                ended = await self._take(state, reply)
+                if ended is not None:
+                    return ended
+        except BudgetError as error:
+            return self._end(state, Outcome.OVER_BUDGET, str(error), error.exit_status)
+        except LlmosError as error:
+            return self._end(state, Outcome.FAILED, str(error), error.exit_status)
+        return self._end(state, Outcome.FAILED, f"stopped after {self._max_steps} steps without an end")
+
+    def _request(self, state: _State, examples: Sequence[Example]) -> ModelRequest:
+        return ModelRequest(
+            system=self._system,
+            messages=tuple(state.messages),
+            tools=self._tools,
+            max_tokens=self._max_tokens,
+            examples=tuple(examples),
+        )
+
+    def _add(self, state: _State, message: Message) -> None:
+        state.messages.append(message)
+        self._emit(MessageAdded(message=message))
+
+    def _end(
+        self, state: _State, outcome: Outcome, reason: str = "", exit_status: ExitStatus | None = None
+    ) -> Conversed:
+        return Conversed(
+            outcome=outcome,
+            reason=reason,
+            answer=state.answer,
+            steps=tuple(state.steps),
+            messages=tuple(state.messages),
+            model=state.model,
+            denied=state.denied,
+            exit_status=exit_status,
+        )
+
+    async def _take(self, state: _State, reply: ModelReply) -> Conversed | None:
+        """Act on one response; the end of the turn, or None to go on."""
+        if reply.message.parts or reply.message.wire:
+            self._add(state, reply.message)
+        match reply.stop_reason:
+            case StopReason.REFUSAL:
+                why = f" ({reply.stop_detail})" if reply.stop_detail else ""
+                return self._end(state, Outcome.FAILED, f"the model refused this goal{why}", ExitStatus.MODEL_FAILED)
+            case StopReason.CONTEXT_OVERFLOW:
+                why = "the conversation no longer fits the model's context; start a new one"
+                return self._end(state, Outcome.FAILED, why, ExitStatus.MODEL_FAILED)
+            case StopReason.UNKNOWN:
+                why = f"the model stopped for a reason this version does not know: {reply.stop_detail or 'none given'}"
+                return self._end(state, Outcome.FAILED, why, ExitStatus.MODEL_FAILED)
+            case StopReason.PAUSE_TURN:
+                state.pauses += 1
+                if state.pauses > PAUSES:
+                    return self._end(state, Outcome.FAILED, f"the server paused the turn {PAUSES} times")
+                return None
+        if reply.message.tool_calls:
+            return await self._run_calls(state, reply.message.tool_calls)
+        return self._take_answer(state, reply)
+
+    def _take_answer(self, state: _State, reply: ModelReply) -> Conversed | None:
+        text = reply.message.text
+        if state.continuations:
+            text = f"{state.answer}{text}"
+        if reply.stop_reason is StopReason.MAX_TOKENS:
+            state.answer = text
+            state.continuations += 1
+            if state.continuations > CONTINUATIONS:
+                return self._end(state, Outcome.FAILED, "the answer did not fit the output limit")
+            self._add(state, user_text(_CONTINUE))
+            return None
+        if not text:
+            if state.nudged:
+                return self._end(state, Outcome.FAILED, "the model gave no answer")
+            state.nudged = True
+            self._add(state, user_text(_NUDGE))
+            return None
+        state.answer = text
+        return self._end(state, Outcome.OK)
+
+    async def _run_calls(self, state: _State, calls: Sequence[ToolCall]) -> Conversed | None:
+        """Run the calls in order and add one message with all results; a denial does not stop the others."""
+        results: list[ToolResult] = []
+        for call in calls:
+            this = (call.name, repr(sorted(call.args.items())))
+            state.repeats = state.repeats + 1 if this == state.last_call else 1
+            state.last_call = this
+            if state.repeats > REPEATS:
+                return self._end(state, Outcome.FAILED, f"the model repeats the same call of {call.name}")
+            invocation = await self._invoker.invoke(call)
+            if invocation.step is not None:
+                state.steps.append(invocation.step)
+                if invocation.step.ok and invocation.step.effect is not Effect.READ:
+                    state.denied = ""
+            state.denied = invocation.denied or state.denied
+            result = invocation.result
+            if state.repeats > 1:
+                result = ToolResult(result.call_id, result.content + _REPEATED, result.is_error)
+            results.append(result)
+        self._add(state, Message("user", tuple(results)))
+        return None

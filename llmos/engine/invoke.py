@@ -1,0 +1,234 @@
+"""The one place where a tool runs: permission on the bound call, a copy of what may be lost, the run, its effects.
+
+Every caller, live or replaying, comes through `Invoker.invoke`. The `ToolStarted` event is emitted before the tool
+runs and after every check, so a log without `ToolFinished` means "effect unknown".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmos.core.errors import StoreError, ToolError
+from llmos.core.events import Notice, PermissionDecided, ToolFinished, ToolStarted, Verdict
+from llmos.core.messages import ToolCall, ToolResult
+from llmos.core.permission import Rule, decide
+from llmos.core.ports import Ask, Emit, PermissionQuestion
+from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
+from llmos.core.trace import RunStep
+from llmos.engine.backups import Backup, CopyPool, start_backup
+from llmos.engine.changes import Snapshot, compare, snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class BackupLimits:
+    """What is copied before a step that may change files. Each step gets a folder of its own in `folder`."""
+
+    folder: Path
+    max_files: int = 2000
+    max_bytes: int = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What came of a call. `step` is None when nothing ran."""
+
+    result: ToolResult
+    step: RunStep | None
+    denied: str = ""
+    """Why the call was denied; empty when it was not."""
+
+
+class Invoker:
+    """Runs the tools of one session.
+
+    `grant_all` is `--yes`: what would be asked is allowed. `own_folders` are those that llmos itself writes to while
+    a tool runs; what changes in them is no effect of the tool.
+    """
+
+    def __init__(
+        self,
+        *,
+        tools: Mapping[str, Tool],
+        rules: Sequence[Rule],
+        context: ToolContext,
+        backups: BackupLimits,
+        emit: Emit,
+        ask: Ask | None,
+        grant_all: bool,
+        own_folders: Sequence[Path] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.tools = tools
+        self.context = context
+        self._rules = tuple(rules)
+        self._backups = backups
+        self._emit = emit
+        self._ask = ask
+        self._grant_all = grant_all
+        self._granted: set[str] = set()
+        self._monotonic = monotonic
+        self._own = tuple(_prefix(folder, context.cwd) for folder in own_folders if folder.is_relative_to(context.cwd))
+        self._pool = CopyPool(backups.folder / ".pool")
+        self._steps = 0
+        self._told: set[str] = set()
+
+    async def invoke(self, call: ToolCall, *, replayed: bool = False) -> Invocation:
+        """Run one call, or say why not. Never raises for what a model or a tool did wrong."""
+        if call.problem:
+            return Invocation(ToolResult(call.id, f"the call was not run: {call.problem}", True), None)
+        tool = self.tools.get(call.name)
+        if tool is None:
+            known = ", ".join(sorted(self.tools))
+            return Invocation(ToolResult(call.id, f"there is no tool {call.name!r}; there are {known}", True), None)
+        if denied := await self._denied(tool, call, replayed):
+            return Invocation(ToolResult(call.id, f"not allowed: {denied}", True), None, denied)
+        return await self._run(tool, call, replayed)
+
+    async def _denied(self, tool: Tool, call: ToolCall, replayed: bool) -> str | None:
+        """Why the call may not run, or None; emits the decision."""
+        spec = tool.spec
+        decision = decide(self._rules, spec.name, spec.effect, self._subjects(tool, call.args))
+        verdict, by, reason = decision.verdict, "rule", decision.reason
+        if verdict is Verdict.ASK:
+            if self._grant_all:
+                verdict, by, reason = Verdict.ALLOW, "--yes", "granted for this run"
+            elif spec.name in self._granted:
+                verdict, by, reason = Verdict.ALLOW, "person", "allowed for this session"
+            elif self._ask is None:
+                verdict, by = Verdict.DENY, "nobody to ask"
+                reason = f"{reason}; there is nobody to ask, and --yes was not given"
+            else:
+                answer = await self._ask(PermissionQuestion(call, spec.effect.value, reason, replayed))
+                by, verdict = "person", Verdict.ALLOW if answer.allow else Verdict.DENY
+                reason = answer.reason or ("allowed" if answer.allow else "the person said no")
+                if answer.allow and answer.remember:
+                    self._granted.add(spec.name)
+        self._emit(PermissionDecided(call_id=call.id, tool=spec.name, verdict=verdict, by=by, reason=reason))
+        return reason if verdict is Verdict.DENY else None
+
+    def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the call is about, for the patterns of rules: its paths, or its command."""
+        paths = tool.paths(args)
+        if paths:
+            return tuple(_relative(path, self.context.cwd) for path in paths)
+        command = args.get("command")
+        return (command,) if isinstance(command, str) else ()
+
+    async def _run(self, tool: Tool, call: ToolCall, replayed: bool) -> Invocation:
+        spec, cwd = tool.spec, self.context.cwd
+        paths = tool.paths(call.args)
+        reads = tuple(sorted({_relative(path, cwd) for path in paths if _is_file(cwd, path)}))
+        changing = spec.effect is not Effect.READ
+        try:
+            before = self._look() if changing else None
+            backup = self._start_backup(tool, paths, before) if before is not None else None
+        except (StoreError, OSError) as error:
+            return Invocation(ToolResult(call.id, f"the call was not run: {error}", True), None)
+        self._emit(
+            ToolStarted(call_id=call.id, tool=spec.name, args=dict(call.args), effect=spec.effect, replayed=replayed)
+        )
+        started = self._monotonic()
+        try:
+            output = await tool.run(call.args, self.context)
+        except ToolError as error:
+            output = ToolOutput(str(error), ok=False)
+        except asyncio.CancelledError:
+            self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started)
+            raise
+        changes = self._finish(call, output, before, backup, started)
+        step = RunStep(
+            tool=spec.name,
+            version=spec.version,
+            args=dict(call.args),
+            effect=spec.effect,
+            reads=reads,
+            ok=output.ok,
+            exit_code=output.exit_code,
+            stdout=output.stdout,
+            output=output.text,
+            changes=changes,
+        )
+        return Invocation(ToolResult(call.id, output.text, not output.ok), step)
+
+    def _look(self) -> Snapshot:
+        seen = snapshot(self.context.cwd)
+        if not self._own:
+            return seen
+        return replace(
+            seen,
+            entries={path: entry for path, entry in seen.entries.items() if not path.startswith(self._own)},
+            listed=frozenset(path for path in seen.listed if not f"{path}/".startswith(self._own)),
+        )
+
+    def _start_backup(self, tool: Tool, paths: tuple[str, ...], before: Snapshot) -> Backup:
+        self._steps += 1
+        limits = self._backups
+        backup = start_backup(
+            self.context.cwd,
+            limits.folder / str(self._steps),
+            max_files=limits.max_files,
+            max_bytes=limits.max_bytes,
+            only=paths if tool.spec.effect is Effect.WRITE else None,
+            before=before,
+            pool=self._pool,
+        )
+        if not backup.kept and backup.reason not in self._told:
+            self._told.add(backup.reason)
+            self._emit(Notice(text=f"no copies of files are kept before commands run here: {backup.reason}"))
+        return backup
+
+    def close(self) -> None:
+        """Drop the copies that no step needed."""
+        self._pool.close()
+
+    def _finish(
+        self, call: ToolCall, output: ToolOutput, before: Snapshot | None, backup: Backup | None, started: float
+    ) -> FileChanges:
+        """Compare, keep the copies of what was touched, and say how the call ended."""
+        elapsed = self._monotonic() - started
+        changes = compare(before, self._look()) if before is not None else FileChanges()
+        kept = None
+        if backup is not None:
+            try:
+                kept = backup.finish(changes)
+            except StoreError as error:
+                self._emit(Notice(text=str(error)))
+        self._emit(
+            ToolFinished(
+                call_id=call.id,
+                tool=call.name,
+                ok=output.ok,
+                output=output.text,
+                stdout=output.stdout,
+                exit_code=output.exit_code,
+                truncated=output.truncated,
+                total_bytes=output.total_bytes,
+                changes=changes,
+                backup=str(kept) if kept is not None else None,
+                elapsed_s=round(elapsed, 3),
+            )
+        )
+        return changes
+
+
+def _relative(path: str, cwd: Path) -> str:
+    """The path as a rule or a trace names it: relative to the working directory where it is inside, else absolute."""
+    normal = os.path.normpath(cwd / path)
+    return os.path.relpath(normal, cwd) if Path(normal).is_relative_to(cwd) else normal
+
+
+def _is_file(cwd: Path, path: str) -> bool:
+    try:
+        return (cwd / path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _prefix(folder: Path, cwd: Path) -> str:
+    return f"{folder.relative_to(cwd).as_posix()}/"

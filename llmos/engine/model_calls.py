@@ -1,0 +1,110 @@
+"""Calls of a model under a budget, with retries that a person can watch.
+
+Each attempt is reserved before it is sent and settled after it; an attempt that broke off is charged its upper
+estimate, so recorded spending is never below real spending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+
+from llmos.core.budget import Ledger
+from llmos.core.errors import ModelError
+from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown
+from llmos.core.ports import Clock, Emit, Model, ModelReply, ModelRequest
+
+FIRST_DELAY_S = 1.0
+LONGEST_DELAY_S = 30.0
+
+
+class ModelCalls:
+    """The model calls of one turn: counts them, pays for them, repeats them."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        emit: Emit,
+        retry_total_s: float,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.ledger = ledger
+        self.count = 0
+        self._clock = clock
+        self._emit = emit
+        self._retry_total_s = retry_total_s
+        self._jitter = jitter
+
+    async def call(self, model: Model, request: ModelRequest) -> ModelReply:
+        """One answered request. Raises BudgetError before a call that may not fit, ModelError when retries are over."""
+        waited_s = 0.0
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(model, request)
+            except ModelError as error:
+                delay_s = self._delay(error, attempt, waited_s)
+                self._emit(
+                    ModelCallFailed(
+                        call=self.count,
+                        kind=error.kind.value,
+                        reason=str(error),
+                        cost_usd=error.cost_usd or 0.0,
+                        retry_in_s=delay_s,
+                    )
+                )
+                if delay_s is None:
+                    raise
+                await self._wait(delay_s, str(error))
+                waited_s += delay_s
+                attempt += 1
+
+    async def _attempt(self, model: Model, request: ModelRequest) -> ModelReply:
+        reserved = model.reserve_usd(request)
+        self.ledger = self.ledger.reserve(reserved, model=model.info.name)
+        amount = reserved or 0.0
+        self.count += 1
+        info = model.info
+        self._emit(
+            ModelCallStarted(call=self.count, model=info.name, payer=info.payer, small=info.small, reserved_usd=amount)
+        )
+        try:
+            reply = await model.reply(request, self._emit)
+        except ModelError as error:
+            self.ledger = self.ledger.settle(amount, amount if error.cost_usd is None else error.cost_usd)
+            raise
+        except asyncio.CancelledError:
+            self.ledger = self.ledger.settle(amount, model.abandoned_usd())
+            raise
+        self.ledger = self.ledger.settle(amount, reply.cost_usd)
+        self._emit(
+            ModelCallFinished(
+                call=self.count,
+                model=reply.model,
+                stop_reason=reply.stop_reason,
+                usage=reply.usage,
+                cost_usd=reply.cost_usd,
+                estimated=reply.estimated,
+            )
+        )
+        return reply
+
+    def _delay(self, error: ModelError, attempt: int, waited_s: float) -> float | None:
+        """Seconds to wait before the next attempt; None when waiting is useless or longer than the total cap."""
+        if not error.retryable:
+            return None
+        delay_s = error.retry_after_s
+        if delay_s is None:
+            delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**attempt) * (0.5 + self._jitter() / 2)
+        return delay_s if waited_s + delay_s <= self._retry_total_s else None
+
+    async def _wait(self, seconds: float, reason: str) -> None:
+        remaining = seconds
+        while remaining > 0:
+            self._emit(RetryCountdown(remaining_s=math.ceil(remaining), reason=reason))
+            await self._clock.sleep(min(1.0, remaining))
+            remaining -= 1.0

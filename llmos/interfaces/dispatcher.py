@@ -1,0 +1,392 @@
+"""The Dispatcher: one goal to its end. Match, decide, act, keep.
+
+Deciding is core/policy; acting is engine/replay or engine/converse; this module carries values between them and says
+truthfully how the turn ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from llmos.app import App
+from llmos.core.answer import derive
+from llmos.core.budget import Ledger
+from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
+from llmos.core.events import Event, Mode, Notice, Outcome, PlanMade, TraceKept, TurnEnded, TurnStarted
+from llmos.core.goal import normalise_goal
+from llmos.core.messages import Message, Text, user_text
+from llmos.core.policy import Plan, TurnLimits
+from llmos.core.ports import Ask, Clock, Emit, Example, Model
+from llmos.core.prompt import example_of, guidance_text, handoff_text, listing_text, system_prompt
+from llmos.core.trace import Learned, RunStep, Trace, TraceHeader, TraceStatus, step_from_run
+from llmos.core.verify import judge, trace_status
+from llmos.engine.converse import Converse, Conversed
+from llmos.engine.invoke import Invoker
+from llmos.engine.model_calls import ModelCalls
+from llmos.engine.replay import Replayed, replay, unmet_requirements
+from llmos.memory.record import Record
+
+EXIT_OF_OUTCOME = {
+    Outcome.OK: ExitStatus.OK,
+    Outcome.UNVERIFIED: ExitStatus.UNVERIFIED,
+    Outcome.FAILED: ExitStatus.FAILED,
+    Outcome.DIVERGED: ExitStatus.DIVERGED,
+    Outcome.DENIED: ExitStatus.DENIED,
+    Outcome.INTERRUPTED: ExitStatus.INTERRUPTED,
+    Outcome.OVER_BUDGET: ExitStatus.OVER_BUDGET,
+}
+
+EXAMPLES_SHOWN = 4
+LISTED_NAMES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """What became of a goal. `outcome` is None for a dry run, which does nothing."""
+
+    goal: str
+    mode: Mode
+    confidence: float
+    trace_id: str | None
+    reasons: tuple[str, ...]
+    answer: str
+    outcome: Outcome | None
+    reason: str
+    exit_status: ExitStatus
+    cost_usd: float
+    saved_usd: float
+    model_calls: int
+    elapsed_s: float
+    kept: str | None
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What accumulates while one goal is worked on."""
+
+    goal: str
+    plan: Plan
+    calls: ModelCalls
+    started: float
+    mode: Mode
+    saved_usd: float = 0.0
+    kept: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    outcome: Outcome
+    answer: str = ""
+    reason: str = ""
+    exit_status: ExitStatus | None = None
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Events to the transcript first, then to the screen. A transcript that fails is reported once, then left."""
+
+    record: Callable[[Event], None]
+    show: Emit
+    broken: bool = field(default=False)
+
+    def __call__(self, event: Event) -> None:
+        if not self.broken:
+            try:
+                self.record(event)
+            except StoreError:
+                self.broken = True
+                raise
+        self.show(event)
+
+
+class Dispatcher:
+    """Works on one goal after the other in one session, keeping the conversation between them.
+
+    `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        record: Record,
+        invoker: Callable[[Emit], Invoker],
+        model: Callable[[], Model],
+        clock: Clock,
+        limits: TurnLimits,
+        workspace: Path,
+        emit: Emit,
+    ) -> None:
+        self._record = record
+        self._sink = _Sink(record.transcript.record, emit)
+        self._show = emit
+        self._invoker = invoker(self._sink)
+        self._model = model
+        self._clock = clock
+        self._limits = limits
+        self._workspace = workspace
+        self._conversation: tuple[Message, ...] = ()
+        self._system: str | None = None
+        self._turn = 0
+
+    async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
+        """Carry out one goal. With `dry_run` decide, show, and do nothing.
+
+        Raises UsageError for a goal that is empty or too long, StoreError when the turn cannot even be recorded.
+        Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
+        """
+        self._check(goal)
+        started = self._clock.monotonic()
+        emit = self._show if dry_run else self._sink
+        self._turn += 1
+        emit(TurnStarted(goal=goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
+        plan = await self._plan(goal)
+        emit(_plan_event(plan))
+        calls = ModelCalls(
+            ledger=Ledger(self._limits.cap_usd),
+            clock=self._clock,
+            emit=self._sink,
+            retry_total_s=self._limits.retry_total_s,
+        )
+        turn = _Turn(goal, plan, calls, started, plan.mode)
+        if dry_run:
+            return self._result(turn, None, _Ending(Outcome.OK))
+        try:
+            ending = await self._act(turn)
+        except asyncio.CancelledError:
+            self._end(turn, _Ending(Outcome.INTERRUPTED, reason="stopped before its end"))
+            raise
+        except LlmosError as error:
+            ending = _Ending(Outcome.FAILED, "", str(error), error.exit_status)
+        return self._end(turn, ending)
+
+    # ------------------------------------------------------------------------------------------------ deciding
+
+    def _check(self, goal: str) -> None:
+        if not normalise_goal(goal):
+            raise UsageError("the goal is empty; say what is to be done")
+        size = len(goal.encode("utf-8", "surrogatepass"))
+        if size > self._limits.goal_bytes:
+            raise UsageError(
+                f"the goal has {size:,} bytes and at most {self._limits.goal_bytes:,} are taken; "
+                "put long material in a file and name the file in the goal"
+            )
+
+    async def _plan(self, goal: str) -> Plan:
+        traces = self._record.traces
+        candidates = [
+            replace(candidate, unmet=unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context))
+            for candidate in traces.candidates(goal)
+        ]
+        return await traces.plan(goal, candidates)
+
+    # -------------------------------------------------------------------------------------------------- acting
+
+    async def _act(self, turn: _Turn) -> _Ending:
+        if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
+            return await self._converse(turn, "")
+        trace = turn.plan.trace
+        replayed = await replay(trace, self._invoker, self._sink)
+        if replayed.outcome is Outcome.OK:
+            self._record.traces.record_outcome(trace.header.id, "ok", self._clock.now())
+            turn.saved_usd = trace.header.learned.cost_usd
+            self._extend(turn.goal, replayed.answer)
+            return _Ending(Outcome.OK, replayed.answer)
+        if replayed.ran and replayed.outcome is Outcome.DIVERGED:
+            self._record.traces.record_outcome(trace.header.id, "diverged", self._clock.now())
+        if replayed.outcome is Outcome.DENIED:
+            return _Ending(Outcome.DENIED, reason=replayed.reason)
+        return await self._continue(turn, replayed)
+
+    async def _continue(self, turn: _Turn, replayed: Replayed) -> _Ending:
+        """The model goes on where a replay stopped; without a model the turn ends as diverged."""
+        try:
+            self._model()
+        except NoModelError as error:
+            return _Ending(Outcome.DIVERGED, "", f"{replayed.reason}; {error}", ExitStatus.DIVERGED)
+        self._sink(Notice(text=f"the replay stopped: {replayed.reason}; the model goes on from there"))
+        turn.mode = Mode.MIXED
+        return await self._converse(turn, handoff_text(replayed.journal, replayed.reason))
+
+    async def _converse(self, turn: _Turn, handoff: str) -> _Ending:
+        model = self._model()
+        small = model.info.small
+        guidance = [self._record.traces.load(header.id) for header in turn.plan.guidance]
+        examples: tuple[Example, ...] = ()
+        if small:
+            # Nearest last: what stands next to the goal weighs most with a small model.
+            found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
+            examples = tuple(example_of(trace) for trace in reversed(found))
+            opening = handoff + self._listing() + turn.goal
+        else:
+            opening = handoff + guidance_text(guidance) + turn.goal
+        conversed = await self._loop(turn, model).run(
+            () if small else self._conversation, Message("user", (Text(opening),)), examples
+        )
+        return self._conclude(turn, conversed, small=small, healed=bool(handoff))
+
+    def _loop(self, turn: _Turn, model: Model) -> Converse:
+        small = model.info.small
+        return Converse(
+            model=model,
+            calls=turn.calls,
+            invoker=self._invoker,
+            tools=[tool.spec for _, tool in sorted(self._invoker.tools.items())],
+            system=self._record.memory.core_text() if small else self._system_prompt(),
+            max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
+            max_tokens=self._limits.max_tokens,
+            emit=self._sink,
+        )
+
+    def _system_prompt(self) -> str:
+        """Built once a session: within a conversation the prefix never changes."""
+        if self._system is None:
+            self._system = system_prompt(
+                cwd=str(self._cwd),
+                platform=f"{platform.system()} {platform.machine()}",
+                core_memory=self._record.memory.core_text(),
+            )
+        return self._system
+
+    def _listing(self) -> str:
+        with os.scandir(self._cwd) as entries:
+            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry.name[0] != ".")
+        return listing_text(names[:LISTED_NAMES], max(0, len(names) - LISTED_NAMES))
+
+    # ------------------------------------------------------------------------------------------------- keeping
+
+    def _conclude(self, turn: _Turn, conversed: Conversed, *, small: bool, healed: bool) -> _Ending:
+        outcome, reason = conversed.outcome, conversed.reason
+        if outcome is Outcome.OK and not conversed.denied:
+            outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small)
+        elif outcome is Outcome.OK:
+            outcome, reason = Outcome.DENIED, conversed.denied
+        if conversed.outcome is Outcome.OK:
+            self._conversation = conversed.messages
+        else:
+            self._extend(turn.goal, f"[this turn ended {outcome.value}: {reason}]")
+        if conversed.steps:
+            self._keep(turn, conversed, outcome, reason, healed)
+        return _Ending(outcome, conversed.answer, reason, conversed.exit_status)
+
+    def _extend(self, goal: str, answer: str) -> None:
+        """Take a turn into the conversation that the model did not see whole."""
+        self._conversation = (*self._conversation, user_text(goal), Message("assistant", (Text(answer or "Done."),)))
+
+    def _keep(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> None:
+        trace = self._trace(turn, conversed, outcome, reason, healed)
+        try:
+            kept = self._record.traces.keep(trace, self._clock.now())
+        except StoreError as error:
+            self._sink(Notice(text=f"this run was not kept: {error}"))
+            return
+        turn.kept = kept.header.id
+        if kept.new:
+            header = kept.header
+            self._sink(
+                TraceKept(trace_id=header.id, path=str(kept.path), status=header.status.value, reason=header.reason)
+            )
+
+    def _trace(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> Trace:
+        steps: list[RunStep] = [step for step in conversed.steps if step.ok or step.has_effects]
+        template = derive(conversed.answer, turn.goal, steps)
+        status, why = trace_status(turn.goal, outcome, reason, template, steps)
+        if healed and status is TraceStatus.VERIFIED:
+            status, why = TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
+        header = TraceHeader(
+            id="",
+            goal=turn.goal,
+            status=status,
+            reason=why,
+            tools={step.tool: step.version for step in steps},
+            learned=Learned(
+                when=self._clock.now().isoformat(timespec="seconds"),
+                mode=turn.mode.value,
+                model=conversed.model,
+                cost_usd=turn.calls.ledger.spent,
+                elapsed_s=round(self._clock.monotonic() - turn.started, 3),
+            ),
+        )
+        trace = Trace(header, tuple(step_from_run(step) for step in steps))
+        return trace if template is None else replace(trace, answer=template)
+
+    # -------------------------------------------------------------------------------------------------- ending
+
+    def _end(self, turn: _Turn, ending: _Ending) -> TurnResult:
+        event = TurnEnded(
+            outcome=ending.outcome,
+            mode=turn.mode,
+            answer=ending.answer,
+            reason=ending.reason,
+            cost_usd=turn.calls.ledger.spent,
+            saved_usd=turn.saved_usd,
+            model_calls=turn.calls.count,
+            elapsed_s=round(self._clock.monotonic() - turn.started, 3),
+        )
+        try:
+            self._sink(event)
+        except StoreError as error:
+            self._show(event)
+            self._show(Notice(text=f"the end of this turn is not on record: {error}"))
+        self._record.nested.track_message()
+        return self._result(turn, ending.outcome, ending)
+
+    def _result(self, turn: _Turn, outcome: Outcome | None, ending: _Ending) -> TurnResult:
+        return TurnResult(
+            goal=turn.goal,
+            mode=turn.mode,
+            confidence=turn.plan.confidence,
+            trace_id=turn.plan.trace.header.id if turn.plan.trace else None,
+            reasons=turn.plan.reasons,
+            answer=ending.answer,
+            outcome=outcome,
+            reason=ending.reason,
+            exit_status=ending.exit_status or EXIT_OF_OUTCOME[ending.outcome],
+            cost_usd=turn.calls.ledger.spent,
+            saved_usd=turn.saved_usd,
+            model_calls=turn.calls.count,
+            elapsed_s=round(self._clock.monotonic() - turn.started, 3),
+            kept=turn.kept,
+        )
+
+    @property
+    def _cwd(self) -> Path:
+        return self._invoker.context.cwd
+
+
+def dispatcher_for(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -> Dispatcher:
+    """The dispatcher of one session of this app. Raises ConfigError for a permission rule that is none."""
+    return Dispatcher(
+        record=app.record,
+        invoker=app.invoker_factory(ask=ask, grant_all=grant_all),
+        model=app.model,
+        clock=app.clock,
+        limits=app.turn_limits,
+        workspace=app.workspace.root,
+        emit=emit,
+    )
+
+
+def _plan_event(plan: Plan) -> PlanMade:
+    follower = plan.mode is Mode.FOLLOWER and plan.trace is not None
+    steps = plan.trace.steps if follower and plan.trace else ()
+    return PlanMade(
+        mode=plan.mode,
+        confidence=plan.confidence,
+        trace_id=plan.trace.header.id if plan.trace else None,
+        reasons=plan.reasons,
+        guidance=tuple(header.id for header in plan.guidance),
+        steps=tuple(step_summary(step.tool, step.args) for step in steps),
+        saving_usd=plan.trace.header.learned.cost_usd if follower and plan.trace else 0.0,
+    )
+
+
+def step_summary(tool: str, args: object) -> str:
+    """One planned call in one line; the whole command of a shell step, else tool and arguments."""
+    if isinstance(args, dict) and isinstance(args.get("command"), str):
+        return f"{tool}: {args['command']}"
+    return f"{tool} {args}"
