@@ -62,20 +62,11 @@ class AnthropicModel:
         self._prices = dict(prices or {})
         self._idle_timeout_s = idle_timeout_s
         self._client: AsyncAnthropic | None = None
-        self._last_cost_usd: float | None = 0.0
+        self._abandoned_usd = 0.0
 
     @property
     def info(self) -> ModelInfo:
         return self._info
-
-    @property
-    def last_attempt_cost_usd(self) -> float | None:
-        """What the attempt that ended last is charged, in US dollars; None when the price is not known.
-
-        For a cancelled attempt, which has no reply or ModelError to carry it: read it where CancelledError is caught,
-        before anything is awaited, and it is that attempt's even if others run beside it.
-        """
-        return self._last_cost_usd
 
     def reserve_usd(self, request: ModelRequest) -> float | None:
         output_tokens = min(request.max_tokens, self._info.max_output_tokens)
@@ -90,10 +81,9 @@ class AnthropicModel:
             self._require_price()
             await self._stream(request, streamed, emit)
         except asyncio.CancelledError:
-            self._last_cost_usd = self._broken_cost_usd(request, streamed)
+            self._abandoned_usd = self._broken_cost_usd(request, streamed)
             raise
-        except ModelError as error:
-            self._last_cost_usd = error.cost_usd
+        except ModelError:
             raise
         except Exception as error:
             failure = classify(error, payer=self._info.payer, idle_timeout_s=self._idle_timeout_s)
@@ -101,6 +91,11 @@ class AnthropicModel:
                 raise
             raise self._model_error(failure, request, streamed) from error
         return self._finished(request, streamed)
+
+    def abandoned_usd(self) -> float:
+        """See the port. Read it where CancelledError is caught, before anything is awaited: calls may run side by side,
+        and until the next `await` the last one is the one that was cancelled."""
+        return self._abandoned_usd
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -112,7 +107,7 @@ class AnthropicModel:
         if upper_bound_usd(name, 1, 1, self._prices) is None:
             raise ModelError(
                 ModelErrorKind.BILLING,
-                f"The price of the model {name} is not known, so no budget can hold; set it under `prices`.",
+                f"The price of {name} is not known, so no budget can hold; set prices.{name} in your own config.yaml.",
             )
 
     async def _stream(self, request: ModelRequest, streamed: StreamedReply, emit: Emit) -> None:
@@ -153,7 +148,6 @@ class AnthropicModel:
         usage = streamed.usage
         cost = response_cost_usd((streamed.model, self._info.name), usage, self._prices)
         assert cost is not None, "the price was checked before the call"
-        self._last_cost_usd = cost
         return ModelReply(
             message=streamed.message(),
             stop_reason=reason,
@@ -166,23 +160,24 @@ class AnthropicModel:
 
     def _model_error(self, failure: Failure, request: ModelRequest, streamed: StreamedReply) -> ModelError:
         charged = failure.answered or streamed.started
-        self._last_cost_usd = self._broken_cost_usd(request, streamed) if charged else 0.0
         return ModelError(
             failure.kind,
             failure.message,
             retryable=failure.retryable,
             retry_after_s=failure.retry_after_s,
-            cost_usd=self._last_cost_usd,
+            cost_usd=self._broken_cost_usd(request, streamed) if charged else 0.0,
         )
 
-    def _broken_cost_usd(self, request: ModelRequest, streamed: StreamedReply) -> float | None:
+    def _broken_cost_usd(self, request: ModelRequest, streamed: StreamedReply) -> float:
         """An upper estimate of an attempt without a complete answer."""
         if not streamed.sent:
             return 0.0
-        models = (streamed.model, self._info.name)
         if streamed.started:
-            return response_cost_usd(models, streamed.usage, self._prices)
-        return upper_bound_usd(self._info.name, estimated_input_tokens(request), 0, self._prices)
+            cost = response_cost_usd((streamed.model, self._info.name), streamed.usage, self._prices)
+        else:
+            cost = upper_bound_usd(self._info.name, estimated_input_tokens(request), 0, self._prices)
+        assert cost is not None, "the price was checked before the call"
+        return cost
 
 
 def _closed_schema(schema: Mapping[str, Any] | None) -> dict[str, Any] | None:

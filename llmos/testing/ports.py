@@ -42,7 +42,7 @@ class ScriptedModel:
 
     `requests` holds every request. A call beyond the list raises AssertionError and is in `unexpected`, so that a test
     can see it even if something swallowed the error. The text of a reply is emitted as one TextStreamed.
-    `reserve_usd` is what every call reserves; None means that the price is unknown.
+    `reserve_usd` is what every call reserves (None: the price is unknown), `abandoned_usd` what a cancelled one costs.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class ScriptedModel:
         *,
         info: ModelInfo = ModelInfo("scripted", "nobody (a test)"),  # noqa: B008 (frozen)
         reserve_usd: float | None = 0.01,
+        abandoned_usd: float = 0.0,
     ) -> None:
         self.requests: list[ModelRequest] = []
         self.unexpected: list[ModelRequest] = []
@@ -58,6 +59,7 @@ class ScriptedModel:
         self._script = list(script)
         self._info = info
         self._reserve_usd = reserve_usd
+        self._abandoned_usd = abandoned_usd
 
     @property
     def info(self) -> ModelInfo:
@@ -70,6 +72,9 @@ class ScriptedModel:
 
     def reserve_usd(self, request: ModelRequest) -> float | None:
         return self._reserve_usd
+
+    def abandoned_usd(self) -> float:
+        return self._abandoned_usd
 
     async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
         self.requests.append(request)

@@ -10,6 +10,7 @@ and is in `unexpected`; one that breaks a rule of the API gets its error, leaves
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import select
@@ -83,7 +84,12 @@ class FakeMessagesServer:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._server.shutdown()
+        stop = threading.Thread(target=self._server.shutdown)
+        stop.start()
+        # A connection wakes the accept loop, which would otherwise sleep on.
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._server.server_address[1])):
+            stop.join()
+        stop.join()
         self._server.close_connections()
         self._server.server_close()
         self._thread.join()
