@@ -454,6 +454,12 @@ async def test_a_broken_stream_is_charged_for_what_came(
     assert (failed.kind, failed.retryable, failed.cost_usd) == (kind, True, pytest.approx(INPUT_USD + streamed_usd))
 
 
+async def test_a_stream_that_begins_with_an_error_is_charged_for_its_input(server: FakeMessagesServer) -> None:
+    failed = await failure(server, midstream_error(after_events=0))
+    assert failed.kind is ModelErrorKind.OVERLOADED
+    assert failed.cost_usd is not None and 0 < failed.cost_usd < 0.001
+
+
 async def test_a_stream_that_loses_only_its_last_event_is_charged_by_its_usage(server: FakeMessagesServer) -> None:
     whole = text("short")  # start, block start, delta, block stop, message_delta: five events, and no message_stop
     failed = await failure(server, end_without_stop(whole, after_events=5, usage=usage(input=1000, output=700)))
@@ -519,6 +525,12 @@ async def test_pings_prove_life_but_not_for_ever(server: FakeMessagesServer) -> 
     failed = await failure(server, reply(text("well"), *(pings * 20)), idle_timeout_s=0.3)
     assert str(failed) == "The model server kept the connection but stopped answering."
     assert (failed.kind, server.saw_disconnect()) == (ModelErrorKind.TIMEOUT, True)
+
+
+async def test_a_slow_answer_that_keeps_coming_is_waited_for(server: FakeMessagesServer) -> None:
+    slow = [item for _ in range(14) for item in (text("word"), delay(0.1))]  # longer than the limit for pings alone
+    answer = await ask(server, reply(*slow), idle_timeout_s=0.25)
+    assert len(answer.message.parts) == 14
 
 
 async def test_cancelling_closes_the_connection_at_once_and_knows_its_cost(server: FakeMessagesServer) -> None:
