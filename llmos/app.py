@@ -63,23 +63,35 @@ class SystemClock:
 class App:
     """One process of llmos over one workspace."""
 
-    def __init__(self, workspace: Workspace, config: Config, *, cwd: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        config: Config,
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        model: Model | None = None,
+    ) -> None:
         self.workspace = workspace
         self.config = config
         self.session = secrets.token_hex(4)
         self.clock = SystemClock()
         self._cwd = cwd
         self._environ = environ
+        self._given_model = model
         self._model: Model | None = None
         self._invokers: list[Invoker] = []
 
     @classmethod
-    def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str]) -> App:
-        """Find the workspace and read the configuration. Raises LlmosError."""
+    def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str], model: Model | None = None) -> App:
+        """Find the workspace and read the configuration. Raises LlmosError.
+
+        `model` is used in place of the one that the configuration names, and stays its giver's to close.
+        """
         workspace = find_workspace(options.workspace, environ, cwd)
         flags = {"model": options.model, "budget.per_goal_usd": options.max_cost}
         given = {key: value for key, value in flags.items() if value is not None}
-        return cls(workspace, load_config(workspace, environ, given), cwd=cwd.resolve(), environ=environ)
+        return cls(workspace, load_config(workspace, environ, given), cwd=cwd.resolve(), environ=environ, model=model)
 
     # ------------------------------------------------------------------------------------------------ the record
 
@@ -118,6 +130,8 @@ class App:
 
     def model(self) -> Model:
         """The model that the configuration names, made on first use. Raises NoModelError."""
+        if self._given_model is not None:
+            return self._given_model
         if self._model is None:
             self._model = self._make_model(self.config.settings.model)
         return self._model

@@ -43,7 +43,7 @@ def normalise_goal(text: str) -> str:
     if _SENTENCE_CASE.match(words[0]):
         words[0] = words[0].lower()
     joined = " ".join(words)
-    if joined.endswith((".", "!")) and not joined.endswith(("..", " .", "/.")):
+    while joined.endswith((".", "!")) and not joined.endswith(("..", " .", "/.", " !")):
         joined = joined[:-1]
     return joined
 

@@ -34,9 +34,9 @@ def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool) -> t
 
 
 def trace_status(
-    goal: str, outcome: Outcome, reason: str, answer: AnswerTemplate | None, steps: Sequence[RunStep]
+    goal: str, outcome: Outcome, reason: str, answer: AnswerTemplate | None, steps: Sequence[RunStep], cwd: str
 ) -> tuple[TraceStatus, str]:
-    """What a run is worth keeping as, and why it is not replayable."""
+    """What a run in `cwd` is worth keeping as, and why it is not replayable."""
     if outcome is not Outcome.OK:
         return TraceStatus.DRAFT, f"the run ended {outcome.value}: {reason}"
     if reference := context_reference(goal):
@@ -45,6 +45,8 @@ def trace_status(
         return TraceStatus.GUIDANCE, "the directory was too large to see what the steps changed"
     if any(not step.ok and step.has_effects for step in steps):
         return TraceStatus.GUIDANCE, "a failed step changed files"
+    if any(cwd in str(value) for step in steps for value in step.args.values()):
+        return TraceStatus.GUIDANCE, "a step names the working directory by its full path, so it would act there again"
     if answer is None:
         return TraceStatus.GUIDANCE, "the answer cannot be computed from the outputs of the steps"
     return TraceStatus.VERIFIED, ""

@@ -12,8 +12,8 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llmos.app import App
 from llmos.core.answer import derive
 from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
@@ -30,6 +30,9 @@ from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.replay import Replayed, replay, unmet_requirements
 from llmos.memory.record import Record
+
+if TYPE_CHECKING:
+    from llmos.app import App
 
 EXIT_OF_OUTCOME = {
     Outcome.OK: ExitStatus.OK,
@@ -162,6 +165,9 @@ class Dispatcher:
             raise
         except LlmosError as error:
             ending = _Ending(Outcome.FAILED, "", str(error), error.exit_status)
+        except BaseException as error:
+            self._end(turn, _Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}"))
+            raise
         return self._end(turn, ending)
 
     # ------------------------------------------------------------------------------------------------ deciding
@@ -294,7 +300,7 @@ class Dispatcher:
     def _trace(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> Trace:
         steps: list[RunStep] = [step for step in conversed.steps if step.ok or step.has_effects]
         template = derive(conversed.answer, turn.goal, steps)
-        status, why = trace_status(turn.goal, outcome, reason, template, steps)
+        status, why = trace_status(turn.goal, outcome, reason, template, steps, str(self._cwd))
         if healed and status is TraceStatus.VERIFIED:
             status, why = TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
         header = TraceHeader(

@@ -134,7 +134,7 @@ class TraceManager:
         return [shipped[header.id] if header.id in shipped else read_trace(own[header.id])[0] for header, _ in ranked]
 
     async def find_trace_with_llm(self, goal: str, min_confidence: float) -> tuple[Trace, float] | None:
-        """The trace that the judge holds nearest, when it reaches `min_confidence` (0 to 1); a guide, never a replay."""
+        """The trace that the judge holds nearest, when it reaches `min_confidence` (0 to 1); it guides only."""
         near = [header for header, _ in self.nearest(goal, JUDGED)]
         best = await self._analyzer.find_best_matching_trace(goal, near, min_confidence)
         return (read_trace(self._path(best[0].id))[0], best[1]) if best else None
