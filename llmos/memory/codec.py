@@ -19,6 +19,7 @@ from llmos.memory.files import show_path
 MAX_YAML_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_NODES = 50_000
+MAX_DOCUMENTS = 100
 _MAX_DIGITS = 4_000
 # A mapping key without `?` may span 1,024 characters in YAML; escapes can make a character ten.
 _MAX_SIMPLE_KEY = 1_000
@@ -27,6 +28,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 """Where a value stands in a document: keys of mappings and positions in lists, from the top."""
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_FORMAT = re.compile(r"([a-z][a-z0-9-]{0,40})/([1-9][0-9]{0,5})")
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "": None}
 # Words to which some YAML reader gives a type: quoted, so that every reader sees a string.
 _RESERVED = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
@@ -38,7 +40,7 @@ class CodecError(StoreError):
     """A file does not hold what it should, or a value cannot be written; names file and line."""
 
 
-# ---------------------------------------------------------------------------------------------------- reading YAML
+# reading YAML
 
 
 def load_documents(text: bytes, *, name: str) -> list[Any]:
@@ -67,10 +69,14 @@ def _documents(data: bytes, name: str) -> Iterator[tuple[Any, dict[KeyPath, int]
 
     text = _decode(data, name)
     parser = yaml.CSafeLoader(text)
+    count = 0
     try:
         while parser.check_event():
             event = parser.get_event()
             if isinstance(event, yaml.DocumentStartEvent):
+                count += 1
+                if count > MAX_DOCUMENTS:
+                    raise CodecError(f"{show_path(name)} holds more than {MAX_DOCUMENTS} documents")
                 if event.version or event.tags:
                     raise CodecError(f"{show_path(name)}: a line that begins with % is not accepted here")
                 yield _Builder(parser, name).build()
@@ -172,7 +178,7 @@ def _refuse(name: str, line: int, problem: str) -> NoReturn:
     raise CodecError(f"{show_path(name)} line {line + 1}: {problem}")
 
 
-# ---------------------------------------------------------------------------------------------------- writing YAML
+# writing YAML
 
 
 def dump_documents(documents: list[Any]) -> bytes:
@@ -180,6 +186,8 @@ def dump_documents(documents: list[Any]) -> bytes:
 
     Mappings need string keys; tuples come back as lists.
     """
+    if len(documents) > MAX_DOCUMENTS:
+        raise CodecError(f"more than {MAX_DOCUMENTS} documents cannot be written to one file")
     lines: list[str] = []
     for document in documents:
         lines += ["---", *_node_lines(document, 0)] if _is_nested(document) else [f"--- {_scalar_text(document, 2)}"]
@@ -187,13 +195,17 @@ def dump_documents(documents: list[Any]) -> bytes:
 
 
 def _encoded(text: str) -> bytes:
-    try:
-        data = text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise CodecError("a text with half a character (a lone surrogate) cannot be written as UTF-8") from None
+    data = _utf8(text)
     if len(data) > MAX_YAML_BYTES:
         raise CodecError(f"this would be larger than the {MAX_YAML_BYTES} bytes that a file may have")
     return data
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise CodecError("a text with half a character (a lone surrogate) cannot be written as UTF-8") from None
 
 
 def _is_nested(value: Any) -> bool:
@@ -236,20 +248,16 @@ def _indented(lines: list[str]) -> list[str]:
 def _scalar_text(value: Any, indent: int) -> str:
     if isinstance(value, str):
         return _block(value, indent) or _plain_or_quoted(value)
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, int):
         return _integer(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise CodecError("a number that is not finite cannot be written")
         return float.__repr__(value)
-    if isinstance(value, Mapping):
-        return "{}"
-    if isinstance(value, list | tuple):
-        return "[]"
+    if isinstance(value, Mapping | list | tuple):
+        return "{}" if isinstance(value, Mapping) else "[]"
     raise CodecError(f"a value of type {type(value).__name__} cannot be written")
 
 
@@ -294,15 +302,12 @@ def _quoted(text: str) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    if 0xD800 <= code <= 0xDFFF:
-        return character  # has no escape in YAML; refused when the text is encoded
-    short = _ESCAPES.get(character)
-    if short:
-        return short
+    if character in _ESCAPES or 0xD800 <= code <= 0xDFFF:
+        return _ESCAPES.get(character, character)  # half a character has no escape; it is refused when encoded
     return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
 
 
-# ---------------------------------------------------------------------------------------- Markdown with front matter
+# Markdown with front matter
 
 
 def load_front_matter(text: bytes, *, name: str) -> tuple[dict[str, Any], str]:
@@ -323,14 +328,10 @@ def load_front_matter(text: bytes, *, name: str) -> tuple[dict[str, Any], str]:
 def dump_front_matter(meta: Mapping[str, Any], body: str) -> bytes:
     """`---`, the settings, `---`, and the body unchanged. Raises CodecError."""
     lines = _node_lines(meta, 0) if meta else []
-    head = _encoded("".join(line + "\n" for line in ["---", *lines, "---"]))
-    try:
-        return head + body.encode("utf-8")
-    except UnicodeEncodeError:
-        raise CodecError("a text with half a character (a lone surrogate) cannot be written as UTF-8") from None
+    return _encoded("".join(line + "\n" for line in ["---", *lines, "---"])) + _utf8(body)
 
 
-# ------------------------------------------------------------------------------------------------------- JSON lines
+# JSON lines
 
 
 def dump_line(record: Mapping[str, Any]) -> bytes:
@@ -377,7 +378,7 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON number")
 
 
-# ---------------------------------------------------------------------------------------------------------- formats
+# formats
 
 
 def check_format(found: object, *, kind: str, supported: int, name: str) -> int:
@@ -385,7 +386,7 @@ def check_format(found: object, *, kind: str, supported: int, name: str) -> int:
     where = show_path(name)
     if found is None:
         raise StoreError(f"{where} has no `format:` line; it must say {kind}/{supported}")
-    match = re.fullmatch(r"([a-z][a-z0-9-]{0,40})/([1-9][0-9]{0,5})", found) if isinstance(found, str) else None
+    match = _FORMAT.fullmatch(found) if isinstance(found, str) else None
     if match is None:
         raise StoreError(f"{where} has an unreadable format {_quoted(str(found)[:60])}; expected {kind}/{supported}")
     if match.group(1) != kind:
