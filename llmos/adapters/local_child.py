@@ -37,7 +37,7 @@ def _load(settings: dict[str, Any]) -> Any:
     params.n_ctx = settings["n_ctx"]
     params.n_parallel = 1
     params.cpuparams.n_threads = settings["threads"]
-    params.cpuparams_batch.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["batch_threads"]
     # A closed connection is noticed between batches, so a batch is also the delay of a cancel.
     params.n_batch = settings["n_batch"]
     params.n_ubatch = settings["n_batch"]

@@ -53,7 +53,7 @@ class LocalModel:
         self._path = path
         self._kv_bytes_per_token = kv_bytes_per_token
         self._n_ctx = n_ctx
-        self._threads = threads or local_runtime.default_threads()
+        self._threads = threads
         self._info = ModelInfo(name=name, payer=PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
         self._server: LocalServer | None = None
         self._loading = threading.Lock()
@@ -169,7 +169,7 @@ class LocalModel:
             size = self._path.stat().st_size
         except OSError as error:
             raise NoModelError(
-                f"The local model {self._info.name} is not at {self._path}; get it with: llmos model pull."
+                f"The local model {self._info.name} is not at {self._path}; get it with: llmos models pull."
             ) from error
         free = local_runtime.free_memory_bytes()
         context = local_runtime.fitting_context(self._n_ctx, size, self._kv_bytes_per_token, free)
@@ -179,7 +179,8 @@ class LocalModel:
                 f"{(free or 0) >> 20:,} MiB are free; close other programs, or choose a smaller model."
             )
         self._n_ctx = context
-        return LoadSettings(self._path, self._info.name, context, self._threads)
+        generating, reading = local_runtime.thread_counts(self._threads)
+        return LoadSettings(self._path, self._info.name, context, generating, reading)
 
 
 class _Streamed:

@@ -116,9 +116,11 @@ def partial_answer(raw: str) -> str:
     body = raw[opening + 1 :]
     end = _string_end(body)
     try:
-        return str(json.loads(f'"{body[:end]}"', strict=False))
+        text = str(json.loads(f'"{body[:end]}"', strict=False))
     except ValueError:
         return ""
+    # The first half of a character that JSON writes as two escapes cannot be shown.
+    return text[:-1] if "\ud800" <= text[-1:] <= "\udbff" else text
 
 
 def _string_end(body: str) -> int:

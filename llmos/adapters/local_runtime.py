@@ -42,9 +42,16 @@ def require_runtime() -> None:
         raise NoModelError('The runtime of the local model is not installed: pip install "llmos[local]".')
 
 
-def default_threads() -> int:
-    """All cores but one: with every core taken, one other busy program slows generation tenfold."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+def thread_counts(wanted: int | None) -> tuple[int, int]:
+    """Threads for generating and for reading the prompt: `wanted` for both, or all cores but one and all cores.
+
+    Generation waits for its slowest thread at every token, so one busy program beside it slows it down; reading does
+    not wait as often, and it is what a person waits for.
+    """
+    if wanted is not None:
+        return wanted, wanted
+    cores = len(os.sched_getaffinity(0))
+    return max(1, cores - 1), cores
 
 
 def free_memory_bytes() -> int | None:
@@ -71,7 +78,7 @@ def fitting_context(wanted: int, size_bytes: int, kv_bytes_per_token: int, free_
     if free_bytes is None:
         return wanted
     context = wanted
-    while context >= MIN_CONTEXT:
+    while context >= min(wanted, MIN_CONTEXT):
         if size_bytes * 13 // 10 + _OVERHEAD_BYTES + context * kv_bytes_per_token <= free_bytes:
             return context
         context //= 2
@@ -84,6 +91,9 @@ class LoadSettings:
     name: str
     n_ctx: int
     threads: int
+    """For generation, a token at a time."""
+    batch_threads: int
+    """For reading the prompt."""
 
 
 class Cancel:
@@ -115,6 +125,10 @@ class LocalServer:
         self._log = log
         self.url = url
         self.api_key = api_key
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -187,6 +201,7 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         "name": settings.name,
         "n_ctx": settings.n_ctx,
         "threads": settings.threads,
+        "batch_threads": settings.batch_threads,
         "n_batch": BATCH_TOKENS,
         "cache_mib": CACHE_MIB,
         "api_key": key,

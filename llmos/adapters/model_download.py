@@ -106,7 +106,7 @@ class _Pull:
             raise ModelDownloadError(
                 f"What {origin} gave for {self._model.name} is not the published file (its SHA-256 differs), so it was "
                 "removed; try again, or get the file elsewhere and run: "
-                f"llmos model pull {self._model.name} --from FILE."
+                f"llmos models pull {self._model.name} --from FILE."
             )
         return path
 
@@ -132,7 +132,7 @@ class _Pull:
         raise ModelDownloadError(
             f"{self._model.name} could not be fetched: {'; '.join(problems) or 'no source is known'}. Get "
             f"{self._model.file_name} from {self._model.source_page} on a connected computer, then run: "
-            f"llmos model pull {self._model.name} --from FILE."
+            f"llmos models pull {self._model.name} --from FILE."
         )
 
     def _work_bytes(self) -> int:

