@@ -27,13 +27,17 @@ _VERSION_DIGITS = 12
 
 
 def tool(
-    *, effect: Effect, paths: tuple[str, ...] = (), uses: tuple[ModuleType, ...] = ()
+    *,
+    effect: Effect,
+    paths: tuple[str, ...] = (),
+    uses: tuple[ModuleType, ...] = (),
+    satisfied: Callable[[Mapping[str, Any], ToolContext], bool] | None = None,
 ) -> Callable[[ToolFunction], Tool]:
     """Declare `async def name(arguments..., *, context: ToolContext) -> ToolOutput` as the tool `name`.
 
     The docstring is the description, `Annotated[type, Field(description=...)]` describes an argument. `paths` names
     the arguments that hold a path. `uses` are helper modules whose source counts for the version, besides the
-    function's own module. Raises TypeError when the function cannot be a tool.
+    function's own module. `satisfied` is core.tool.Tool's. Raises TypeError when the function cannot be a tool.
     """
 
     def declare(function: ToolFunction) -> Tool:
@@ -48,7 +52,12 @@ def tool(
         schema = _schema(arguments)
         version = _version(schema, (inspect.getmodule(function), *uses))
         spec = ToolSpec(name, description, schema, effect, version)
-        return Tool(spec=spec, run=_runner(name, function, arguments), paths=_path_reader(arguments, paths))
+        return Tool(
+            spec=spec,
+            run=_runner(name, function, arguments),
+            paths=_path_reader(arguments, paths),
+            satisfied=satisfied,
+        )
 
     return declare
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -77,7 +78,18 @@ def _lines(data: bytes) -> list[bytes]:
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
-@tool(effect=Effect.WRITE, paths=("path",), uses=(paths,))
+def _already_written(args: Mapping[str, Any], context: ToolContext) -> bool:
+    """Whether the file is there with this very content, so that writing it would change nothing."""
+    path, content = args.get("path"), args.get("content")
+    if not isinstance(path, str) or not isinstance(content, str):
+        return False
+    try:
+        return read_bytes(locate(path, context), MAX_FILE_BYTES)[0] == content.encode()
+    except (ToolError, OSError, UnicodeEncodeError):
+        return False
+
+
+@tool(effect=Effect.WRITE, paths=("path",), uses=(paths,), satisfied=_already_written)
 async def write_file(
     path: PathText,
     content: Annotated[str, Field(description="The whole new content of the file.")],
