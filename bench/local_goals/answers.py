@@ -15,7 +15,9 @@ WORDS = dict(
 )
 NONE_WORDS = ("no", "none")
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w])")
-NOT_A_COUNT = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}(?::\d{2})?|^\s*\d+[.)]\s+(?=\S)", re.MULTILINE)
+NOT_A_COUNT = re.compile(
+    r"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}(?::\d{2})?|^\s*\d+[.)]\s+(?=\S)|\d[\d.,]*\s?[kKMG]i?B\b", re.MULTILINE
+)
 
 
 def name_pattern(name: str) -> re.Pattern[str]:
@@ -30,7 +32,8 @@ def names_in(answer: str, candidates: Collection[str]) -> set[str]:
 
 
 def numbers_in(answer: str, paths: Collection[str]) -> list[float]:
-    """The numbers that the answer gives; not those in file names, dates, times of day and list numbering.
+    """The numbers that the answer gives; not those in file names, dates, times of day, list numbering
+    and sizes rounded to kB or MB.
 
     Numbers written as words count when there are no digits, since "one" is mostly no number.
     """
@@ -52,11 +55,18 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[`*\"'‘’“”]", "", text).lower().split())
 
 
-def day_forms(iso: str) -> list[str]:
-    """The usual ways to write a day, in the form `plain` gives and without commas."""
+def gives_day(answer: str, iso: str) -> bool:
+    """Whether the answer gives this day in one of the usual ways, that of `ls`, `stat` and `date` among them."""
     when = date.fromisoformat(iso)
-    forms = [iso, when.strftime("%Y/%m/%d"), when.strftime("%d.%m.%Y"), when.strftime("%m/%d/%Y")]
-    for month in (when.strftime("%B").lower(), when.strftime("%b").lower()):
-        for number in {str(when.day), f"{when.day:02d}", f"{when.day}th"}:
-            forms += [f"{number} {month} {when.year}", f"{month} {number} {when.year}"]
-    return forms
+    month = f"(?:{when.strftime('%B')}|{when.strftime('%b')})".lower()
+    number = f"0?{when.day}(?:st|nd|rd|th)?"
+    forms = (
+        iso,
+        when.strftime("%Y/%m/%d"),
+        when.strftime(r"%d\.%m\.%Y"),
+        when.strftime("%m/%d/%Y"),
+        rf"{number} (?:of )?{month} {when.year}",
+        rf"{month} {number}(?: [\d:.]+)?(?: [a-z]{{3,4}})? {when.year}",
+    )
+    text = plain(answer).replace(",", "")
+    return any(re.search(rf"(?<!\w){form}(?!\d)", text) for form in forms)

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.local_goals.answers import day_forms, names_in, numbers_in, plain
+from bench.local_goals.answers import gives_day, names_in, numbers_in, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def snapshot(root: Path) -> Snapshot:
                 entries[relative] = Entry("link", os.fsencode(path.readlink()), 0)
             elif path.is_dir():
                 entries[relative] = Entry("folder", None, 0)
-            else:
+            elif path.is_file():
                 mode = path.stat().st_mode & 0o777
                 entries[relative] = Entry("file", path.read_bytes() if os.access(path, os.R_OK) else None, mode)
     return Snapshot(entries)
@@ -123,7 +123,7 @@ def number(value: float, *, also: Collection[float] = (), tolerance: float = 0.0
         said = numbers_in(end.answer, known)
         if not any(abs(n - value) <= tolerance for n in said):
             return f"the answer does not give {value:g}"
-        fine = {*numbers_in(end.goal, known), *also}
+        fine = {*map(float, re.findall(r"\d+", end.goal)), *also}
         others = [n for n in said if abs(n - value) > tolerance and n not in fine]
         return f"the answer also gives {others[0]:g}" if others else ""
 
@@ -173,11 +173,7 @@ def matches(pattern: str, *, never: str = r"(?!)") -> Condition:
 def day(iso: str) -> Condition:
     """The answer gives this day, in any usual way of writing one."""
 
-    def condition(end: End) -> str:
-        answer = plain(end.answer).replace(",", "")
-        return "" if any(form in answer for form in day_forms(iso)) else f"the answer does not give {iso}"
-
-    return condition
+    return lambda end: "" if gives_day(end.answer, iso) else f"the answer does not give {iso}"
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -237,12 +233,12 @@ def absent(*paths: str) -> Condition:
 
 
 def names_are(folder: str, *wanted: str) -> Condition:
-    """The folder (`.` for the root) holds exactly these names."""
+    """The folder (`.` for the root) holds exactly these names, and hidden ones if any."""
 
     def condition(end: End) -> str:
         here = {path.rpartition("/")[2] for path in end.after.entries if (path.rpartition("/")[0] or ".") == folder}
-        here.discard(".git")
-        return "" if here == set(wanted) else f"{folder} holds {sorted(here)}"
+        visible = {name for name in here if not name.startswith(".")}
+        return "" if visible == set(wanted) else f"{folder} holds {sorted(visible)}"
 
     return condition
 

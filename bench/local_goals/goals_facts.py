@@ -99,7 +99,7 @@ FACTS = (
         wrong=(say("6516"), say("1210 bytes")),
     ),
     goal(
-        "dev",
+        "held-out",
         "permissions",
         1,
         "which-executable",
@@ -118,7 +118,7 @@ FACTS = (
         wrong=(say("fetch"), say("fetch, clean.py, README")),
     ),
     goal(
-        "held-out",
+        "dev",
         "links",
         1,
         "link-target",

@@ -169,7 +169,7 @@ RENAME = (
         "rename",
         2,
         "year-in-front",
-        "put 2024_ in front of the name of every .csv in exports",
+        "the csv files in exports should all get the prefix 2024_",
         tree({"exports/sales.csv": "s", "exports/stock.csv": "t", "exports/readme.txt": "r", "other.csv": "o"}),
         moved({"exports/sales.csv": "exports/2024_sales.csv", "exports/stock.csv": "exports/2024_stock.csv"}),
         names_are("exports", "2024_sales.csv", "2024_stock.csv", "readme.txt"),

@@ -182,7 +182,7 @@ COUNT = (
 
 WHERE = (
     goal(
-        "dev",
+        "held-out",
         "find",
         1,
         "file-with-function",
@@ -199,7 +199,7 @@ WHERE = (
         wrong=(say("billing/writer.py"), say("It is in reader.py or cart.py.")),
     ),
     goal(
-        "held-out",
+        "dev",
         "find",
         2,
         "class-definition",
@@ -239,7 +239,7 @@ WHERE = (
         wrong=(say("db/mon.dump"), say("mon.dump, wed.dump, movie.iso")),
     ),
     goal(
-        "dev",
+        "held-out",
         "find",
         1,
         "path-of-confidential",
@@ -256,7 +256,7 @@ WHERE = (
         wrong=(say("hr/2024/offer.txt"), say("No file has it.")),
     ),
     goal(
-        "held-out",
+        "dev",
         "find",
         2,
         "same-pictures",

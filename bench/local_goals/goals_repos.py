@@ -84,7 +84,7 @@ LOOK = (
         "How many local branches are there and which one am I on?",
         repo(*SIDE, on="topic", branches=("idea",)),
         number(3),
-        names("topic"),
+        matches(r"\btopic\b", never=r"\b(on|is)\W+(the\W+)?(branch\W+)?main\b"),
         solution="git branch | wc -l; git branch --show-current",
         wrong=(say("2 branches, on topic"), say("There are 3, you are on main.")),
     ),

@@ -10,13 +10,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import yaml
 
-from bench.local_goals.answers import names_in, numbers_in
+from bench.local_goals.answers import gives_day, names_in, numbers_in
 from bench.local_goals.build import Attempt, LocalGoal, tree
 from bench.local_goals.check import Verdict, judge, number, snapshot
 from bench.local_goals.goals import load_goals
 from bench.local_goals.make_starters import starter_files
+from bench.local_goals.starters_data import STARTERS
 
 GOALS = load_goals()
 TRACES = Path(__file__).parents[2] / "traces"
@@ -28,6 +28,8 @@ STOP_WORDS = frozenset(
 def attempt(goal: LocalGoal, made: Path, place: Path, what: Attempt) -> Verdict:
     shutil.copytree(made, place, symlinks=True)
     before = snapshot(place)
+    if what.script == ":" and what.answer is not None:
+        return goal.check(place, what.answer, before)
     env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent"}
     done = subprocess.run(["bash", "-c", what.script], cwd=place, env=env, capture_output=True, text=True, timeout=20)
     return goal.check(place, done.stdout if what.answer is None else what.answer, before)
@@ -61,7 +63,7 @@ def words(text: str) -> set[str]:
 
 
 def starter_goals() -> list[str]:
-    return [next(yaml.safe_load_all(text))["goal"] for text in starter_files().values()]
+    return [example.goal for example in STARTERS]
 
 
 def test_no_starter_is_a_near_copy_of_a_goal() -> None:
@@ -69,8 +71,8 @@ def test_no_starter_is_a_near_copy_of_a_goal() -> None:
         return len(words(a) & words(b)) / len(words(a) | words(b))
 
     pairs = [(a, goal.goal) for a in starter_goals() for goal in GOALS]
-    assert [pair for pair in pairs if overlap(*pair) >= 0.5] == []
-    assert overlap("set DEBUG to false in .env", "set DEBUG to true in .env") >= 0.5
+    assert [pair for pair in pairs if overlap(*pair) >= 0.45] == []
+    assert overlap("set DEBUG to false in .env", "set DEBUG to true in .env") >= 0.45
 
     def named(text: str) -> set[str]:
         return {word for word in words(text) if re.search(r"\w\.\w", word)}
@@ -95,10 +97,40 @@ def test_the_starter_traces_are_what_running_them_gives() -> None:
         ("on 2024-03-02 at 10:15 it was 7", [7.0]),
         ("line3 of v2b", []),
         ("it is -4.5 now", [-4.5]),
+        ("5616 bytes (5.5 KB)", [5616.0]),
     ],
 )
 def test_numbers_of_an_answer(answer: str, numbers: list[float]) -> None:
     assert numbers_in(answer, ["docs/chapter2.txt"]) == numbers
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("2022-07-14", True),
+        ("It was July 14th, 2022.", True),
+        ("on 14 Jul 2022", True),
+        ("Thu Jul 14 12:00:00 UTC 2022", True),
+        ("-rw-r--r-- 1 me me 1 Jul 14  2022 shot.raw", True),
+        ("2022-07-15", False),
+        ("Jul 14", False),
+        ("4 July 2022", False),
+    ],
+)
+def test_day_of_an_answer(answer: str, right: bool) -> None:
+    assert gives_day(answer, "2022-07-14") is right
+
+
+@pytest.mark.parametrize("ident", ["merge-topic", "logs-before-2024"])
+def test_a_directory_is_the_same_each_time(ident: str, tmp_path: Path) -> None:
+    goal = next(goal for goal in GOALS if goal.id == ident)
+    made = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        goal.setup(tmp_path / name)
+        dated = sorted((tmp_path / name).glob("history/*"))
+        made.append((snapshot(tmp_path / name), [path.stat().st_mtime for path in dated]))
+    assert made[0] == made[1]
 
 
 def test_names_are_whole() -> None:
