@@ -19,6 +19,7 @@ from llmos.core.events import Verdict
 from llmos.core.permission import Rule, parse_rule
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Emit, Model
+from llmos.core.prices import ModelPrice
 from llmos.core.tool import Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.memory.config import Config, load_config
@@ -162,9 +163,8 @@ class App:
         from llmos.adapters.anthropic_model import AnthropicModel
 
         settings = self.config.settings
-        return AnthropicModel(
-            name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=settings.model_prices()
-        )
+        prices = {model: ModelPrice(**price.model_dump()) for model, price in settings.prices.items()}
+        return AnthropicModel(name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=prices)
 
     def _local(self, entry: CatalogueModel) -> Model:
         from llmos.adapters.local_model import LocalModel

@@ -18,7 +18,8 @@ _REPORT_WORDS = frozenset(
     stem(word)
     for word in """created added appended written wrote made moved copied renamed deleted removed replaced changed
     updated extracted committed initialised initialized archived saved file files folder directory line lines
-    successfully done named called content contains containing total number following result output""".split()
+    successfully done named called content contains containing total number following result output working text
+    word words character characters first second last""".split()
 )
 _DATA = re.compile(r"[^\s\"'`*(),;:!?]+")
 _PLACEHOLDER = re.compile(r"\$\{(\d+)\}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
 from llmos.core.events import MessageAdded, Outcome
-from llmos.core.messages import Message, StopReason, ToolCall, ToolResult, user_text
+from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, user_text
 from llmos.core.ports import Emit, Example, Model, ModelReply, ModelRequest
 from llmos.core.tool import Effect, ToolSpec
 from llmos.core.trace import RunStep
@@ -152,9 +152,8 @@ class Converse:
         return self._take_answer(state, reply)
 
     def _take_answer(self, state: _State, reply: ModelReply) -> Conversed | None:
-        text = reply.message.text
-        if state.continuations:
-            text = f"{state.answer}{text}"
+        # Unstripped: the two halves of an answer that was cut off may meet at a space.
+        text = state.answer + "\n".join(part.text for part in reply.message.parts if isinstance(part, Text))
         if reply.stop_reason is StopReason.MAX_TOKENS:
             state.answer = text
             state.continuations += 1
@@ -162,13 +161,13 @@ class Converse:
                 return self._end(state, Outcome.FAILED, "the answer did not fit the output limit")
             self._add(state, user_text(_CONTINUE))
             return None
-        if not text:
+        if not text.strip():
             if state.nudged:
                 return self._end(state, Outcome.FAILED, "the model gave no answer")
             state.nudged = True
             self._add(state, user_text(_NUDGE))
             return None
-        state.answer = text
+        state.answer = text.strip()
         return self._end(state, Outcome.OK)
 
     async def _run_calls(self, state: _State, calls: Sequence[ToolCall]) -> Conversed | None:
