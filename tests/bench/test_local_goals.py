@@ -17,6 +17,8 @@ from bench.local_goals.check import Verdict, judge, number, snapshot
 from bench.local_goals.goals import load_goals
 from bench.local_goals.make_starters import starter_files
 from bench.local_goals.starters_data import STARTERS
+from llmos.core.trace import TraceStatus
+from llmos.memory.trace_files import decode_trace, file_name
 
 GOALS = load_goals()
 TRACES = Path(__file__).parents[2] / "traces"
@@ -84,6 +86,10 @@ def test_the_starter_traces_are_what_running_them_gives() -> None:
     shipped = {path.name: path.read_text() for path in TRACES.glob("*.yaml")}
     made = starter_files()
     assert {name: shipped.get(name) for name in made} == made
+    traces = [decode_trace(text.encode(), name=name) for name, text in made.items()]
+    assert [trace.header.goal for trace in traces] == starter_goals()
+    assert [file_name(trace.header.id) for trace in traces] == list(made)
+    assert {trace.header.status for trace in traces} == {TraceStatus.GUIDANCE}
 
 
 @pytest.mark.parametrize(
