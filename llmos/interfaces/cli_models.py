@@ -1,0 +1,141 @@
+"""`llmos models`: the embedded models that are known, fetched and removed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmos.core.catalogue import CATALOGUE, CatalogueModel, default_model, find_model
+from llmos.core.errors import ExitStatus
+from llmos.interfaces.cli_shared import say, write
+
+if TYPE_CHECKING:
+    from llmos.memory.model_store import ModelStore, Progress
+
+app = typer.Typer(help="Embedded models: list, fetch, remove.", no_args_is_help=True, rich_markup_mode=None)
+
+_PERCENT_STEP = 5
+
+
+@app.callback()
+def models() -> None:
+    """Embedded models, which answer without a key and cost nothing."""
+
+
+@app.command("list")
+def list_models() -> None:
+    """Show the models that llmos knows and whether they are here."""
+    store = _store()
+    for entry in CATALOGUE:
+        path = store.find(entry)
+        part = store.part_path(entry)
+        state = "here" if path else ("partly fetched" if part.exists() else "not here")
+        chosen = ", the default" if entry.default else ""
+        write(f"{entry.name}  {_size(entry.size_bytes)}  {entry.licence}  {state}{chosen}")
+        write(f"    {path or entry.source_page}")
+    write(f"folder: {store.folder}")
+
+
+@app.command()
+def pull(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A name or a part of one; the default model else.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take the model from this file, without a network.")
+    ] = None,
+) -> None:
+    """Fetch a model, check its SHA-256 and keep it. A pull that was cut off goes on where it stopped.
+
+    \b
+    Examples:
+      llmos models pull
+      llmos models pull 0.5b
+      llmos models pull 1.5b --from ~/Downloads/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+    """
+    entry, store = _named(name), _store()
+    if store.find(entry) is not None:
+        write(str(store.path(entry)))
+        say(f"{entry.name} is here already")
+        return
+    say(f"fetching {entry.name} ({_size(entry.size_bytes)}, {entry.licence}, by {entry.author})")
+    try:
+        path = asyncio.run(_pull(entry, store, source))
+    except KeyboardInterrupt:
+        say("stopped; the next pull goes on from here")
+        raise typer.Exit(ExitStatus.INTERRUPTED) from None
+    write(str(path))
+    say(f"{entry.name} is whole and checked")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A name or a part of one.")]) -> None:
+    """Delete a model file and what a pull left of it."""
+    entry, store = find_model(name), _store()
+    freed = store.remove(entry)
+    write(f"removed {entry.name}, {_size(freed)} freed" if freed else f"{entry.name} was not here")
+
+
+async def _pull(entry: CatalogueModel, store: ModelStore, source: Path | None) -> Path:
+    from llmos.adapters.model_download import pull as fetch
+
+    with _progress(entry) as tell:
+        return await fetch(entry, store=store, progress=tell, source=source)
+
+
+def _progress(entry: CatalogueModel) -> AbstractContextManager[Progress]:
+    """A bar on a terminal, a line every few percent elsewhere."""
+    if sys.stderr.isatty():
+        return _bar(entry)
+    return nullcontext(percent_lines(say))
+
+
+def _bar(entry: CatalogueModel) -> AbstractContextManager[Progress]:
+    from contextlib import contextmanager
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    @contextmanager
+    def shown() -> Iterator[Callable[[int, int], None]]:
+        columns = (BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(entry.name, total=entry.size_bytes)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    return shown()
+
+
+def percent_lines(tell: Callable[[str], None]) -> Progress:
+    """Progress as sentences, one for each five percent."""
+    shown = -1
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        percent = done * 100 // total if total else 100
+        if percent // _PERCENT_STEP > shown // _PERCENT_STEP or shown < 0:
+            shown = percent
+            tell(f"{percent} % ({_size(done)} of {_size(total)})")
+
+    return progress
+
+
+def _named(name: str | None) -> CatalogueModel:
+    return find_model(name) if name else default_model()
+
+
+def _store() -> ModelStore:
+    from llmos.memory.model_store import ModelStore, models_folder
+
+    return ModelStore(models_folder(os.environ, Path.home()))
+
+
+def _size(count: int) -> str:
+    return f"{count / 1_000_000:,.0f} MB"

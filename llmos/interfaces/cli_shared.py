@@ -1,0 +1,86 @@
+"""What the command modules share. Imports nothing heavy: `llmos --help` loads every command module."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llmos.core.errors import UsageError
+from llmos.interfaces.printable import printable
+
+if TYPE_CHECKING:
+    from llmos.app import App, AppOptions
+
+
+def _cost(value: float | None) -> float | None:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise typer.BadParameter("give US dollars, 0 or more")
+    return value
+
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", metavar="DIR", help="Folder with traces/, memories/ and config.yaml."),
+]
+ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model that answers; auto chooses.")]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option("--max-cost", metavar="USD", callback=_cost, help="Most that a goal may cost, in US dollars."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Options given before the command; those after it win."""
+
+    workspace: Path | None = None
+    model: str | None = None
+    max_cost: float | None = None
+
+
+def app_options(
+    ctx: typer.Context, workspace: Path | None, model: str | None = None, max_cost: float | None = None
+) -> AppOptions:
+    from llmos.app import AppOptions
+
+    given = ctx.find_object(Defaults) or Defaults()
+    return AppOptions(
+        workspace=workspace or given.workspace,
+        model=model or given.model,
+        max_cost=given.max_cost if max_cost is None else max_cost,
+    )
+
+
+def open_app(ctx: typer.Context, workspace: Path | None) -> App:
+    """The app of a command that runs no goal; notices of the configuration go to standard error."""
+    from llmos.app import App
+
+    opened = App.open(app_options(ctx, workspace), cwd=working_folder(), environ=os.environ)
+    for notice in opened.config.notices:
+        say(notice)
+    return opened
+
+
+def working_folder() -> Path:
+    """Raises UsageError where the current folder was deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise UsageError("the current folder does not exist any more; change to one that does") from None
+
+
+def say(sentence: str) -> None:
+    """One line to the person, on standard error."""
+    print(printable(f"llmos: {sentence}"), file=sys.stderr)  # noqa: T201
+
+
+def write(line: str = "") -> None:
+    """One line of result, on standard output."""
+    print(printable(line) if sys.stdout.isatty() else line)  # noqa: T201

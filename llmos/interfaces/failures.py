@@ -1,0 +1,42 @@
+"""What a person is told when something failed that nobody foresaw: one sentence, and where the details are."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from llmos.core.errors import LlmosError
+
+
+def report_unexpected(error: BaseException, environ: Mapping[str, str]) -> str:
+    """Keep the traceback of a defect; the sentence that says where. With LLMOS_DEBUG it goes to standard error too."""
+    details = "".join(traceback.format_exception(error))
+    if environ.get("LLMOS_DEBUG"):
+        print(details, file=sys.stderr)  # noqa: T201
+    what = " ".join(str(error).split())[:200]
+    said = f"{type(error).__name__}: {what}" if what else type(error).__name__
+    kept = _keep(details, environ)
+    where = f"the details are in {kept}" if kept else "set LLMOS_DEBUG=1 to see the details"
+    return f"this is a defect of llmos ({said}); {where}"
+
+
+def _keep(details: str, environ: Mapping[str, str]) -> Path | None:
+    try:
+        from llmos.memory.files import make_private_folder
+        from llmos.memory.workspace import home_folder
+
+        folder = home_folder(environ) / "crashes"
+        make_private_folder(folder)
+    except (LlmosError, OSError):
+        folder = Path(tempfile.gettempdir())
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="llmos-crash-", suffix=".txt", dir=folder)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
+            handle.write(details)
+    except OSError:
+        return None
+    return Path(name)

@@ -1,0 +1,127 @@
+"""`llmos run`: one goal from the command line or standard input to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from llmos.app import App, AppOptions
+from llmos.core.errors import ExitStatus, LlmosError, UsageError
+from llmos.core.ports import Ask
+from llmos.interfaces.dispatcher import TurnResult
+from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.output import Output, OutputFormat
+from llmos.interfaces.printable import printable
+from llmos.interfaces.questions import TerminalAsk
+from llmos.interfaces.render import Renderer
+from llmos.interfaces.session import Stopper, open_dispatcher
+
+STDIN_BYTES = 2_000_000
+"""More than any goal may have: what is longer is refused without being read."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `llmos run` was told."""
+
+    app: AppOptions
+    words: Sequence[str]
+    yes: bool = False
+    dry_run: bool = False
+    form: OutputFormat = OutputFormat.TEXT
+    verbose: bool = False
+
+
+def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
+    """Carry out the goal with the process's own streams and signals; every failure becomes a sentence and a code."""
+    screen = _screen(sys.stderr.isatty())
+    on_terminal = options.form is OutputFormat.TEXT and sys.stdout.isatty() and screen.is_terminal
+    answers = Console(markup=False, emoji=False, highlight=False) if on_terminal else None
+    renderer = Renderer(screen, answers=answers, verbose=options.verbose)
+    output = Output(
+        options.form, sys.stdout, renderer, say=lambda text: _say(screen, renderer, text), answer_on_screen=on_terminal
+    )
+    try:
+        goal = read_goal(options.words)
+        ask = _ask(screen, renderer)
+        result = asyncio.run(_run(options, goal, output, ask, cwd=cwd, environ=environ))
+        output.result(result)
+        return result.exit_status
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        output.interrupted()
+        return ExitStatus.INTERRUPTED
+    except LlmosError as error:
+        output.error(str(error), error.exit_status)
+        return error.exit_status
+    except Exception as error:  # every way out of the program says one sentence
+        output.error(report_unexpected(error, environ), ExitStatus.FAILED)
+        return ExitStatus.FAILED
+    finally:
+        renderer.close()
+
+
+async def _run(
+    options: RunOptions, goal: str, output: Output, ask: Ask | None, *, cwd: Path, environ: Mapping[str, str]
+) -> TurnResult:
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(_: signal.Signals) -> None:
+        task.cancel()
+
+    stopper = Stopper(stop)
+    stopper.install()
+    app = App.open(options.app, cwd=cwd, environ=environ)
+    try:
+        for notice in (*app.config.notices, *app.close_abandoned()):
+            output.notice(notice)
+        dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes)
+        return await dispatcher.dispatch(goal, dry_run=options.dry_run)
+    finally:
+        await app.close()
+        stopper.remove()
+
+
+def read_goal(words: Sequence[str]) -> str:
+    """The words joined, or standard input when there are none or a lone `-`. Raises UsageError."""
+    if words and list(words) != ["-"]:
+        return " ".join(words)
+    if not words and sys.stdin.isatty():
+        raise UsageError('no goal was given; write `llmos run "what is to be done"`, or pipe the goal in')
+    data = sys.stdin.buffer.read(STDIN_BYTES + 1)
+    if len(data) > STDIN_BYTES:
+        raise UsageError(
+            f"standard input holds more than {STDIN_BYTES:,} bytes, which is no goal; "
+            "put long material in a file and name the file in the goal"
+        )
+    try:
+        return data.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the goal on standard input is not UTF-8 text (byte {error.start} is wrong)") from None
+
+
+def _screen(terminal: bool) -> Console:
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, force_terminal=terminal)
+
+
+def _say(screen: Console, renderer: Renderer, sentence: str) -> None:
+    renderer.close()
+    screen.print(printable(f"llmos: {sentence}"), soft_wrap=True)
+
+
+def _ask(screen: Console, renderer: Renderer) -> Ask | None:
+    """Somebody to ask only where a person can both read the question and answer it."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def say(text: str) -> None:
+        renderer.close()
+        screen.print(text, end="", soft_wrap=True)
+
+    return TerminalAsk(sys.stdin.fileno(), say)

@@ -1,0 +1,58 @@
+"""What `llmos run` and the REPL share: opening a dispatcher, and turning signals into a cancelled task."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+from llmos.app import App
+from llmos.core.errors import ExitStatus
+from llmos.core.ports import Ask, Emit
+from llmos.interfaces.dispatcher import Dispatcher
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_INSISTED = 3
+"""So many signals in a row end the process at once, whatever it is cleaning up."""
+
+
+def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -> Dispatcher:
+    """A dispatcher for one session; it keeps the conversation. Raises LlmosError."""
+    return Dispatcher(
+        record=app.record,
+        invoker=app.invoker_factory(ask=ask, grant_all=grant_all),
+        model=app.model,
+        clock=app.clock,
+        limits=app.turn_limits,
+        workspace=app.workspace.root,
+        emit=emit,
+    )
+
+
+class Stopper:
+    """Counts signals and hands each to `stop`; after three in a row the process ends without cleaning up."""
+
+    def __init__(self, stop: Callable[[signal.Signals], None]) -> None:
+        self._stop = stop
+        self._count = 0
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._take, number)
+
+    def remove(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def reset(self) -> None:
+        """What was to be stopped has stopped."""
+        self._count = 0
+
+    def _take(self, number: signal.Signals) -> None:
+        self._count += 1
+        if self._count >= _INSISTED:
+            os._exit(ExitStatus.INTERRUPTED)
+        self._stop(number)
