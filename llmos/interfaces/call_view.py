@@ -39,7 +39,7 @@ def call_details(tool: str, args: Mapping[str, Any], limit: int = DETAIL_LINES) 
         parts = text.rstrip("\n").split("\n")
         if name not in signs:
             lines.append(f"{name}: {len(parts)} lines, {len(text):,} characters" if len(parts) > 1 else f"{name}:")
-        lines.extend(f"{signs.get(name, '| ')}{part}" for part in parts[:limit])
+        lines.extend(f"{signs.get(name, '| ')}{part}".rstrip() for part in parts[:limit])
         if len(parts) > limit:
             lines.append(f"… {len(parts) - limit} more lines")
     return lines

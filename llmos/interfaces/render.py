@@ -107,6 +107,7 @@ class Renderer:
     def _reset(self) -> None:
         self._answered_by: set[tuple[str, str]] = set()
         self._accounted: set[str] = set()
+        self._told: set[str] = set()
         self._calls: dict[str, Mapping[str, Any]] = {}
         self._kept: TraceKept | None = None
         self._streamed = ""
@@ -202,8 +203,10 @@ class Renderer:
             self._accounted.add(event.call_id)
             args = self._calls.get(event.call_id)
             call = f": {call_subject(event.tool, args)}" if args else ""
-            self._line(f"{self._mark('✗', 'x')} {event.tool} not allowed{call}", "red")
-            self._line(f"{event.reason} (decided by: {event.by})", "dim", indent=2)
+            who = " by you" if event.by == "person" else ""
+            self._line(f"{self._mark('✗', 'x')} {event.tool} not allowed{who}{call}", "red")
+            self._line(event.reason, "dim", indent=2)
+            self._told.add(event.reason)
         elif self._verbose:
             self._line(f"{event.tool} allowed: {event.reason} (decided by: {event.by})", "dim")
 
@@ -252,7 +255,7 @@ class Renderer:
         saved = f" · saved {money(event.saved_usd)}" if event.mode is Mode.FOLLOWER else ""
         numbers = f"cost {money(event.cost_usd)}{saved} · {calls} · {event.elapsed_s:.1f} s"
         if event.reason:
-            self._line(f"{head}: {event.reason}", style)
+            self._line(head if event.reason in self._told else f"{head}: {event.reason}", style)
             self._line(numbers, "dim")
         else:
             self._line(f"{head} · {numbers}", style)
@@ -341,5 +344,7 @@ class Renderer:
 
 def _hanging(line: Text, width: int, console: Console) -> list[Text]:
     """The line in pieces of at most `width` columns, all but the first further in."""
-    first, *others = line.wrap(console, width, overflow="fold")
-    return [first, *(Text(" " * _HANG) + other for other in others)]
+    pieces = line.wrap(console, width, overflow="fold")
+    for piece in pieces:
+        piece.rstrip()
+    return [pieces[0], *(Text(" " * _HANG) + piece for piece in pieces[1:])]
