@@ -1,0 +1,23 @@
+# `make check` is what CI runs, and nothing else.
+PYTHON ?= python3
+
+.PHONY: check lint types layers fast test bench
+
+check: lint types layers test
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types:
+	$(PYTHON) -m mypy
+
+layers:
+	lint-imports
+
+# The tests that need no model and take no more than a moment.
+fast:
+	$(PYTHON) -m pytest -m "not slow and not model" -n 2
+
+test:
+	$(PYTHON) -m pytest -n 2
