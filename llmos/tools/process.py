@@ -14,6 +14,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,11 +154,15 @@ async def _gone(session: int, grace_s: float, *, again: signal.Signals | None = 
 
 
 def _signal(session: int, number: signal.Signals) -> None:
-    for group in {session, *members(session).values()}:
-        try:
-            os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            continue
+    """Signal the group of the first process, then the others: a shell must not see its child end and go on."""
+    _signal_group(session, number)
+    for group in set(members(session).values()) - {session}:
+        _signal_group(group, number)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def members(session: int) -> dict[int, int]:
