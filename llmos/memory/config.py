@@ -140,7 +140,8 @@ def config_template() -> str:
                 lines.append(f"#{section}:")
         default = json.dumps(setting.default if setting.default != () else [])
         indent = "#  " if section else ""
-        lines.append(f"{indent}# {setting.about}: {setting.allowed}")
+        about = f"{indent}# {setting.about}: {setting.allowed}"
+        lines += [about] if len(about) <= 110 else [f"{indent}# {setting.about}:", f"{indent}# {setting.allowed}"]
         lines.append(f"{indent or '#'}{name}: {default}")
     return "\n".join(lines) + "\n"
 

@@ -64,7 +64,10 @@ def os_cause(error: OSError | ValueError) -> str:
 
 
 def _failure(action: str, path: Path, error: OSError | ValueError) -> StoreError:
-    return StoreError(f"cannot {action} {show_path(path)}: {os_cause(error)}")
+    absent = isinstance(error, FileNotFoundError) and action != "read"
+    return StoreError(
+        f"cannot {action} {show_path(path)}: {'its folder does not exist' if absent else os_cause(error)}"
+    )
 
 
 def write_atomic(path: Path, data: bytes) -> None:
