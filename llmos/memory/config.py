@@ -6,7 +6,6 @@ value knows where it came from. Anything that is not understood is a ConfigError
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -282,6 +281,8 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
 
 def _suggestion(path: tuple[str, ...]) -> str:
     """ "; did you mean …?" with the nearest setting, or nothing."""
+    import difflib
+
     from llmos.memory.config_schema import all_settings, section_names
 
     key = ".".join(path)
