@@ -18,10 +18,7 @@ from llmos.memory.transcript import read_transcript
 from llmos.memory.workspace import find_workspace
 
 PAGE = Path(__file__).parents[1] / "docs/formats.md"
-SAMPLES = {
-    kind: sample
-    for kind, sample in re.findall(r"^```\w+ ([\w-]+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-}
+SAMPLES = dict(re.findall(r"^```\w+ ([\w-]+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
 
 
 def test_every_kind_has_a_sample() -> None:

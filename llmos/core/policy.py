@@ -61,7 +61,7 @@ def decide(
     near: Sequence[tuple[TraceHeader, float]],
     thresholds: Thresholds,
     *,
-    mixed_similarity: float = 0.5,
+    mixed_similarity: float = 0.4,
 ) -> Plan:
     """Choose the mode. A refused gate is never out-voted: it leads to MIXED, with its reason named.
 

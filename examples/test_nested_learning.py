@@ -1,0 +1,109 @@
+"""The modes of llmos on three goals, as a test that anyone can read.
+
+    python -m pytest examples/test_nested_learning.py        or        python examples/test_nested_learning.py
+
+A saved run is found for the identical goal (FOLLOWER), guides a goal that is like it (MIXED), and does not get in the
+way of a new one (LEARNER). No model is called: finding and deciding are free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from llmos.core.events import Mode
+from llmos.core.tool import Effect
+from llmos.core.trace import (
+    AnswerTemplate,
+    AnswerValue,
+    Expect,
+    Learned,
+    OutputShape,
+    Require,
+    Step,
+    Trace,
+    TraceHeader,
+    TraceStatus,
+)
+from llmos.memory.nested_learning import NestedLearning
+from llmos.memory.traces_sdk import TraceManager
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def saved_run(goal: str, command: str) -> Trace:
+    """A verified run of one shell command whose output is the answer."""
+    header = TraceHeader(
+        id="",
+        goal=goal,
+        status=TraceStatus.VERIFIED,
+        reason="",
+        tools={"shell": "0123456789ab"},
+        learned=Learned(NOW.isoformat(), "LEARNER", "some model", 0.50, 12.0),
+    )
+    step = Step("shell", {"command": command}, Effect.EXECUTE, Require(), Expect(0, output=OutputShape.LINES), "a.py")
+    return Trace(header, (step,), AnswerTemplate("${1}", (AnswerValue(0),)))
+
+
+def decide(goal: str) -> tuple[str | None, float, Mode]:
+    """What is found for a goal in a workspace that has seen one goal before."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder)
+        traces = TraceManager(
+            memories_dir=workspace / "memories",
+            workspace=workspace,
+            enable_llm_matching=False,
+            tool_versions={"shell": "0123456789ab"},
+        )
+        traces.keep(saved_run("List all Python files in the project", "find . -name '*.py'"), NOW)
+        trace, confidence, mode = asyncio.run(traces.find_trace_smart(goal))
+        traces.close()
+        return (trace.header.goal if trace else None), confidence, mode
+
+
+def test_the_same_goal_is_replayed() -> None:
+    goal, confidence, mode = decide("list all Python files in the project")
+    assert mode is Mode.FOLLOWER
+    assert goal == "List all Python files in the project"
+    assert confidence >= 0.92
+
+
+def test_a_goal_like_it_is_guided() -> None:
+    goal, confidence, mode = decide("List all Markdown files in the project")
+    assert mode is Mode.MIXED
+    assert goal == "List all Python files in the project"
+    assert 0.75 <= confidence < 0.92
+
+
+def test_a_new_goal_is_worked_out() -> None:
+    goal, confidence, mode = decide("Analyze the performance metrics of the API")
+    assert (goal, mode) == (None, Mode.LEARNER)
+    assert confidence < 0.75
+
+
+def test_memory_tiers_are_due_at_their_own_pace() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        recall = Path(folder, "recall")
+        recall.mkdir()
+        nested = NestedLearning(recall, Path(folder, ".llmos"))
+        due: list[tuple[int, str]] = []
+        with (recall / "2026-11-22-example.jsonl").open("a") as transcript:
+            for message in range(1, 101):
+                transcript.write(f'{{"seq":{message},"event":"turn_started","goal":"hello"}}\n')
+                transcript.flush()
+                assert nested.track_message() == message
+                due += [(message, "core")] if nested.should_update_core() else []
+                due += [(message, "archival")] if nested.should_update_archival() else []
+    assert due == [*((message, "core") for message in range(10, 101, 10)), (100, "archival")]
+
+
+if __name__ == "__main__":
+    for example in (
+        "List all Python files in the project",
+        "List all Markdown files in the project",
+        "Analyze the performance metrics of the API",
+    ):
+        found, sure, chosen = decide(example)
+        print(f"{chosen.value:9} {sure:.2f}  {example!r}" + (f"  from {found!r}" if found else ""))
