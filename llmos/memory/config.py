@@ -280,7 +280,7 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
 
 
 def _suggestion(path: tuple[str, ...]) -> str:
-    """ "; did you mean …?" with the nearest setting, or nothing."""
+    """The end of a sentence on an unknown setting: the nearest one, or where all are listed."""
     import difflib
 
     from llmos.memory.config_schema import all_settings, section_names
