@@ -15,6 +15,8 @@ from typing import Any
 
 def main() -> None:
     settings = json.loads(sys.stdin.readline())
+    # A saved model state holds the words of the prompt.
+    os.umask(0o077)
     # Spinning OpenMP barriers collapse as soon as another process wants a core; read when the library is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
@@ -50,6 +52,8 @@ def _load(settings: dict[str, Any]) -> Any:
     params.endpoint_slots = False
     params.offline = True
     params.warmup = False
+    if settings["state_folder"]:
+        params.slot_save_path = settings["state_folder"].rstrip("/") + "/"
     params.verbosity = 1
     return xllamacpp.Server(params)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.adapters import local_prompt, local_runtime
+from llmos.adapters.local_cache import PrefixCache
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
@@ -39,7 +40,11 @@ class _Generation:
 
 
 class LocalModel:
-    """A model file on this computer. It is loaded by the first call, or by `warm`, and stays until `close`."""
+    """A model file on this computer. It is loaded by the first call, or by `warm`, and stays until `close`.
+
+    `n_ctx` is the most tokens of context; less when memory is short. `threads` None: as many as suit the machine.
+    `prefix_cache`: a folder for derived files that make a first call fast; None keeps nothing.
+    """
 
     def __init__(
         self,
@@ -49,12 +54,15 @@ class LocalModel:
         kv_bytes_per_token: int = 28_672,
         n_ctx: int = DEFAULT_CONTEXT,
         threads: int | None = None,
+        prefix_cache: Path | None = None,
     ) -> None:
         self._path = path
         self._kv_bytes_per_token = kv_bytes_per_token
         self._n_ctx = n_ctx
         self._threads = threads
         self._info = ModelInfo(name=name, payer=PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
+        self._cache = PrefixCache(prefix_cache) if prefix_cache is not None else None
+        self._prefix = ""
         self._server: LocalServer | None = None
         self._loading = threading.Lock()
         self._closed = False
@@ -90,6 +98,7 @@ class LocalModel:
             settings = self._settings()
             process, log = local_runtime.start_child()
             self._child_end = process.kill
+            self._prefix = ""
             self._server = local_runtime.load(process, log, settings)
             return self._server
 
@@ -116,6 +125,7 @@ class LocalModel:
         return self._reply(Text(made.text), made)
 
     async def _tool_turn(self, request: ModelRequest, body: Mapping[str, Any], emit: Emit) -> ModelReply:
+        await self._read_system(body["messages"][0])
         streamed = _Streamed(emit, local_prompt.partial_answer)
         made = await self._generate({**body, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
         part = read_turn(made.text)
@@ -125,6 +135,22 @@ class LocalModel:
             made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
             part = read_turn(made.text)
         return self._reply(part, made)
+
+    async def _read_system(self, system: Mapping[str, str]) -> None:
+        """Have the model know the system prompt: from a kept state, or by reading it once and keeping the state."""
+        if self._cache is None:
+            return
+        server = await asyncio.to_thread(self.serve)
+        name = self._cache.name(self._path, self._n_ctx, system["content"])
+        if name == self._prefix:
+            return
+        if not (self._cache.has(name) and await asyncio.to_thread(server.take_state, name)):
+            # A state that was there and could not be taken is of no use to anyone.
+            self._cache.drop(name)
+            if self._cache.make_room():
+                await self._generate({"messages": [system], "max_tokens": 1, "temperature": 0}, lambda text: None)
+                await asyncio.to_thread(server.keep_state, name)
+        self._prefix = name
 
     async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> _Generation:
         """Run one completion in a thread; `on_text` gets the text so far, on the event loop."""
@@ -180,7 +206,8 @@ class LocalModel:
             )
         self._n_ctx = context
         generating, reading = local_runtime.thread_counts(self._threads)
-        return LoadSettings(self._path, self._info.name, context, generating, reading)
+        folder = self._cache.folder if self._cache is not None else None
+        return LoadSettings(self._path, self._info.name, context, generating, reading, folder)
 
 
 class _Streamed:

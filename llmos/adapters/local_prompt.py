@@ -39,12 +39,14 @@ _HINTS: Mapping[str, str] = {
     "shell": """
 Shell hints:
 - add a line to the end of a file: printf '%s\\n' "text" >> file
-- change text in a file: sed -i 's/old/new/g' file    delete lines: sed -i '/word/d' file
+- set a value, whatever it was: sed -i 's/^key:.*/key: value/' file    delete lines: sed -i '/word/d' file
+- change text in all files below: find . -name '*.txt' -exec sed -i 's/old/new/g' {} +
 - count lines: wc -l < file    count files: find . -type f -name '*.py' | wc -l
 - find a word: grep -rn "word" .    find a file: find . -name 'name'
 - rename many: for f in *.txt; do mv -- "$f" "${f%.txt}.md"; done
-- join files: cat a b > c    sort without doubles: sort -u file    one column: cut -d, -f2 file
-- a sum: awk -F, 'NR>1 {s+=$2} END {print s}' file""",
+- sort a file in place: sort -o file file    join tables with one header: { cat a.csv; tail -n +2 b.csv; } > c.csv
+- a sum: awk -F, 'NR>1 {s+=$2} END {print s}' file    one column: cut -d, -f2 file
+- largest files: find . -type f -printf '%s %p\\n' | sort -rn | head -n 3""",
     "write_file": """
 - write_file replaces the whole file and its content is written as it is: never put a command into it. To add to a
   file or to change a part of it, use the shell.""",

@@ -94,6 +94,8 @@ class LoadSettings:
     """For generation, a token at a time."""
     batch_threads: int
     """For reading the prompt."""
+    state_folder: Path | None = None
+    """Where `keep_state` and `take_state` have their files."""
 
 
 class Cancel:
@@ -136,13 +138,11 @@ class LocalServer:
 
     def chat(self, body: Mapping[str, Any], on_chunk: Callable[[dict[str, Any]], None], cancel: Cancel) -> None:
         """One streamed chat completion, blocking. Raises ModelError; returns early when cancelled."""
-        host, port = self.url.removeprefix("http://").split(":")
-        connection = http.client.HTTPConnection(host, int(port))
-        headers = {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
+        connection = self._connection()
         try:
             connection.connect()
             cancel.watch(connection.sock)
-            connection.request("POST", "/v1/chat/completions", json.dumps({**body, "stream": True}), headers)
+            connection.request("POST", "/v1/chat/completions", json.dumps({**body, "stream": True}), self._headers())
             response = connection.getresponse()
             if response.status != 200:
                 raise error_of(response.read())
@@ -152,6 +152,32 @@ class LocalServer:
                 raise ModelError(ModelErrorKind.RUNTIME, f"The local model {self._ending()}.") from error
         finally:
             connection.close()
+
+    def keep_state(self, file_name: str) -> bool:
+        """Write what the model has read to a file of the state folder; whether that worked."""
+        return self._state("save", file_name)
+
+    def take_state(self, file_name: str) -> bool:
+        """Put the model back to a kept state; whether that worked."""
+        return self._state("restore", file_name)
+
+    def _state(self, action: str, file_name: str) -> bool:
+        connection = self._connection()
+        try:
+            body = json.dumps({"filename": file_name})
+            connection.request("POST", f"/slots/0?action={action}", body, self._headers())
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self.url.removeprefix("http://").split(":")
+        return http.client.HTTPConnection(host, int(port))
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}", "Content-Type": "application/json"}
 
     def _ending(self) -> str:
         try:
@@ -203,6 +229,7 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         "threads": settings.threads,
         "batch_threads": settings.batch_threads,
         "n_batch": BATCH_TOKENS,
+        "state_folder": str(settings.state_folder or ""),
         "cache_mib": CACHE_MIB,
         "api_key": key,
     }

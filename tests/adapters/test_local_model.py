@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,24 @@ class TestWithTheSmallModel:
         assert not Path(f"/proc/{pid}").exists()
         with pytest.raises(ModelError, match=r"^The local model was closed\.$"):
             await model.reply(ModelRequest("", (user_text("hi"),)), ignore)
+
+    async def test_a_system_prompt_is_read_once_for_all_processes(self, tmp_path: Path) -> None:
+        bash = replace(SHELL, name="bash")  # under another name it brings no hints, and so is read sooner
+        request = ModelRequest("", (user_text("list the files"),), (bash,), max_tokens=40)
+        folder = tmp_path / "states"
+        replies = []
+        for _ in range(3):
+            model = LocalModel(STORE.path(SMALL), name=SMALL.name, n_ctx=1_024, prefix_cache=folder)
+            replies.append(await model.reply(request, ignore))
+            await model.close()
+            (state,) = folder.iterdir()
+            assert state.stat().st_mode & 0o777 == 0o600
+            if len(replies) == 2:
+                state.write_bytes(state.read_bytes()[:1_000])  # a damaged state is made anew
+        calls = [[(part.name, part.args) for part in reply.message.tool_calls] for reply in replies]
+        assert calls[0] == calls[1] == calls[2] != []
+        assert replies[0].usage == replies[1].usage == replies[2].usage
+        assert replies[1].usage.cache_read_tokens > 10 * replies[1].usage.input_tokens
 
     async def test_loading_leaves_the_event_loop_free(self) -> None:
         model = small_model(n_ctx=512)
