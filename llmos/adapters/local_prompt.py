@@ -32,6 +32,7 @@ Tools:
 _CLOSING = """
 Rules:
 - Use names, numbers and texts exactly as the goal gives them.
+- Before you change a value whose present text you have not seen, show the file with cat.
 - In final_answer, state what the results show. If a command failed, say that it failed. Never make up a result.
 - Never repeat a call that already worked."""
 
@@ -44,7 +45,7 @@ Shell hints:
 - count lines: wc -l < file    count files: find . -type f -name '*.py' | wc -l
 - find a word: grep -rn "word" .    find a file: find . -name 'name'
 - rename many: for f in *.txt; do mv -- "$f" "${f%.txt}.md"; done
-- sort a file in place: sort -o file file    join tables with one header: { cat a.csv; tail -n +2 b.csv; } > c.csv
+- sort a file in place: sort -o file file    join tables: cat a.csv > c.csv; tail -n +2 b.csv >> c.csv
 - a sum: awk -F, 'NR>1 {s+=$2} END {print s}' file    one column: cut -d, -f2 file
 - largest files: find . -type f -printf '%s %p\\n' | sort -rn | head -n 3""",
     "write_file": """
@@ -148,18 +149,30 @@ def _choice(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without the words that the grammar has no use for."""
+    """The schema without the words that the grammar has no use for, and without limits to play with."""
     dropped = {"title", "description", "default", "examples"}
     properties = {
         name: {key: value for key, value in facts.items() if key not in dropped}
-        for name, facts in schema.get("properties", {}).items()
+        for name, facts in _shown(schema).items()
     }
-    return {**{k: v for k, v in schema.items() if k not in dropped}, "properties": properties}
+    return {**{key: value for key, value in schema.items() if key not in dropped}, "properties": properties}
 
 
 def _parameters(schema: Mapping[str, Any]) -> str:
     required = schema.get("required", ())
-    return ", ".join(name if name in required else f"{name}?" for name in schema.get("properties", {}))
+    return ", ".join(name if name in required else f"{name}?" for name in _shown(schema))
+
+
+def _shown(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The parameters that a small model sees: it fills in an optional number because it is there."""
+    required = schema.get("required", ())
+    properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
+    return {name: facts for name, facts in properties.items() if name in required or not _is_number(facts)}
+
+
+def _is_number(facts: Mapping[str, Any]) -> bool:
+    kinds = [facts, *facts.get("anyOf", ())]
+    return any(kind.get("type") in ("integer", "number") for kind in kinds)
 
 
 def _first_sentence(description: str) -> str:

@@ -26,7 +26,14 @@ def spec(name: str, description: str, **properties: Any) -> ToolSpec:
 
 
 SHELL = spec("shell", "Run a bash command. It has no terminal.", command={"type": "string", "description": "bash"})
-READ = spec("read_file", "Read a file.", path={"type": "string"}, start={"type": "integer", "default": 1})
+READ = spec(
+    "read_file",
+    "Read a file.",
+    path={"type": "string"},
+    raw={"type": "boolean", "default": False},
+    start={"type": "integer", "default": 1},
+    limit={"anyOf": [{"type": "number"}, {"type": "null"}]},
+)
 GOAL = user_text("how many lines has a.txt?")
 CALL = Message("assistant", (ToolCall("c1", "shell", {"command": "wc -l < a.txt"}),))
 RESULT = Message("user", (ToolResult("c1", "7\n"),))
@@ -99,7 +106,7 @@ def test_what_does_not_fit_the_context_loses_old_output_then_examples() -> None:
 def test_the_system_prompt_lists_tools_and_only_their_hints() -> None:
     prompt = system_prompt("Working directory: /tmp", (SHELL, READ))
     assert "- shell(command): Run a bash command.\n" in prompt
-    assert "- read_file(path, start?): Read a file.\n" in prompt
+    assert "- read_file(path, raw?): Read a file.\n" in prompt
     assert "- final_answer(answer): " in prompt
     assert "Shell hints" in prompt
     assert prompt.endswith("\n\nWorking directory: /tmp")
@@ -107,7 +114,7 @@ def test_the_system_prompt_lists_tools_and_only_their_hints() -> None:
     assert system_prompt("You are terse.", ()) == "You are terse."
 
 
-def test_the_grammar_offers_each_tool_with_its_own_arguments_and_the_answer() -> None:
+def test_the_grammar_offers_each_tool_with_its_own_arguments_but_no_optional_numbers_and_the_answer() -> None:
     assert turn_schema((READ,)) == {
         "anyOf": [
             {
@@ -116,7 +123,7 @@ def test_the_grammar_offers_each_tool_with_its_own_arguments_and_the_answer() ->
                     "tool": {"const": "read_file"},
                     "args": {
                         "type": "object",
-                        "properties": {"path": {"type": "string"}, "start": {"type": "integer"}},
+                        "properties": {"path": {"type": "string"}, "raw": {"type": "boolean"}},
                         "required": ["path"],
                         "additionalProperties": False,
                     },
