@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 from llmos.core.catalogue import CATALOGUE, CatalogueModel
 from llmos.core.errors import NoModelError
-from llmos.core.events import Verdict
-from llmos.core.permission import Rule, parse_rule
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Emit, Model
 from llmos.core.prices import ModelPrice
@@ -224,22 +222,21 @@ class App:
         )
 
     def invoker_factory(self, *, ask: Ask | None, grant_all: bool) -> Callable[[Emit], Invoker]:
-        """Makes the invoker of a session around its event sink. Raises ConfigError for a rule that is none."""
-        rules = self._rules()
+        """Makes the invoker of a session around its event sink."""
 
         def make(sink: Emit) -> Invoker:
-            invoker = self._invoker(rules, sink, ask, grant_all)
+            invoker = self._invoker(sink, ask, grant_all)
             self._invokers.append(invoker)
             return invoker
 
         return make
 
-    def _invoker(self, rules: list[Rule], sink: Emit, ask: Ask | None, grant_all: bool) -> Invoker:
+    def _invoker(self, sink: Emit, ask: Ask | None, grant_all: bool) -> Invoker:
         settings, space = self.config.settings, self.workspace
         backups = space.root / "backups"
         return Invoker(
             tools=self.tools,
-            rules=rules,
+            rules=self.config.rules,
             context=ToolContext(
                 cwd=self._cwd,
                 allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
@@ -258,15 +255,6 @@ class App:
                 folder.resolve() for folder in (space.traces, space.memories, space.derived, backups, space.home)
             ],
         )
-
-    def _rules(self) -> list[Rule]:
-        permissions = self.config.settings.permissions
-        lists = ((Verdict.ALLOW, permissions.allow), (Verdict.ASK, permissions.ask), (Verdict.DENY, permissions.deny))
-        return [
-            parse_rule(text, verdict, self.config.origins.get(f"permissions.{verdict.value}", "config.yaml"))
-            for verdict, texts in lists
-            for text in texts
-        ]
 
     async def close(self) -> None:
         """Release the model, the index and the transcript; also after an error."""

@@ -72,14 +72,6 @@ def example_answer(trace: Trace) -> str:
     return text
 
 
-def listing_text(entries: Sequence[str], left_out: int) -> str:
-    """The names in the working directory, for a model that would otherwise guess them."""
-    if not entries:
-        return "The working directory is empty.\n"
-    more = f", and {left_out} more" if left_out else ""
-    return f"In the working directory: {', '.join(entries)}{more}\n"
-
-
 def step_line(step: RunStep) -> str:
     """One done step in one line."""
     state = "done" if step.ok else "failed"

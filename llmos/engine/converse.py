@@ -6,7 +6,7 @@ the conversation ended; whether the goal was met is judged by the caller from wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
@@ -22,11 +22,14 @@ PAUSES = 8
 """How often a server may pause one turn before the loop gives up."""
 CONTINUATIONS = 2
 """How often an answer that was cut at the output limit is asked to go on."""
+REVIEWS = 2
+"""How often an answer that the steps do not bear out is sent back."""
 REPEATS = 3
 """How often in a row the same call may be asked for."""
 
 _NUDGE = "You gave neither an answer nor a tool call. Give the answer to the goal, or say what is missing."
 _CONTINUE = "Your answer was cut off at the output limit. Go on where it stopped, more briefly."
+_NOT_SHOWN = "That is not shown by your tool results: {why}. Do it with a tool call, look at the result, then answer."
 _REPEATED = "\n[this very call was made just before, with the same result; answer now or do something else]"
 
 
@@ -56,12 +59,16 @@ class _State:
     pauses: int = 0
     continuations: int = 0
     nudged: bool = False
+    reviews: int = 0
     last_call: tuple[str, str] = ("", "")
     repeats: int = 1
 
 
 class Converse:
-    """The agent loop over one model. `run` may be cancelled at any await; the events say what had been done."""
+    """The agent loop over one model. `run` may be cancelled at any await; the events say what had been done.
+
+    `review` says why the steps do not bear out an answer, or nothing; such an answer is sent back with that reason.
+    """
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Converse:
         max_steps: int,
         max_tokens: int,
         emit: Emit,
+        review: Callable[[str, Sequence[RunStep]], str] | None = None,
     ) -> None:
         self._model = model
         self._calls = calls
@@ -83,6 +91,7 @@ class Converse:
         self._max_steps = max_steps
         self._max_tokens = min(max_tokens, model.info.max_output_tokens)
         self._emit = emit
+        self._review = review
 
     async def run(self, earlier: Sequence[Message], opening: Message, examples: Sequence[Example] = ()) -> Conversed:
         """Run until the model ends the turn. Model and budget errors end it too; they never escape."""
@@ -166,6 +175,11 @@ class Converse:
                 return self._end(state, Outcome.FAILED, "the model gave no answer")
             state.nudged = True
             self._add(state, user_text(_NUDGE))
+            return None
+        complaint = self._review(text.strip(), state.steps) if self._review and state.reviews < REVIEWS else ""
+        if complaint and not state.denied:
+            state.reviews += 1
+            self._add(state, user_text(_NOT_SHOWN.format(why=complaint)))
             return None
         state.answer = text.strip()
         return self._end(state, Outcome.OK)

@@ -154,7 +154,7 @@ class Invoker:
             output=output.text,
             changes=changes,
         )
-        return Invocation(ToolResult(call.id, output.text, not output.ok), step)
+        return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
 
     def _look(self) -> Snapshot:
         seen = snapshot(self.context.cwd)
@@ -215,6 +215,21 @@ class Invoker:
             )
         )
         return changes
+
+
+def _effect_note(output: ToolOutput, step: RunStep) -> str:
+    """What a command did to files, for the model: it cannot see it, and a silent command may have done nothing."""
+    if step.effect is not Effect.EXECUTE or not step.changes.complete:
+        return ""
+    changes = step.changes
+    parts = [
+        f"{word} {', '.join(paths[:8])}{f' and {len(paths) - 8} more' if len(paths) > 8 else ''}"
+        for word, paths in (("created", changes.created), ("changed", changes.changed), ("deleted", changes.deleted))
+        if paths
+    ]
+    if parts:
+        return f"\n[files: {'; '.join(parts)}]"
+    return "" if output.stdout.strip() else "\n[files: no change]"
 
 
 def _relative(path: str, cwd: Path) -> str:

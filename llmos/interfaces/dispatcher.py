@@ -7,7 +7,6 @@ truthfully how the turn ended.
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,13 +21,14 @@ from llmos.core.goal import normalise_goal
 from llmos.core.messages import Message, Text, user_text
 from llmos.core.policy import Plan, TurnLimits
 from llmos.core.ports import Ask, Clock, Emit, Example, Model
-from llmos.core.prompt import example_of, guidance_text, handoff_text, listing_text, system_prompt
+from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
 from llmos.core.trace import Learned, RunStep, Trace, TraceHeader, TraceStatus, step_from_run
 from llmos.core.verify import judge, trace_status
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.replay import Replayed, replay, unmet_requirements
+from llmos.engine.surroundings import surroundings
 from llmos.memory.record import Record
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ EXIT_OF_OUTCOME = {
 }
 
 EXAMPLES_SHOWN = 4
-LISTED_NAMES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class Dispatcher:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            opening = handoff + self._listing() + turn.goal
+            opening = handoff + surroundings(turn.goal, self._cwd) + turn.goal
         else:
             opening = handoff + guidance_text(guidance) + turn.goal
         conversed = await self._loop(turn, model).run(
@@ -246,6 +245,7 @@ class Dispatcher:
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
             max_tokens=self._limits.max_tokens,
             emit=self._sink,
+            review=(lambda answer, steps: judge(turn.goal, answer, steps, small=True)[1]) if small else None,
         )
 
     def _system_prompt(self) -> str:
@@ -257,11 +257,6 @@ class Dispatcher:
                 core_memory=self._record.memory.core_text(),
             )
         return self._system
-
-    def _listing(self) -> str:
-        with os.scandir(self._cwd) as entries:
-            names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry.name[0] != ".")
-        return listing_text(names[:LISTED_NAMES], max(0, len(names) - LISTED_NAMES))
 
     # ------------------------------------------------------------------------------------------------- keeping
 

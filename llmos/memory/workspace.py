@@ -21,7 +21,7 @@ CONFIG_NAME = "config.yaml"
 CONFIG_KIND = "llmos-config"
 _MARK = re.compile(rb"""^format:[ \t]*["']?llmos-config/""", re.MULTILINE)
 _MARK_BYTES = 4_096
-_IGNORED = ("memories/recall/", ".llmos/")
+_IGNORED = ("memories/recall/", "backups/", ".llmos/")
 
 
 class WorkspaceOrigin(StrEnum):

@@ -322,12 +322,34 @@ async def test_a_changed_file_can_be_brought_back(world: World) -> None:
 async def test_the_word_of_a_small_model_is_not_believed(
     world: World, script: list[str | ToolCall], outcome: Outcome, reason: str
 ) -> None:
-    model = ScriptedModel([model_reply(part) for part in script], info=SMALL)
+    insisting = [script[-1]] * 2
+    model = ScriptedModel([model_reply(part) for part in (*script, *insisting)], info=SMALL)
     result = await world.dispatcher(model).dispatch("create notes.txt")
     assert (result.outcome, result.reason) == (outcome, reason)
+    assert reason in model.requests[-1].messages[-1].text, "it is told why, and may mend it"
     assert await world.dispatcher(no_model).dispatch("create notes.txt", dry_run=True) is not None
     plans = [event for event in world.take_events() if isinstance(event, PlanMade)]
     assert plans[-1].mode is not Mode.FOLLOWER
+
+
+async def test_a_small_model_mends_what_it_only_claimed(world: World) -> None:
+    (world.cwd / "names.txt").write_text("b\na\n")
+    model = ScriptedModel(
+        [
+            model_reply(ToolCall("c1", "shell", {"command": "sort names.txt"})),
+            model_reply("I sorted names.txt."),
+            model_reply(ToolCall("c2", "shell", {"command": "sort -o names.txt names.txt"})),
+            model_reply("I sorted names.txt."),
+        ],
+        info=SMALL,
+    )
+    result = await world.dispatcher(model).dispatch("sort names.txt in place")
+    assert (result.outcome, (world.cwd / "names.txt").read_text()) == (Outcome.OK, "a\nb\n")
+    opening = model.requests[0].messages[0].text
+    assert opening == "In the working directory: names.txt\nnames.txt begins:\nb\na\nsort names.txt in place"
+    assert model.requests[3].messages[-1] == Message(
+        "user", (ToolResult("c2", "[no output]\n[files: changed names.txt]"),)
+    )
 
 
 async def test_a_small_model_is_stopped_after_its_steps(world: World) -> None:

@@ -175,7 +175,7 @@ def test_init_makes_everything_once_and_overwrites_nothing(tmp_path: Path) -> No
     names = ["traces", "memories/core", "memories/recall", "memories/archival", "memories/skills", ".gitignore"]
     assert created == [root / name for name in [*names, "config.yaml"]]
     assert tree(root) == sorted([*names, "config.yaml", "memories"])
-    assert (root / ".gitignore").read_text() == "memories/recall/\n.llmos/\n"
+    assert (root / ".gitignore").read_text() == "memories/recall/\nbackups/\n.llmos/\n"
     assert [path.stat().st_mode & 0o077 for path in (root, *created)] == [0] * 8
     contents = (root / "config.yaml").read_text().replace("#budget:", "budget:")
     (root / "config.yaml").write_text(contents)

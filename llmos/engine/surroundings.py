@@ -1,0 +1,74 @@
+"""What a small model is shown of the working directory before it begins: names, and the heads of the files it is about.
+
+A small model guesses what it has not seen (a port number, the columns of a table), and seldom looks first by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+LISTED_NAMES = 40
+SHOWN_FILES = 3
+SHOWN_LINES = 8
+SHOWN_CHARS = 400
+READ_BYTES = 4_096
+_TOKEN = re.compile(r"[\w@%+=:,./~-]+")
+
+
+def surroundings(goal: str, cwd: Path) -> str:
+    """The listing of `cwd`, and the first lines of the text files that the goal names or that have a type it names."""
+    names = _names(cwd)
+    if not names:
+        return "The working directory is empty.\n"
+    left_out = len(names) - LISTED_NAMES
+    more = f", and {left_out} more" if left_out > 0 else ""
+    text = f"In the working directory: {', '.join(names[:LISTED_NAMES])}{more}\n"
+    for path in _about(goal, cwd, names)[:SHOWN_FILES]:
+        if head := _head(cwd / path):
+            text += f"{path} begins:\n{head}\n"
+    return text
+
+
+def _names(cwd: Path) -> list[str]:
+    try:
+        with os.scandir(cwd) as entries:
+            return sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry.name[0] != ".")
+    except OSError:
+        return []
+
+
+def _about(goal: str, cwd: Path, names: list[str]) -> list[str]:
+    """Existing files named in the goal, in its order; else one file of each extension that it names."""
+    tokens = [token.strip(".,:") for token in _TOKEN.findall(goal)]
+    named = list(dict.fromkeys(token for token in tokens if _is_inside(cwd, token)))
+    if named:
+        return named
+    words = {token.lstrip("*.").lower() for token in tokens}
+    by_extension: dict[str, str] = {}
+    for name in names:
+        extension = Path(name).suffix.lstrip(".").lower()
+        if extension and extension in words:
+            by_extension.setdefault(extension, name)
+    return list(by_extension.values())
+
+
+def _is_inside(cwd: Path, token: str) -> bool:
+    path = Path(token)
+    return bool(token) and not path.is_absolute() and ".." not in path.parts and (cwd / path).is_file()
+
+
+def _head(path: Path) -> str:
+    """The first lines of a text file, shortened; empty for what is no readable text."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(READ_BYTES)
+    except OSError:
+        return ""
+    if b"\0" in data:
+        return ""
+    lines = data.decode("utf-8", "replace").splitlines()
+    text = "\n".join(lines[:SHOWN_LINES])[:SHOWN_CHARS].rstrip()
+    whole = len(lines) <= SHOWN_LINES and len(data) < READ_BYTES and len(text) < SHOWN_CHARS
+    return text if whole or not text else f"{text}\n..."
