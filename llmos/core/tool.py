@@ -72,6 +72,20 @@ class Tool:
     """Whether the world already is as this call would leave it; None for a tool that cannot tell."""
 
 
+FOLDED_NAMES = frozenset(
+    {
+        *(".git", ".hg", ".svn", "node_modules", ".venv", "venv", ".llmos"),
+        *("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
+    }
+)
+"""Folders whose changes are reported as one, by the folder's path with a final slash."""
+
+
+def is_folded(path: str) -> bool:
+    """Whether the path is, or lies in, a folder that changes are reported of as a whole."""
+    return any(part in FOLDED_NAMES for part in path.split("/")[:-1])
+
+
 @dataclass(frozen=True, slots=True)
 class FileChanges:
     """Files that one step left created, changed or deleted, relative to the working directory, sorted."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from llmos.core.tool import Effect, FileChanges
+from llmos.core.tool import Effect, FileChanges, is_folded
 
 
 class TraceStatus(StrEnum):
@@ -185,6 +185,9 @@ def mismatch(step: Step, *, ok: bool, exit_code: int | None, stdout: str, change
 
 
 def _path_difference(word: str, recorded: set[str], seen: set[str]) -> str | None:
+    if word == "changed":
+        # Programs write to their own folders when they please: `git status` renews .git/index, or does not.
+        recorded, seen = ({path for path in paths if not is_folded(path)} for paths in (recorded, seen))
     if missing := sorted(recorded - seen):
         return f"{missing[0]} was {word} when this was learned, and was not now"
     if extra := sorted(seen - recorded):

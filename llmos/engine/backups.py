@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError
-from llmos.core.tool import FileChanges
-from llmos.engine.changes import FOLDED_NAMES, Entry, Snapshot, hash_file, snapshot
+from llmos.core.tool import FOLDED_NAMES, FileChanges
+from llmos.engine.changes import Entry, Snapshot, hash_file, snapshot
 from llmos.memory.files import make_private_folder, os_cause, show_path, write_atomic
 
 MANIFEST = "backup.json"

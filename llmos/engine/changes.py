@@ -17,14 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llmos.core.tool import FileChanges
-
-FOLDED_NAMES = frozenset(
-    {
-        *(".git", ".hg", ".svn", "node_modules", ".venv", "venv", ".llmos"),
-        *("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
-    }
-)
+from llmos.core.tool import FOLDED_NAMES, FileChanges
 
 # A file whose time is this close to the look may have changed after it within the same tick of the clock.
 _RACY_NS = 2_000_000_000
@@ -71,12 +64,6 @@ class Snapshot:
     listed: frozenset[str]
     """Folders whose names were all read; "" is the root."""
     complete: bool
-
-
-def is_folded(path: str) -> bool:
-    """Whether the path is, or lies in, a folder that changes are reported of as a whole."""
-    parts = path.split("/")
-    return any(part in FOLDED_NAMES for part in parts[:-1])
 
 
 def snapshot(root: Path, *, limits: Limits | None = None, earlier: Snapshot | None = None) -> Snapshot:

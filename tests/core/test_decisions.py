@@ -154,6 +154,10 @@ class TestMismatch:
     def test_the_same_again(self) -> None:
         assert mismatch(self.RECORDED, ok=True, exit_code=0, stdout="", changes=self.SAME) is None
 
+    def test_a_program_may_or_may_not_write_to_its_own_folder(self) -> None:
+        changes = replace(self.SAME, changed=("b", ".git/", "src/__pycache__/"))
+        assert mismatch(self.RECORDED, ok=True, exit_code=0, stdout="", changes=changes) is None
+
     @pytest.mark.parametrize(
         ("exit_code", "stdout", "changes", "words"),
         [

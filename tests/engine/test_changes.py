@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmos.core.errors import StoreError
-from llmos.core.tool import FileChanges
+from llmos.core.tool import FileChanges, is_folded
 from llmos.engine.backups import Backup, CopyPool, start_backup
-from llmos.engine.changes import Limits, compare, is_folded, snapshot
+from llmos.engine.changes import Limits, compare, snapshot
 from llmos.engine.restore import read_manifest, restore
 
 LONG_AGO = 1_000_000_000
