@@ -75,6 +75,7 @@ class Invoker:
         self._monotonic = monotonic
         self._own = tuple(_prefix(folder, context.cwd) for folder in own_folders if folder.is_relative_to(context.cwd))
         self._pool = CopyPool(backups.folder / ".pool")
+        self._last: Snapshot | None = None
         self._steps = 0
         self._told: set[str] = set()
 
@@ -157,7 +158,7 @@ class Invoker:
         return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
 
     def _look(self) -> Snapshot:
-        seen = snapshot(self.context.cwd)
+        seen = self._last = snapshot(self.context.cwd, earlier=self._last)
         if not self._own:
             return seen
         return replace(

@@ -80,6 +80,10 @@ class ModelCalls:
         except asyncio.CancelledError:
             self.ledger = self.ledger.settle(amount, model.abandoned_usd())
             raise
+        except BaseException:
+            # What the attempt cost is not known here, so it counts at the most that it can have cost.
+            self.ledger = self.ledger.settle(amount, amount)
+            raise
         self.ledger = self.ledger.settle(amount, reply.cost_usd)
         self._emit(
             ModelCallFinished(
