@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -32,6 +33,7 @@ HUB_TIMEOUT_S = 8.0
 HUB_TRIES = 5
 """How often in a row a hub may break off without having sent anything new."""
 _POLL_S = 0.1
+_TELL_EVERY_S = 0.1
 _SLICE = re.compile(r"(?:^|/)data/part(\d+)\.bin$")
 
 
@@ -67,8 +69,13 @@ async def pull(
     loop = asyncio.get_running_loop()
     cancelled = threading.Event()
 
+    told_at = 0.0
+
     def tell(done: int, total: int) -> None:
-        if progress is not None:
+        nonlocal told_at
+        now = time.monotonic()
+        if progress is not None and (now - told_at >= _TELL_EVERY_S or done == total):
+            told_at = now
             loop.call_soon_threadsafe(progress, done, total)
 
     work = _Pull(model, store, tell, cancelled, hub_timeout_s)
@@ -274,7 +281,8 @@ def _reader(response: http.client.HTTPResponse) -> Callable[[int], bytes]:
 
     def read(count: int) -> bytes:
         try:
-            return response.read(count)
+            # read1: what is there, so that a slow line shows progress and can be cancelled.
+            return response.read1(count)
         except (OSError, http.client.HTTPException) as error:
             raise _BrokeOff from error
 

@@ -252,8 +252,9 @@ async def test_a_local_file_of_other_content_is_refused(tmp_path: Path, store: M
 async def test_a_cancelled_pull_is_continued_by_the_next(hub: Hub, store: ModelStore) -> None:
     hub.cut_at, hub.hold = [1_500_000], Event()
     model = model_at(hub.url)
-    task = asyncio.create_task(pull(model, store=store))
-    await asyncio.to_thread(hub.holding.wait, 5)
+    begun = asyncio.Event()
+    task = asyncio.create_task(pull(model, store=store, progress=lambda done, total: begun.set()))
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
