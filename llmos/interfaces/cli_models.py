@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmos.core.catalogue import CATALOGUE, CatalogueModel, default_model, find_model
 from llmos.core.errors import ExitStatus
 from llmos.interfaces.cli_shared import say, write
 
 if TYPE_CHECKING:
+    from llmos.core.catalogue import CatalogueModel
     from llmos.memory.model_store import ModelStore, Progress
 
 app = typer.Typer(help="Embedded models: list, fetch, remove.", no_args_is_help=True, rich_markup_mode=None)
@@ -32,6 +31,8 @@ def models() -> None:
 @app.command("list")
 def list_models() -> None:
     """Show the models that llmos knows and whether they are here."""
+    from llmos.core.catalogue import CATALOGUE
+
     store = _store()
     for entry in CATALOGUE:
         path = store.find(entry)
@@ -60,6 +61,8 @@ def pull(
       llmos models pull 0.5b
       llmos models pull 1.5b --from ~/Downloads/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
     """
+    import asyncio
+
     entry, store = _named(name), _store()
     if store.find(entry) is not None:
         write(str(store.path(entry)))
@@ -78,7 +81,7 @@ def pull(
 @app.command()
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A name or a part of one.")]) -> None:
     """Delete a model file and what a pull left of it."""
-    entry, store = find_model(name), _store()
+    entry, store = _named(name), _store()
     freed = store.remove(entry)
     write(f"removed {entry.name}, {_size(freed)} freed" if freed else f"{entry.name} was not here")
 
@@ -128,6 +131,8 @@ def percent_lines(tell: Callable[[str], None]) -> Progress:
 
 
 def _named(name: str | None) -> CatalogueModel:
+    from llmos.core.catalogue import default_model, find_model
+
     return find_model(name) if name else default_model()
 
 

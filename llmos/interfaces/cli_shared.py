@@ -81,6 +81,13 @@ def say(sentence: str) -> None:
     print(printable(f"llmos: {sentence}"), file=sys.stderr)  # noqa: T201
 
 
+class ReaderGoneError(Exception):
+    """Whoever read standard output has left. Not an OSError, which typer would turn into a failure of its own."""
+
+
 def write(line: str = "") -> None:
-    """One line of result, on standard output."""
-    print(printable(line) if sys.stdout.isatty() else line)  # noqa: T201
+    """One line of result, on standard output. Raises ReaderGoneError."""
+    try:
+        print(printable(line) if sys.stdout.isatty() else line)  # noqa: T201
+    except BrokenPipeError:
+        raise ReaderGoneError from None

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from llmos.core.errors import UsageError
-from llmos.core.matching import replay_confidence
-from llmos.core.prune import PruneRule
-from llmos.core.trace import Trace, TraceHeader, TraceStatus
-from llmos.interfaces.call_view import call_details, call_subject, money
 from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write
 from llmos.interfaces.printable import one_line
 
 if TYPE_CHECKING:
+    from llmos.core.trace import Trace, TraceHeader
     from llmos.memory.traces_sdk import TraceManager
 
 app = typer.Typer(help="Saved runs: list, inspect, prune.", no_args_is_help=True, rich_markup_mode=None)
@@ -26,9 +22,9 @@ app = typer.Typer(help="Saved runs: list, inspect, prune.", no_args_is_help=True
 _AGE = re.compile(r"(\d{1,5})\s*([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7, "y": 24 * 365}
 _STATUS_WORDS = {
-    TraceStatus.VERIFIED: "verified: the same goal is replayed",
-    TraceStatus.GUIDANCE: "guidance: shown to a model, never replayed",
-    TraceStatus.DRAFT: "draft: kept to be read, never replayed",
+    "verified": "verified: the same goal is replayed",
+    "guidance": "guidance: shown to a model, never replayed",
+    "draft": "draft: kept to be read, never replayed",
 }
 
 
@@ -50,7 +46,7 @@ def list_traces(
     opened = open_app(ctx, workspace)
     with closing(opened.traces) as manager:
         headers = manager.headers()
-        shown = [header for header in headers if everything or header.status is not TraceStatus.DRAFT]
+        shown = [header for header in headers if everything or header.status != "draft"]
         rows = [_row(manager, header) for header in shown]
         _tell_problems(manager)
     if as_json:
@@ -101,6 +97,8 @@ def prune(
       llmos traces prune --older-than 90d
       llmos traces prune --drafts --failures 3 --yes
     """
+    from llmos.core.prune import PruneRule
+
     rule = PruneRule(parse_age(older_than) if older_than else None, failures, unused, drafts)
     if rule.empty:
         raise UsageError("say which traces: --older-than AGE, --failures N, --unused or --drafts")
@@ -127,6 +125,8 @@ def parse_age(text: str) -> timedelta:
 
 
 def _row(manager: TraceManager, header: TraceHeader) -> dict[str, Any]:
+    from llmos.core.matching import replay_confidence
+
     outcomes = manager.outcomes(header.id)
     return {
         "id": header.id,
@@ -175,6 +175,9 @@ def _tell_problems(manager: TraceManager) -> None:
 
 
 def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
+    from llmos.core.matching import replay_confidence
+    from llmos.interfaces.call_view import money
+
     header = trace.header
     outcomes = manager.outcomes(header.id)
     learned = header.learned
@@ -185,7 +188,7 @@ def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
     return [
         f"trace       {header.id}",
         f"goal        {one_line(header.goal)}",
-        f"status      {_STATUS_WORDS[header.status]}{why}",
+        f"status      {_STATUS_WORDS[header.status.value]}{why}",
         f"origin      {approved}",
         f"learned     {learned.when} · {learned.mode} · {learned.model or 'no model'} · {money(learned.cost_usd)}"
         f" · {learned.elapsed_s:.1f} s",
@@ -197,6 +200,10 @@ def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
 
 
 def _step_lines(trace: Trace) -> list[str]:
+    from dataclasses import asdict
+
+    from llmos.interfaces.call_view import call_details, call_subject
+
     lines: list[str] = []
     for number, step in enumerate(trace.steps, start=1):
         lines.append(f"step {number}      {step.tool} ({step.effect.value})")

@@ -21,6 +21,7 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 from rich.console import Console
+from rich.text import Text
 
 from llmos import __version__
 from llmos.app import App, AppOptions
@@ -193,7 +194,7 @@ class Repl:
     # ---------------------------------------------------------------------------------------------------- saying
 
     def _say(self, text: str) -> None:
-        self._console.print(printable(text), soft_wrap=True)
+        self._console.print(Text(printable(text)), soft_wrap=True, highlight=False)
 
     def _greet(self) -> None:
         self._say(f"llmos {__version__} · workspace {self._app.workspace.root} · /help shows the commands")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
@@ -112,7 +113,7 @@ def _screen(terminal: bool) -> Console:
 
 def _say(screen: Console, renderer: Renderer, sentence: str) -> None:
     renderer.close()
-    screen.print(printable(f"llmos: {sentence}"), soft_wrap=True)
+    screen.print(Text(printable(f"llmos: {sentence}")), soft_wrap=True, highlight=False)
 
 
 def _ask(screen: Console, renderer: Renderer) -> Ask | None:
@@ -122,6 +123,6 @@ def _ask(screen: Console, renderer: Renderer) -> Ask | None:
 
     def say(text: str) -> None:
         renderer.close()
-        screen.print(text, end="", soft_wrap=True)
+        screen.print(Text(text), end="", soft_wrap=True, highlight=False)
 
     return TerminalAsk(sys.stdin.fileno(), say)

@@ -1,0 +1,141 @@
+"""The tree of commands: their words, options and help texts.
+
+Invariant: this module and the command modules import typer and nothing else that takes time, so that help stays
+quick; what a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from llmos import __version__
+from llmos.interfaces import cli_config, cli_models, cli_traces
+from llmos.interfaces.cli_shared import (
+    Defaults,
+    MaxCostOption,
+    ModelOption,
+    WorkspaceOption,
+    YesOption,
+    app_options,
+    working_folder,
+    write,
+)
+
+_EXAMPLES = """\b
+Examples:
+  llmos                                      talk, one goal after the other
+  llmos run "count the lines of notes.txt"   one goal; the answer on standard output
+  llmos run -y -o json "sort names.txt"      grant the tools, answer as JSON
+  echo "list the biggest files" | llmos run  the goal from standard input
+  llmos traces list                          what can be replayed without a model
+
+\b
+Exit codes: 0 done and checked, 1 failed, 2 bad usage, 3 not verified, 4 denied, 5 over budget,
+6 no model, 7 bad configuration, 8 record unreadable or unwritable, 9 replay stopped,
+10 model call failed, 130 interrupted.
+"""
+_RUN_EXAMPLES = """\b
+Examples:
+  llmos run "how many words does essay.md have"
+  llmos run --yes "rename all .jpeg files to .jpg"
+  llmos run --dry-run "delete all .bak files"     shows the decision, runs nothing
+  llmos run -o json "largest file here" | jq .answer
+  llmos run - < goal.txt
+
+Reading is allowed; writing files and running commands is asked for on the terminal, and denied where there is
+nobody to ask. --yes grants it for this run.
+"""
+
+app = typer.Typer(
+    name="llmos",
+    help="An agent shell that pays for reasoning once: a goal done before is replayed, checked and free.",
+    epilog=_EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cli_traces.app, name="traces")
+app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_config.app, name="config")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        write(f"llmos {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    workspace: WorkspaceOption = None,
+    model: ModelOption = None,
+    max_cost: MaxCostOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    ctx.obj = Defaults(workspace, model, max_cost)
+    if ctx.invoked_subcommand is None:
+        from llmos.interfaces.repl import run_repl
+
+        raise typer.Exit(run_repl(app_options(ctx, None), cwd=working_folder(), environ=os.environ))
+
+
+@app.command(epilog=_RUN_EXAMPLES)
+def run(
+    ctx: typer.Context,
+    goal: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="GOAL", help="What is to be done. A lone - or nothing: read it from standard input."),
+    ] = None,
+    model: ModelOption = None,
+    workspace: WorkspaceOption = None,
+    max_cost: MaxCostOption = None,
+    yes: YesOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; run nothing, keep nothing.")] = False,
+    output_format: Annotated[
+        Literal["text", "json", "stream-json"],
+        typer.Option("--output-format", "-o", help="What standard output carries."),
+    ] = "text",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")] = False,
+) -> None:
+    """Carry out one goal. The answer goes to standard output, everything else to standard error."""
+    from llmos.interfaces.output import OutputFormat
+    from llmos.interfaces.run import RunOptions, run_goal
+
+    options = RunOptions(
+        app=app_options(ctx, workspace, model, max_cost),
+        words=goal or [],
+        yes=yes,
+        dry_run=dry_run,
+        form=OutputFormat(output_format),
+        verbose=verbose,
+    )
+    raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The folder; the current one by default.")
+    ] = None,
+) -> None:
+    """Make a folder a workspace: traces/, memories/ and config.yaml. What exists is left alone."""
+    from llmos.memory.workspace import init_workspace
+
+    root_folder = (working_folder() / folder) if folder else working_folder()
+    created = init_workspace(root_folder)
+    for path in created:
+        write(f"created {path}")
+    write(f"{root_folder} is a workspace of llmos" + ("" if created else " already; nothing was changed"))
+
+
+@app.command()
+def version() -> None:
+    """Show the version."""
+    write(f"llmos {__version__}")
