@@ -1,8 +1,9 @@
 """A goal as text: its normal form, its key, and its words.
 
-Two goals with one key are the same job with the same values. The normal form only removes what cannot carry meaning
-in a shell goal: surrounding and repeated white space, one closing stop, and the capital of the first word. Case
-elsewhere stays, because README.md and readme.md are two files.
+Two goals with one key are the same job with the same values. The normal form removes only what cannot carry meaning:
+white space around the goal and the capital of a known first word. Repeated spaces and a closing stop go too where the
+goal only looks; a goal that hands over text ("containing hello!") is taken to the letter. Case elsewhere stays,
+because README.md and readme.md are two files, and so does the form of letters, because two forms are two file names.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import re
 import unicodedata
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_SENTENCE_CASE = re.compile(r"[A-Z][a-z]+\Z")
 
 FUNCTION_WORDS = frozenset(
     """a an the of in on at to for from into with by and or is are was were be been this that these those there here
@@ -22,10 +22,23 @@ FUNCTION_WORDS = frozenset(
 """Words that say how a request is put, not what is asked; ignored when goals are ranked by their words."""
 
 _BARE_CONTEXT = re.compile(
-    r"\b(it|them|they|again|previous(?:ly)?|earlier|above)\b|\b(that|those|this|these|the same)\b(?=\s*(?:[.,;!?]|$))"
-    r"|\b(?:that|the same) (?:file|folder|directory|one|thing|command|branch)\b|\bthe (?:last|next) one\b",
+    r"\b(?:it|them|they|again|previous(?:ly)?|earlier|above|instead|redo|undo|retry)\b"
+    r"|\b(?:that|those|this|these|the same|the (?:other|rest|others|latter|former))\b(?=\s*(?:[.,;!?]|$))"
+    r"|\b(?:that|the same|the other) (?:file|folder|directory|one|thing|command|branch)s?\b"
+    r"|\b(?:the|number|option) (?:last|next|first|second|third|other) (?:one|option)s?\b|\boption \d+\b"
+    r"|\b(?:(?:like|as) before|(?:like )?last time|once more|another one|one more|just now|so far)\b"
+    r"|\b(?:you|we) (?:just |already )?(?:said|told|mentioned|showed|created|made|did|found|listed)\b"
+    r"|\bi (?:just |already )?(?:said|told|mentioned|asked)\b"
+    r"|^(?:and|but|also|yes|no|ok|okay|sure|what about|how about|continue|proceed|go on|go ahead)\b|^(?:more|next)\W*$",
     re.IGNORECASE,
 )
+
+_HANDS_OVER_TEXT = re.compile(
+    r"[\"'`“”‘’«»:;]|\b(?:contain\w*|sa(?:y|ys|ying)|text|strings?|words?|lines?|messages?|content|names?|named|called|"
+    r"titled|echo|prints?|match\w*|pattern|start\w*|begin\w*|end\w*|with|for|like|than|equals?|to)\b",
+    re.IGNORECASE,
+)
+"""Signs that what follows may be meant to the letter."""
 
 _CHANGE_VERBS = frozenset(
     """create make add append write put insert replace change edit update set rename move copy delete remove erase
@@ -34,23 +47,35 @@ _CHANGE_VERBS = frozenset(
     chmod strip swap backup tag stage restore revert uncomment comment prepend duplicate organise organize""".split()
 )
 
+_POLITE = frozenset("please can could you now then just i want to".split())
+
+_OPENERS = (
+    _CHANGE_VERBS
+    | _POLITE
+    | frozenset(
+        """list count show find how what which where when who is are does do display give tell search get print read
+        look check compare run build test open start stop say there all in on the""".split()
+    )
+)
+"""First words whose capital is only that of a sentence; of any other ("Makefile") it may be that of a name."""
+
 
 def normalise_goal(text: str) -> str:
     """The normal form of a goal; equal for two goals that ask the same with the same values."""
-    words = unicodedata.normalize("NFC", text).split()
-    if not words:
-        return ""
-    if _SENTENCE_CASE.match(words[0]):
-        words[0] = words[0].lower()
-    joined = " ".join(words)
-    while joined.endswith((".", "!")) and not joined.endswith(("..", " .", "/.", " !")):
-        joined = joined[:-1]
-    return joined
+    goal = text.strip()
+    if not asks_for_change(goal) and not _HANDS_OVER_TEXT.search(goal):
+        goal = " ".join(goal.split())
+        if goal.endswith(".") and not goal.endswith(("..", " .", "/.")):
+            goal = goal[:-1]
+    first = re.match(r"[A-Z][a-z]+(?=\s|$)", goal)
+    if first and first.group().lower() in _OPENERS:
+        return first.group().lower() + goal[first.end() :]
+    return goal
 
 
 def goal_key(text: str) -> str:
     """32 hex digits that two goals share when their normal forms are equal."""
-    return hashlib.sha256(normalise_goal(text).encode()).hexdigest()[:32]
+    return hashlib.sha256(normalise_goal(text).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def slug(text: str, limit: int = 40) -> str:
@@ -89,19 +114,5 @@ def context_reference(goal: str) -> str | None:
 def asks_for_change(goal: str) -> bool:
     """Whether the goal orders files to be changed. Only its leading verbs count: "which files did we remove" asks."""
     words = words_of(goal)
-    start = 0
-    while start < len(words) and words[start] in {
-        "please",
-        "can",
-        "could",
-        "you",
-        "now",
-        "then",
-        "just",
-        "i",
-        "want",
-        "to",
-    }:
-        start += 1
-    head = words[start : start + 1]
-    return bool(head) and head[0] in _CHANGE_VERBS
+    head = next((word for word in words if word not in _POLITE), "")
+    return head in _CHANGE_VERBS

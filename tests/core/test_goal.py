@@ -13,7 +13,8 @@ from llmos.core.goal import asks_for_change, context_reference, goal_key, normal
         ("List the files", "list the files"),
         ("list   the\nfiles ", "list the files"),
         ("list the files.", "list the files"),
-        ("count caf\u00e9.txt", "count cafe\u0301.txt"),
+        ("How many  files are here.", "how many files are here"),
+        (" Create a.txt ", "create a.txt"),
     ],
 )
 def test_one_goal_in_two_spellings(left: str, right: str) -> None:
@@ -34,6 +35,19 @@ def test_one_goal_in_two_spellings(left: str, right: str) -> None:
         ("is a there?", "is a there"),
         ("delete “a b”", 'delete "a b"'),
         ("\u0441ount a", "count a"),
+        # On Linux two ways to write a letter are two file names.
+        ("count caf\u00e9.txt", "count cafe\u0301.txt"),
+        ("Makefile lines", "makefile lines"),
+        # A goal that hands over text is taken to the letter.
+        ("write hello! to a.txt", "write hello to a.txt"),
+        ("create a.txt containing hello!", "create a.txt containing hello"),
+        ("create a.txt containing The end.", "create a.txt containing The end"),
+        ("create a file named foo.", "create a file named foo"),
+        ("append one\ntwo to a.txt", "append one two to a.txt"),
+        ('show where "a  b" stands', 'show where "a b" stands'),
+        ("show where 'a\tb' stands", "show where 'a b' stands"),
+        ("echo hello.", "echo hello"),
+        ("find lines that end with a stop.", "find lines that end with a stop"),
     ],
 )
 def test_two_goals_that_look_alike(left: str, right: str) -> None:
@@ -46,6 +60,11 @@ def test_the_normal_form_is_stable(text: str) -> None:
     assert normalise_goal(once) == once
 
 
+@given(st.text(st.characters(codec=None)))
+def test_every_text_has_a_key(text: str) -> None:
+    assert len(goal_key(text)) == 32
+
+
 @given(st.text())
 def test_a_slug_is_a_file_name(text: str) -> None:
     made = slug(text)
@@ -56,14 +75,40 @@ def test_a_slug_is_a_file_name(text: str) -> None:
 
 @pytest.mark.parametrize(
     "goal",
-    ["now delete it", "do that again", "rename them to .bak", "show those", "open the same file", "undo the last one"],
+    [
+        "now delete it",
+        "do that again",
+        "rename them to .bak",
+        "show those",
+        "open the same file",
+        "undo the last one",
+        "yes",
+        "go on",
+        "and for b.txt",
+        "what about b.txt?",
+        "delete the others",
+        "take the second one",
+        "use option 2",
+        "do the same as before",
+        "delete the files you listed",
+        "put the port I told you into a.cfg",
+        "use a.txt instead",
+    ],
 )
 def test_a_goal_that_points_outside_itself(goal: str) -> None:
     assert context_reference(goal)
 
 
 @pytest.mark.parametrize(
-    "goal", ["list the files that are empty", "count these words in a.txt", "show the last 3 lines of a.txt"]
+    "goal",
+    [
+        "list the files that are empty",
+        "count these words in a.txt",
+        "show the last 3 lines of a.txt",
+        "which files did I change since the last commit",
+        "show the first line of a.txt",
+        "next.js: which version is in package.json",
+    ],
 )
 def test_a_goal_that_stands_alone(goal: str) -> None:
     assert context_reference(goal) is None
