@@ -179,6 +179,7 @@ class App:
             kv_bytes_per_token=entry.kv_bytes_per_token,
             n_ctx=local.context,
             threads=local.threads,
+            prefix_cache=self.workspace.derived / "prefix",
         )
 
     def _judge(self) -> Model | None:

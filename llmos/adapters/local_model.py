@@ -130,7 +130,7 @@ class LocalModel:
         made = await self._generate({**body, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
         part = read_turn(made.text)
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
-            # The same call would give the same result: a model that small then goes round in circles.
+            # The same call gives the same result again: a model that small then goes round in circles.
             again = await self._generate({**body, **_constraint(local_prompt.answer_schema())}, streamed)
             made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
             part = read_turn(made.text)
@@ -240,12 +240,12 @@ def read_turn(raw: str) -> Text | ToolCall:
 
 
 def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
-    """Whether the newest call of the conversation, already answered, is this very call."""
-    calls = [part for message in messages for part in message.parts if isinstance(part, ToolCall)]
+    """Whether this very call was already made and answered in this conversation."""
     answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
-    if not calls or calls[-1].id not in answered:
-        return False
-    return calls[-1].name == call.name and dict(calls[-1].args) == dict(call.args)
+    made = [
+        part for message in messages for part in message.parts if isinstance(part, ToolCall) and part.id in answered
+    ]
+    return any(earlier.name == call.name and dict(earlier.args) == dict(call.args) for earlier in made)
 
 
 def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:

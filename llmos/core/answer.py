@@ -58,6 +58,22 @@ def compute(template: AnswerTemplate, stdouts: Sequence[str], changes: Sequence[
     return _PLACEHOLDER.sub(lambda match: found[int(match.group(1)) - 1], template.text)
 
 
+def unshown(answer: str, goal: str, steps: Sequence[RunStep]) -> str | None:
+    """The first number, path or file name of the answer that neither the goal nor any step shows, or None."""
+    shown = "\n".join([goal, *(step.output for step in steps), *(str(step.args) for step in steps)])
+    shown += "\n".join(path for step in steps for path in step.changes.paths)
+    plain = shown.replace(",", "")
+    for token in _tokens(answer):
+        piece = token.rstrip("/%")
+        if _is_data(piece) and not any(_stands_in(piece, text) for text in (shown, plain)):
+            return token
+    return None
+
+
+def _stands_in(piece: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(piece)}(?![\w])", text) is not None
+
+
 def describe_changes(changes: Sequence[FileChanges]) -> str:
     """The net file changes of a run in words: "Created a.txt. Deleted b.txt."."""
     created: set[str] = set()

@@ -1,7 +1,7 @@
 """Whether a finished run did what it says, judged from its steps. Pure.
 
 A run is OK when it ended by itself, every call that the answer rests on succeeded, and something was really looked at
-or changed. A small model is held to more: its words must come out of its outputs, and an order to change something
+or changed. A small model is held to more: the facts it names must be in its outputs, and an order to change something
 must have changed something.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmos.core.answer import derive
+from llmos.core.answer import unshown
 from llmos.core.events import Outcome
 from llmos.core.goal import asks_for_change, context_reference
 from llmos.core.trace import AnswerTemplate, RunStep, TraceStatus
@@ -28,8 +28,8 @@ def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool) -> t
         if changed:
             return Outcome.OK, ""
         return Outcome.UNVERIFIED, "the goal asks for a change, and no file was changed"
-    if derive(answer, goal, steps) is None:
-        return Outcome.UNVERIFIED, "the answer of the small model cannot be found in what its steps gave"
+    if token := unshown(answer, goal, steps):
+        return Outcome.UNVERIFIED, f"no tool result shows {token!r}"
     return Outcome.OK, ""
 
 

@@ -29,7 +29,7 @@ REPEATS = 3
 
 _NUDGE = "You gave neither an answer nor a tool call. Give the answer to the goal, or say what is missing."
 _CONTINUE = "Your answer was cut off at the output limit. Go on where it stopped, more briefly."
-_NOT_SHOWN = "That is not shown by your tool results: {why}. Do it with a tool call, look at the result, then answer."
+_NOT_SHOWN = "Not yet: {why}. Run a command that does it or prints it, then answer from what it printed."
 _REPEATED = "\n[this very call was made just before, with the same result; answer now or do something else]"
 
 

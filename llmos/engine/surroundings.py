@@ -9,7 +9,8 @@ import os
 import re
 from pathlib import Path
 
-LISTED_NAMES = 40
+LISTED_NAMES = 30
+LISTED_INSIDE = 8
 SHOWN_FILES = 3
 SHOWN_LINES = 8
 SHOWN_CHARS = 400
@@ -22,9 +23,8 @@ def surroundings(goal: str, cwd: Path) -> str:
     names = _names(cwd)
     if not names:
         return "The working directory is empty.\n"
-    left_out = len(names) - LISTED_NAMES
-    more = f", and {left_out} more" if left_out > 0 else ""
-    text = f"In the working directory: {', '.join(names[:LISTED_NAMES])}{more}\n"
+    shown = [_with_inside(cwd, name) for name in names[:LISTED_NAMES]]
+    text = f"In the working directory: {', '.join(shown)}{_more(names, LISTED_NAMES)}\n"
     for path in _about(goal, cwd, names)[:SHOWN_FILES]:
         if head := _head(cwd / path):
             text += f"{path} begins:\n{head}\n"
@@ -37,6 +37,17 @@ def _names(cwd: Path) -> list[str]:
             return sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries if entry.name[0] != ".")
     except OSError:
         return []
+
+
+def _with_inside(cwd: Path, name: str) -> str:
+    """A name, for a folder with the names in it."""
+    if not name.endswith("/") or not (inside := _names(cwd / name)):
+        return name
+    return f"{name} ({', '.join(inside[:LISTED_INSIDE])}{_more(inside, LISTED_INSIDE)})"
+
+
+def _more(names: list[str], shown: int) -> str:
+    return f", and {len(names) - shown} more" if len(names) > shown else ""
 
 
 def _about(goal: str, cwd: Path, names: list[str]) -> list[str]:

@@ -44,7 +44,9 @@ EXIT_OF_OUTCOME = {
     Outcome.OVER_BUDGET: ExitStatus.OVER_BUDGET,
 }
 
-EXAMPLES_SHOWN = 4
+EXAMPLES_SHOWN = 3
+SMALL_MODEL_TOOLS = ("read_file", "shell", "write_file")
+"""What a small model is offered: with more ways to the same end it picks the wrong one (docs/decisions/0003)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,11 @@ class Dispatcher:
             model=model,
             calls=turn.calls,
             invoker=self._invoker,
-            tools=[tool.spec for _, tool in sorted(self._invoker.tools.items())],
+            tools=[
+                tool.spec
+                for name, tool in sorted(self._invoker.tools.items())
+                if not small or name in SMALL_MODEL_TOOLS
+            ],
             system=self._record.memory.core_text() if small else self._system_prompt(),
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
             max_tokens=self._limits.max_tokens,

@@ -21,14 +21,15 @@ _LINE_BYTES = 64_000
 def question_text(question: PermissionQuestion, scope: str) -> str:
     """The question as lines: the whole call, what it can do, why it is asked, and the ways to answer."""
     call = question.call
-    again = "replay: " if question.replayed else ""
+    again = " again, as in the saved run" if question.replayed else ""
     effect = EFFECT_WORDS[Effect(question.effect)]
     lines = [
-        f"{again}may {call.name} run this? (effect: {effect})",
+        f"Allow {call.name}{again}? It {effect}:",
         *(f"    {line}" for line in call_subject(call.name, call.args).split("\n")),
         *(f"    {line}" for line in call_details(call.name, call.args, limit=200)),
         f"  why you are asked: {question.reason}",
-        f"  y yes · n no · a always for {call.name} in this {scope} · anything else: no, with that as the reason",
+        f"  y yes · n no · a always for {call.name} in this {scope}",
+        "  anything else is a no, with your words as the reason",
     ]
     return printable("\n".join(lines))
 

@@ -112,6 +112,8 @@ class TestOutcome:
             (GOAL, "3", [run_step()], True, Outcome.OK),
             (GOAL, "3", [], False, Outcome.UNVERIFIED),
             (GOAL, "7", [run_step()], True, Outcome.UNVERIFIED),
+            (GOAL, "There are 59 in main.go.", [run_step(stdout="9 ./main.go\n1,059 total")], True, Outcome.UNVERIFIED),
+            (GOAL, "There are 1059 in main.go.", [run_step(stdout="9 ./main.go\n1,059 total")], True, Outcome.OK),
             (GOAL, "7, going by the names", [run_step()], False, Outcome.OK),
             (GOAL, "3", [run_step(), run_step(ok=False)], False, Outcome.FAILED),
             ("create a.txt", "Created a.txt.", [run_step()], True, Outcome.UNVERIFIED),
