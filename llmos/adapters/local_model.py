@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -37,6 +38,10 @@ class _Generation:
     text: str = ""
     finish: str = ""
     usage: Usage = field(default_factory=Usage)
+
+
+_CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
+"""The note of the engine below the result of a command that changed files."""
 
 
 class LocalModel:
@@ -130,7 +135,13 @@ class LocalModel:
         made = await self._generate({**body, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
         part = read_turn(made.text)
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
-            # The same call gives the same result again: a model that small then goes round in circles.
+            # The same call gives the same result again: a model that small then goes round in circles. What it says
+            # with some chance in it is mostly another call; where it is not, it has to answer.
+            other = {**body, "temperature": 0.9, "seed": len(request.messages)}
+            again = await self._generate({**other, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
+            made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
+            part = read_turn(made.text)
+        if isinstance(part, ToolCall) and is_repeated(part, request.messages):
             again = await self._generate({**body, **_constraint(local_prompt.answer_schema())}, streamed)
             made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
             part = read_turn(made.text)
@@ -240,12 +251,17 @@ def read_turn(raw: str) -> Text | ToolCall:
 
 
 def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
-    """Whether this very call was already made and answered in this conversation."""
-    answered = {part.call_id for message in messages for part in message.parts if isinstance(part, ToolResult)}
-    made = [
-        part for message in messages for part in message.parts if isinstance(part, ToolCall) and part.id in answered
-    ]
-    return any(earlier.name == call.name and dict(earlier.args) == dict(call.args) for earlier in made)
+    """Whether this very call was made and answered, and nothing was changed since: then it would give the same."""
+    results = {
+        part.call_id: part.content for message in messages for part in message.parts if isinstance(part, ToolResult)
+    }
+    made = [part for message in messages for part in message.parts if isinstance(part, ToolCall) and part.id in results]
+    for earlier in reversed(made):
+        if earlier.name == call.name and dict(earlier.args) == dict(call.args):
+            return True
+        if earlier.name in ("write_file", "edit_file") or _CHANGED.search(results[earlier.id]):
+            return False
+    return False
 
 
 def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,8 @@ Rules:
 - Use names, numbers and texts exactly as the goal gives them.
 - Before you change a value whose present text you have not seen, show the file with cat.
 - In final_answer, state what the results show. If a command failed, say that it failed. Never make up a result.
-- Never repeat a call that already worked."""
+- Never repeat a call that already worked.
+- For a question, change no file: only print. Never send the output of a command to the file that it reads."""
 
 _HINTS: Mapping[str, str] = {
     "shell": """
@@ -42,7 +43,11 @@ Shell hints:
 - add a line to the end of a file: printf '%s\\n' "text" >> file
 - set a value, whatever it was: sed -i 's/^key:.*/key: value/' file    delete lines: sed -i '/word/d' file
 - change text in all files below: find . -name '*.txt' -exec sed -i 's/old/new/g' {} +
-- count lines: wc -l < file    count files: find . -type f -name '*.py' | wc -l
+- count lines: wc -l < file    lines of each file: wc -l *.txt | sort -rn    one line: sed -n '7p' file
+- count files: find . -type f -name '*.py' | wc -l    count folders: find dir -mindepth 1 -maxdepth 1 -type d | wc -l
+- different values in a column: awk '{print $1}' file | sort -u | wc -l    most often: sort f | uniq -c | sort -rn
+- same content: md5sum dir/* | sort    date of a file: stat -c '%y' file    target of a link: readlink link
+- space of folders: du -sb dir/*/ | sort -rn    to lower case: "${f,,}"
 - find a word: grep -rn "word" .    find a file: find . -name 'name'
 - rename many: for f in *.txt; do mv -- "$f" "${f%.txt}.md"; done
 - sort a file in place: sort -o file file    join tables: cat a.csv > c.csv; tail -n +2 b.csv >> c.csv

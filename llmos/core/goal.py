@@ -111,6 +111,18 @@ def context_reference(goal: str) -> str | None:
     return match.group().lower() if match else None
 
 
+_QUESTION_WORDS = frozenset(
+    """how which what who where when why is are does do did has have was were list show find count tell print search
+    display check compare give look""".split()
+)
+
+
+def asks_only(goal: str) -> bool:
+    """Whether the goal is a question or an order to show something, judged by how it begins."""
+    words = [word for word in words_of(goal)[:3] if word not in {"please", "can", "could", "you", "in", "on", "at"}]
+    return bool(words) and words[0] in _QUESTION_WORDS
+
+
 def asks_for_change(goal: str) -> bool:
     """Whether the goal orders files to be changed. Only its leading verbs count: "which files did we remove" asks."""
     words = words_of(goal)

@@ -6,11 +6,12 @@ Similarity ranks what is shown to a model; it never authorises a replay (DESIGN.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from llmos.core.goal import content_stems
+from llmos.core.goal import FUNCTION_WORDS, stem, words_of
 from llmos.core.trace import TraceHeader
 
 PRIOR_RIGHT = 24.0
@@ -34,24 +35,63 @@ def replay_confidence(outcomes: Outcomes) -> float:
     return right / (right + PRIOR_WRONG + outcomes.failures)
 
 
-def rank(goal: str, headers: Sequence[TraceHeader], limit: int) -> list[tuple[TraceHeader, float]]:
-    """The traces whose goals share the rarest words with `goal`, best first, with a similarity of 0 to 1.
+_CONCEPTS = {
+    word: concept
+    for concept, words in {
+        "count": "many count number amount",
+        "sum": "total sum add altogether together",
+        "folder": "folder folders directory directories subfolder subfolders subdirectory subdirectories",
+        "delete": "delete remove erase drop rid",
+        "large": "large larger largest big bigger biggest size space",
+        "small": "small smaller smallest tiny",
+        "show": "show print display list tell say see",
+        "create": "create make new write generate touch",
+        "append": "append end bottom",
+        "change": "change replace edit set update substitute swap",
+        "search": "find search contain contains containing mention mentions occur occurs appear appears where",
+        "different": "different distinct unique duplicate duplicates same identical",
+        "sort": "sort sorted order alphabetical alphabetically",
+        "rename": "rename renamed name names named",
+        "copy": "copy copies backup duplicate",
+        "archive": "archive tar pack compress zip gz unpack extract",
+        "recent": "last latest newest recent recently modified touched",
+        "run": "run execute prints output",
+    }.items()
+    for word in words.split()
+}
+"""Words that shell goals use for one thing. For ranking alone: what is near may still be the opposite."""
 
-    Weighted Jaccard over word stems, each weighted by its inverse document frequency among `headers`; ties go to the
-    smaller id, so that the order is total.
+_FILE_NAME = re.compile(r"[\w*?./~-]*\.(\w{1,6})\b|\S*/\S*")
+
+
+def ranking_terms(goal: str) -> frozenset[str]:
+    """What a goal is about, for ranking: concepts and stems, with a file name reduced to its extension."""
+    extensions = {f".{match.group(1).lower()}" for match in _FILE_NAME.finditer(goal) if match.group(1)}
+    words = words_of(_FILE_NAME.sub(" ", goal))
+    concepts = {_CONCEPTS[word] for word in words if word in _CONCEPTS}
+    rest = {stem(word) for word in words if word not in FUNCTION_WORDS and word not in _CONCEPTS}
+    return frozenset(extensions | concepts | rest)
+
+
+def rank(goal: str, headers: Sequence[TraceHeader], limit: int) -> list[tuple[TraceHeader, float]]:
+    """The traces whose goals share the rarest terms with `goal`, best first, with a similarity of 0 to 1.
+
+    Cosine over terms weighted by their inverse document frequency among `headers`; ties go to the smaller id, so that
+    the order is total.
     """
-    wanted = content_stems(goal)
-    stems = [content_stems(header.goal) for header in headers]
-    frequency = Counter(word for words in stems for word in words)
+    wanted = ranking_terms(goal)
+    terms = [ranking_terms(header.goal) for header in headers]
+    frequency = Counter(term for one in terms for term in one)
     total = len(headers)
 
-    def weight(word: str) -> float:
-        return math.log(1 + total / (0.5 + frequency[word]))
+    def norm(of: Iterable[str]) -> float:
+        return math.sqrt(sum(math.log(1 + total / (0.5 + frequency[term])) ** 2 for term in of))
 
-    scored = []
-    for header, words in zip(headers, stems, strict=True):
-        shared = sum(weight(word) for word in wanted & words)
-        if shared:
-            scored.append((shared / sum(weight(word) for word in wanted | words), header))
+    length = norm(wanted)
+    scored = [
+        (norm(wanted & one) ** 2 / (length * norm(one)), header)
+        for header, one in zip(headers, terms, strict=True)
+        if wanted & one
+    ]
     scored.sort(key=lambda pair: (-pair[0], pair[1].id))
     return [(header, score) for score, header in scored[:limit]]

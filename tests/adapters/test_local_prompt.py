@@ -183,11 +183,13 @@ def test_a_final_answer_is_text_also_when_it_was_cut_off() -> None:
     assert read_turn('{"tool": "final_answer", "args": {"answer": "7 li') == Text("7 li")
 
 
-def test_only_the_newest_answered_call_counts_as_repeated() -> None:
+def test_an_answered_call_counts_as_repeated_until_something_changes() -> None:
     same = ToolCall("c2", "shell", {"command": "wc -l < a.txt"})
     other = ToolCall("c3", "shell", {"command": "ls"})
     assert is_repeated(same, (GOAL, CALL, RESULT))
     assert not is_repeated(same, (GOAL, CALL))
     assert not is_repeated(other, (GOAL, CALL, RESULT))
     later = (Message("assistant", (other,)), Message("user", (ToolResult("c3", "a.txt"),)))
-    assert not is_repeated(same, (GOAL, CALL, RESULT, *later))
+    assert is_repeated(same, (GOAL, CALL, RESULT, *later)), "nothing was changed in between"
+    changed = (later[0], Message("user", (ToolResult("c3", "[no output]\n[files: changed a.txt]"),)))
+    assert not is_repeated(same, (GOAL, CALL, RESULT, *changed)), "to look again after a change is sensible"
