@@ -48,20 +48,27 @@ def read_answer(typed: str) -> PermissionAnswer:
 
 
 class TerminalAsk:
-    """Asks through `say` and reads the answer from the terminal `descriptor`; cancelling it stops the reading."""
+    """Asks on the terminal `descriptor`; cancelling it stops the reading.
 
-    def __init__(self, descriptor: int, say: Callable[[str], None], *, scope: str = "run") -> None:
+    `say` prints the lines of the question, `prompt` what stands before the cursor.
+    """
+
+    def __init__(
+        self, descriptor: int, *, say: Callable[[str], None], prompt: Callable[[str], None], scope: str = "run"
+    ) -> None:
         self._descriptor = descriptor
         self._say = say
+        self._prompt = prompt
         self._scope = scope
 
     async def __call__(self, question: PermissionQuestion) -> PermissionAnswer:
         # What was typed before the question was shown cannot have been meant for it.
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        self._say(question_text(question, self._scope) + "\n> ")
+        self._say(question_text(question, self._scope))
+        self._prompt("> ")
         line = await self._read_line()
         if not line:
-            self._say("\n")
+            self._prompt("\n")
             return PermissionAnswer(False, "the person closed the input")
         return read_answer(line.decode("utf-8", "replace"))
 

@@ -122,6 +122,12 @@ class Renderer:
         """Leave the terminal as a person expects it, whatever happened."""
         self._settle()
 
+    def say(self, text: str) -> None:
+        """Print lines that are no event, such as a question; each keeps its indent when it wraps."""
+        for line in text.split("\n"):
+            words = line.lstrip(" ")
+            self._line(words, "", indent=len(line) - len(words))
+
     # ------------------------------------------------------------------------------------------------- deciding
 
     def _on_TurnStarted(self, event: TurnStarted) -> None:

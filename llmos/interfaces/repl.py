@@ -21,7 +21,6 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 from rich.console import Console
-from rich.text import Text
 
 from llmos import __version__
 from llmos.app import App, AppOptions
@@ -30,7 +29,6 @@ from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.call_view import money
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.failures import report_unexpected
-from llmos.interfaces.printable import printable
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
@@ -164,9 +162,8 @@ class Repl:
             self._renderer.close()
 
     async def _ask(self, question: PermissionQuestion) -> PermissionAnswer:
-        self._renderer.close()
         self._discard_typed()
-        self._say(question_text(question, "session"))
+        self._renderer.say(question_text(question, "session"))
         try:
             return read_answer(await self._question.prompt_async(handle_sigint=False))
         except EOFError:
@@ -194,7 +191,7 @@ class Repl:
     # ---------------------------------------------------------------------------------------------------- saying
 
     def _say(self, text: str) -> None:
-        self._console.print(Text(printable(text)), soft_wrap=True, highlight=False)
+        self._renderer.say(text)
 
     def _greet(self) -> None:
         self._say(f"llmos {__version__} · workspace {self._app.workspace.root} · /help shows the commands")

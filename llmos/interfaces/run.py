@@ -18,7 +18,7 @@ from llmos.core.ports import Ask
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
-from llmos.interfaces.printable import printable
+from llmos.interfaces.printable import one_line
 from llmos.interfaces.questions import TerminalAsk
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
@@ -46,7 +46,7 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     answers = Console(markup=False, emoji=False, highlight=False) if on_terminal else None
     renderer = Renderer(screen, answers=answers, verbose=options.verbose)
     output = Output(
-        options.form, sys.stdout, renderer, say=lambda text: _say(screen, renderer, text), answer_on_screen=on_terminal
+        options.form, sys.stdout, renderer, say=lambda text: _say(renderer, text), answer_on_screen=on_terminal
     )
     try:
         goal = read_goal(options.words)
@@ -111,9 +111,8 @@ def _screen(terminal: bool) -> Console:
     return Console(stderr=True, markup=False, emoji=False, highlight=False, force_terminal=terminal)
 
 
-def _say(screen: Console, renderer: Renderer, sentence: str) -> None:
-    renderer.close()
-    screen.print(Text(printable(f"llmos: {sentence}")), soft_wrap=True, highlight=False)
+def _say(renderer: Renderer, sentence: str) -> None:
+    renderer.say(f"llmos: {one_line(sentence)}")
 
 
 def _ask(screen: Console, renderer: Renderer) -> Ask | None:
@@ -121,8 +120,7 @@ def _ask(screen: Console, renderer: Renderer) -> Ask | None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 
-    def say(text: str) -> None:
-        renderer.close()
+    def prompt(text: str) -> None:
         screen.print(Text(text), end="", soft_wrap=True, highlight=False)
 
-    return TerminalAsk(sys.stdin.fileno(), say)
+    return TerminalAsk(sys.stdin.fileno(), say=renderer.say, prompt=prompt)

@@ -154,7 +154,7 @@ def test_json_is_one_object_and_the_second_time_is_a_replay(
     api.add(*COUNTED)
     first = llmos("run", "--yes", "--output-format", "json", COUNT)
     monkeypatch.delenv("ANTHROPIC_API_KEY")
-    second = llmos("run", "--yes", "-o", "json", "Count the lines of notes.txt.")
+    second = llmos("run", "--yes", "-o", "json", "Count the lines of notes.txt")
     learned, replayed = json.loads(first.out), json.loads(second.out)
     same = {"answer": "3", "outcome": "ok", "reason": "", "exit_code": 0}
     assert {key: value for key, value in learned.items() if key not in FACTS} == same | {
@@ -164,7 +164,7 @@ def test_json_is_one_object_and_the_second_time_is_a_replay(
         "model_calls": 2,
     }
     assert {key: value for key, value in replayed.items() if key not in FACTS} == same | {
-        "goal": "Count the lines of notes.txt.",
+        "goal": "Count the lines of notes.txt",
         "mode": "FOLLOWER",
         "reasons": ["the same goal was done before and checked (0 replays right, 0 wrong)"],
         "model_calls": 0,
@@ -356,7 +356,7 @@ def test_a_person_is_asked_with_the_whole_command_and_the_words_reach_the_model(
         reply(text("Moved.")),
     )
     terminal = on_terminal("run", "put notes.txt away")
-    terminal.expect("may shell run this")
+    terminal.expect("Allow shell\\? It runs a command:")
     terminal.expect("why you are asked: shell runs a command, and no rule allows it")
     terminal.expect("> ")
     terminal.sendline("move it instead")
@@ -474,6 +474,7 @@ def test_a_trace_is_shown_whole_by_the_beginning_of_its_id(kept: str, llmos: Llm
     assert lines[8:] == [
         "step 1      shell (execute)",
         "    wc -l < notes.txt",
+        "    needs   present: notes.txt",
         "    expect  exit code 0; output of the form integer",
         "    saw     3",
         "answer      ${1}",

@@ -201,7 +201,7 @@ def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
     with terminal() as screen:
         screen.wait_for_prompt()
         screen.process.send(f"{COUNT}\r")
-        screen.wait_for("may shell run this? (effect: runs a command)")
+        screen.wait_for("Allow shell? It runs a command:")
         screen.wait(lambda lines: [line for line in lines if line][-1:] == [">"])
         screen.process.send("y\r")
         screen.wait_for("done and checked (ok)")
