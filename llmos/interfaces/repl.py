@@ -21,14 +21,17 @@ from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import Output
 from rich.console import Console
+from rich.text import Text
 
 from llmos import __version__
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
+from llmos.core.events import Event, TurnEnded
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.call_view import money
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.printable import printable
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
@@ -59,11 +62,13 @@ class _Totals:
     saved_usd: float = 0.0
     model_calls: int = 0
 
-    def add(self, result: TurnResult) -> None:
-        self.goals += 1
-        self.cost_usd += result.cost_usd
-        self.saved_usd += result.saved_usd
-        self.model_calls += result.model_calls
+    def take(self, event: Event) -> None:
+        """Count turns by their ends, so that a stopped one counts with what it cost."""
+        if isinstance(event, TurnEnded):
+            self.goals += 1
+            self.cost_usd += event.cost_usd
+            self.saved_usd += event.saved_usd
+            self.model_calls += event.model_calls
 
 
 class Repl:
@@ -93,7 +98,7 @@ class Repl:
             output=output,
         )
         self._question: PromptSession[str] = PromptSession("> ", input=input, output=output)
-        self._dispatcher = open_dispatcher(app, emit=self._renderer, ask=self._ask, grant_all=False)
+        self._dispatcher = open_dispatcher(app, emit=self._show, ask=self._ask, grant_all=False)
         self._turn: asyncio.Task[TurnResult] | None = None
         self._main: asyncio.Task[object] | None = None
         self._stopper = Stopper(self._stop)
@@ -144,15 +149,21 @@ class Repl:
 
     # ---------------------------------------------------------------------------------------------------- acting
 
+    def _show(self, event: Event) -> None:
+        self._totals.take(event)
+        try:
+            self._renderer(event)
+        except OSError:
+            return  # a terminal that was closed must not keep the turn from being recorded
+
     async def _dispatch(self, goal: str) -> None:
         self._turn = asyncio.ensure_future(self._dispatcher.dispatch(goal))
         try:
-            self._totals.add(await self._turn)
+            await self._turn
         except asyncio.CancelledError:
             assert self._main is not None
             if self._main.cancelling():
                 raise
-            self._totals.goals += 1
         except LlmosError as error:
             self._say(f"llmos: {error}")
         except Exception as error:  # a defect in one turn must not cost the person the session
@@ -206,8 +217,11 @@ class Repl:
         try:
             self._say(
                 f"{goals} · cost {money(totals.cost_usd)} · saved {money(totals.saved_usd)} · "
-                f"{totals.model_calls} model calls\ntranscript: {self._app.transcript.path}"
+                f"{totals.model_calls} model call{'s' if totals.model_calls != 1 else ''}"
             )
+            # On one line however long, so that it can be copied.
+            where = printable(f"transcript: {self._app.transcript.path}")
+            self._console.print(Text(where), soft_wrap=True, highlight=False)
         except OSError:
             return  # the terminal is gone
 

@@ -220,7 +220,7 @@ def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
         status = screen.wait_for_end()
         shown = "\n".join(screen.lines)
     assert status == 0
-    assert "3 goals · cost $0.0" in shown and "transcript: " in shown
+    assert "3 goals · cost $0.0" in shown and " · 4 model calls" in shown and "transcript: " in shown
     assert shown.count("Still here.") == 1 and "Traceback" not in shown
 
 
