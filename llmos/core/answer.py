@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llmos.core.goal import FUNCTION_WORDS, stem, words_of
 from llmos.core.tool import Effect, FileChanges
@@ -22,6 +23,7 @@ _REPORT_WORDS = frozenset(
     word words character characters first second last""".split()
 )
 _DATA = re.compile(r"[^\s\"'`*(),;:!?]+")
+_INTEGER = re.compile(r"[+-]?\d+")
 _PLACEHOLDER = re.compile(r"\$\{(\d+)\}")
 
 
@@ -32,7 +34,7 @@ def derive(answer: str, goal: str, steps: Sequence[RunStep]) -> AnswerTemplate |
         stdout = steps[index].stdout.strip()
         if stdout and _restates(text, stdout, goal):
             return AnswerTemplate("${1}", (AnswerValue(index),))
-    template = _with_fields(text, goal, steps)
+    template = _with_lines(_with_fields(text, goal, steps), goal, steps)
     if template.values:
         return template if _says_nothing_new(template.text, goal, steps) else _bare(template)
     if any(step.changes for step in steps):
@@ -42,20 +44,63 @@ def derive(answer: str, goal: str, steps: Sequence[RunStep]) -> AnswerTemplate |
 
 
 def compute(template: AnswerTemplate, stdouts: Sequence[str], changes: Sequence[FileChanges]) -> str | None:
-    """The answer from this run's outputs; None when an output no longer has the field that it rests on."""
+    """The answer from this run's outputs; None when an output no longer says what the answer rests on."""
     if not template.text:
         return describe_changes(changes)
     found: list[str] = []
     for value in template.values:
         output = stdouts[value.step].strip()
+        if not output or ("\n" in output and template.text != "${1}"):
+            return None
+        fields = output.split()
         if value.field is None:
             found.append(output)
-            continue
-        fields = output.split()
-        if "\n" in output or value.field >= len(fields):
+        elif "\n" not in output and value.field < len(fields) and _same_line(value.line, fields):
+            found.append(fields[value.field])
+        else:
             return None
-        found.append(fields[value.field])
     return _PLACEHOLDER.sub(lambda match: found[int(match.group(1)) - 1], template.text)
+
+
+def _with_lines(template: AnswerTemplate, goal: str, steps: Sequence[RunStep]) -> AnswerTemplate:
+    """The template with the line that each field stands in, so that a line of another kind gives no answer."""
+    values = []
+    for value in template.values:
+        if value.field is not None:
+            fields = steps[value.step].stdout.split()
+            taken = [
+                fields[other.field] for other in template.values if other.step == value.step and other.field is not None
+            ]
+            value = replace(value, line=_line_of(fields, goal, taken))
+        values.append(value)
+    return replace(template, values=tuple(values))
+
+
+def _line_of(fields: Sequence[str], goal: str, taken: Sequence[str]) -> str:
+    """The fields with `0` for a whole number and `*` for another value; words, and what the goal names, stay."""
+    named = set(_tokens(goal))
+    return " ".join(
+        part if part not in taken and (part.removeprefix("./") in named or not _is_data(part)) else _mark(part)
+        for part in fields
+    )
+
+
+def _mark(part: str) -> str:
+    return "0" if _INTEGER.fullmatch(part) else "*"
+
+
+def _same_line(line: str, fields: Sequence[str]) -> bool:
+    """Whether the fields stand where they stood: the same words between values of the same kind."""
+    parts = line.split()
+    return not parts or (
+        len(parts) == len(fields) and all(_fits(part, field) for part, field in zip(parts, fields, strict=True))
+    )
+
+
+def _fits(part: str, field: str) -> bool:
+    if part == "0":
+        return _INTEGER.fullmatch(field) is not None
+    return part in ("*", field) or stem(part.lower()) == stem(field.lower())
 
 
 def unshown(answer: str, goal: str, steps: Sequence[RunStep]) -> str | None:
@@ -126,8 +171,6 @@ def _restates(answer: str, stdout: str, goal: str) -> bool:
     if answer == stdout:
         return True
     lines = [line.strip() for line in stdout.splitlines() if line.strip()]
-    if len(lines) < 2 and not stdout.strip():
-        return False
     flat = " ".join(_tokens(answer))
     if not all(_contains(flat, " ".join(_tokens(line))) for line in lines):
         return False

@@ -61,6 +61,15 @@ class Message:
         return tuple(part for part in self.parts if isinstance(part, ToolCall))
 
 
+def all_text(message: Message) -> str:
+    """Everything in a message that a model may have taken a value from: words, arguments, results."""
+    said = (
+        part.text if isinstance(part, Text) else part.content if isinstance(part, ToolResult) else str(dict(part.args))
+        for part in message.parts
+    )
+    return "\n".join(said)
+
+
 def user_text(text: str) -> Message:
     return Message("user", (Text(text),))
 

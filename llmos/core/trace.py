@@ -6,8 +6,9 @@ and verdicts about it live in traces/outcomes.jsonl.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -58,6 +59,12 @@ class Expect:
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     output: OutputShape = OutputShape.EMPTY
+    ok: bool = True
+    """False for a step that failed and thereby told the model something: it must fail again."""
+    same_output: str = ""
+    """Digest of the whole output when the step after it was chosen by reading it; else empty."""
+    warning: str = ""
+    """Digest of what it wrote to standard error; empty when that was nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,8 @@ class AnswerValue:
     """Index into the steps, from 0."""
     field: int | None = None
     """Index of a white-space separated field, from 0; None for the whole output."""
+    line: str = ""
+    """The line of the field: words, `0` for a whole number, `*` for another value. Any other line is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +146,41 @@ class RunStep:
     stdout: str
     output: str
     changes: FileChanges
+    truncated: bool = False
+
+    @property
+    def warning(self) -> str:
+        """What it wrote to standard error, or an empty text."""
+        found = _STDERR.search(self.output)
+        return self.output[found.end() :].strip() if found else ""
 
     @property
     def has_effects(self) -> bool:
         return bool(self.changes) or not self.changes.complete
 
 
-def step_from_run(run: RunStep) -> Step:
+_STDERR = re.compile(r"^\[stderr\]$", re.MULTILINE)
+
+
+def digest(text: str, cwd: str) -> str:
+    """16 hex digits for a text; the same text in another working directory has the same."""
+    plain = text.replace(cwd, ".").strip()
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def steps_from_runs(runs: Sequence[RunStep], cwd: str) -> tuple[Step, ...]:
+    """The steps of a trace. Each but the last is held to its very output: the next was chosen after reading it.
+
+    What a file tool says of its own writing is left out of that, because the files themselves are compared.
+    """
+    last = len(runs) - 1
+    return tuple(
+        step_from_run(run, cwd, exact=index < last and not (run.ok and run.effect is Effect.WRITE))
+        for index, run in enumerate(runs)
+    )
+
+
+def step_from_run(run: RunStep, cwd: str, *, exact: bool = False) -> Step:
     changes = run.changes
     needed = {*run.reads, *changes.changed, *changes.deleted} - set(changes.created)
     return Step(
@@ -151,7 +188,16 @@ def step_from_run(run: RunStep) -> Step:
         args=dict(run.args),
         effect=run.effect,
         require=Require(present=tuple(sorted(needed)), absent=changes.created),
-        expect=Expect(run.exit_code, changes.created, changes.changed, changes.deleted, output_shape(run.stdout)),
+        expect=Expect(
+            run.exit_code,
+            changes.created,
+            changes.changed,
+            changes.deleted,
+            output_shape(run.stdout),
+            ok=run.ok,
+            same_output=digest(run.output, cwd) if exact else "",
+            warning=digest(run.warning, cwd) if run.warning else "",
+        ),
         saw=shorten(run.output.strip(), 240),
     )
 
@@ -163,25 +209,32 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:limit]} … [{len(text) - limit} more characters]"
 
 
-def mismatch(step: Step, *, ok: bool, exit_code: int | None, stdout: str, changes: FileChanges) -> str | None:
+def mismatch(step: Step, run: RunStep, cwd: str) -> str | None:
     """Why a replayed step did not do what was recorded, or None when it did."""
-    if not ok or exit_code != step.expect.exit_code:
-        was = f"exit code {step.expect.exit_code}" if step.expect.exit_code is not None else "success"
-        got = f"exit code {exit_code}" if exit_code is not None else ("success" if ok else "a failure")
-        return f"expected {was}, got {got}"
+    expect, changes = step.expect, run.changes
+    if run.ok != expect.ok or run.exit_code != expect.exit_code:
+        return f"expected {_ending(expect.ok, expect.exit_code)}, got {_ending(run.ok, run.exit_code)}"
     for word, recorded, seen in (
-        ("created", step.expect.created, changes.created),
-        ("changed", step.expect.changed, changes.changed),
-        ("deleted", step.expect.deleted, changes.deleted),
+        ("created", expect.created, changes.created),
+        ("changed", expect.changed, changes.changed),
+        ("deleted", expect.deleted, changes.deleted),
     ):
         if problem := _path_difference(word, set(recorded), set(seen)):
             return problem
     if not changes.complete:
         return "the directory is too large to check what the step changed"
-    shape = output_shape(stdout)
-    if not _shape_fits(step.expect.output, shape):
-        return f"expected output of the form {step.expect.output.value!r}, got {shape.value!r}"
+    if run.warning and digest(run.warning, cwd) != expect.warning:
+        return f"it warned: {shorten(' '.join(run.warning.split()), 120)}"
+    if expect.same_output and digest(run.output, cwd) != expect.same_output:
+        return "its output is another than the one that the next step was chosen by"
+    shape = output_shape(run.stdout)
+    if not _shape_fits(expect.output, shape):
+        return f"expected output of the form {expect.output.value!r}, got {shape.value!r}"
     return None
+
+
+def _ending(ok: bool, exit_code: int | None) -> str:
+    return f"exit code {exit_code}" if exit_code is not None else ("success" if ok else "a failure")
 
 
 def _path_difference(word: str, recorded: set[str], seen: set[str]) -> str | None:
@@ -196,7 +249,6 @@ def _path_difference(word: str, recorded: set[str], seen: set[str]) -> str | Non
 
 
 def _shape_fits(recorded: OutputShape, seen: OutputShape) -> bool:
-    listing = {OutputShape.EMPTY, OutputShape.LINE, OutputShape.LINES, OutputShape.INTEGER}
     if recorded in (OutputShape.LINES, OutputShape.LINE):
-        return seen in listing
+        return seen is not OutputShape.EMPTY
     return seen is recorded

@@ -45,6 +45,8 @@ class Conversed:
     model: str = ""
     denied: str = ""
     """Why a call was denied that no later call made up for; empty when there is none."""
+    any_denied: bool = False
+    """Whether any call was denied, made up for or not."""
     exit_status: ExitStatus | None = None
     """A more precise exit code than the outcome's own, where an error gave one."""
 
@@ -56,6 +58,7 @@ class _State:
     answer: str = ""
     model: str = ""
     denied: str = ""
+    any_denied: bool = False
     pauses: int = 0
     continuations: int = 0
     nudged: bool = False
@@ -134,6 +137,7 @@ class Converse:
             messages=tuple(state.messages),
             model=state.model,
             denied=state.denied,
+            any_denied=state.any_denied,
             exit_status=exit_status,
         )
 
@@ -199,6 +203,7 @@ class Converse:
                 if invocation.step.ok and invocation.step.effect is not Effect.READ:
                     state.denied = ""
             state.denied = invocation.denied or state.denied
+            state.any_denied = state.any_denied or bool(invocation.denied)
             result = invocation.result
             if state.repeats > 1:
                 result = ToolResult(result.call_id, result.content + _REPEATED, result.is_error)

@@ -6,10 +6,11 @@ runs and after every check, so a log without `ToolFinished` means "effect unknow
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,6 @@ class Invoker:
     async def _run(self, tool: Tool, call: ToolCall, replayed: bool) -> Invocation:
         spec, cwd = tool.spec, self.context.cwd
         paths = tool.paths(call.args)
-        reads = tuple(sorted({_relative(path, cwd) for path in paths if _is_file(cwd, path)}))
         changing = spec.effect is not Effect.READ
         try:
             before = self._look() if changing else None
@@ -139,8 +139,9 @@ class Invoker:
             output = await tool.run(call.args, self.context)
         except ToolError as error:
             output = ToolOutput(str(error), ok=False)
-        except asyncio.CancelledError:
-            self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started)
+        except BaseException:  # cancelled, or a fault in the tool: it ended either way, and what it did is known
+            with suppress(StoreError):
+                self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started)
             raise
         changes = self._finish(call, output, before, backup, started)
         step = RunStep(
@@ -148,12 +149,13 @@ class Invoker:
             version=spec.version,
             args=dict(call.args),
             effect=spec.effect,
-            reads=reads,
+            reads=_reads(call, paths, cwd, before),
             ok=output.ok,
             exit_code=output.exit_code,
             stdout=output.stdout,
             output=output.text,
             changes=changes,
+            truncated=output.truncated,
         )
         return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
 
@@ -237,6 +239,37 @@ def _relative(path: str, cwd: Path) -> str:
     """The path as a rule or a trace names it: relative to the working directory where it is inside, else absolute."""
     normal = os.path.normpath(cwd / path)
     return os.path.relpath(normal, cwd) if Path(normal).is_relative_to(cwd) else normal
+
+
+def _reads(call: ToolCall, paths: tuple[str, ...], cwd: Path, before: Snapshot | None) -> tuple[str, ...]:
+    """What the call names that was there before it: the paths of a file tool, the names in a command."""
+    command = call.args.get("command")
+    if paths or before is None or not isinstance(command, str):
+        return tuple(sorted({_relative(path, cwd) for path in paths if _was_file(cwd, path, before)}))
+    return tuple(sorted(_named(command, before)))
+
+
+_WORD = re.compile(r"[^\s'\"`;|&<>()=,{}]+")
+_BEFORE_COMMAND = re.compile(r"(?:^|[|;&(`{!\n]|\b(?:do|then|else|if|while|xargs|sudo|time|exec|env))\s*\Z")
+
+
+def _named(command: str, before: Snapshot) -> set[str]:
+    """Files and folders that stood in the working directory and whose name stands in the command as an argument."""
+    found = set()
+    for match in _WORD.finditer(command):
+        word = match.group()
+        path = os.path.normpath(word)
+        there = path if path in before.entries else f"{path}/" if f"{path}/" in before.entries else None
+        is_command = "/" not in word and _BEFORE_COMMAND.search(command[max(0, match.start() - 20) : match.start()])
+        if there and not is_command:
+            found.add(there)
+    return found
+
+
+def _was_file(cwd: Path, path: str, before: Snapshot | None) -> bool:
+    if before is None or not before.complete:
+        return _is_file(cwd, path)
+    return _relative(path, cwd) in before.entries
 
 
 def _is_file(cwd: Path, path: str) -> bool:

@@ -18,11 +18,11 @@ from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
 from llmos.core.events import Event, Mode, Notice, Outcome, PlanMade, TraceKept, TurnEnded, TurnStarted
 from llmos.core.goal import normalise_goal
-from llmos.core.messages import Message, Text, user_text
+from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import Plan, TurnLimits
 from llmos.core.ports import Ask, Clock, Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
-from llmos.core.trace import Learned, RunStep, Trace, TraceHeader, TraceStatus, step_from_run
+from llmos.core.trace import Learned, Trace, TraceHeader, TraceStatus, steps_from_runs
 from llmos.core.verify import judge, trace_status
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
@@ -80,6 +80,8 @@ class _Turn:
     mode: Mode
     saved_usd: float = 0.0
     kept: str | None = None
+    shown: str = ""
+    """What the model was shown besides the goal and its own results: memory and earlier turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +233,9 @@ class Dispatcher:
             opening = handoff + surroundings(turn.goal, self._cwd) + turn.goal
         else:
             opening = handoff + guidance_text(guidance) + turn.goal
-        conversed = await self._loop(turn, model).run(
-            () if small else self._conversation, Message("user", (Text(opening),)), examples
-        )
+        earlier = () if small else self._conversation
+        turn.shown = "\n".join([self._record.memory.core_text(), *(all_text(message) for message in earlier)])
+        conversed = await self._loop(turn, model).run(earlier, Message("user", (Text(opening),)), examples)
         return self._conclude(turn, conversed, small=small, healed=bool(handoff))
 
     def _loop(self, turn: _Turn, model: Model) -> Converse:
@@ -299,9 +301,19 @@ class Dispatcher:
             )
 
     def _trace(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> Trace:
-        steps: list[RunStep] = [step for step in conversed.steps if step.ok or step.has_effects]
+        steps, cwd = conversed.steps, str(self._cwd)
         template = derive(conversed.answer, turn.goal, steps)
-        status, why = trace_status(turn.goal, outcome, reason, template, steps, str(self._cwd))
+        status, why = trace_status(
+            turn.goal,
+            outcome,
+            reason,
+            template,
+            steps,
+            cwd,
+            said=conversed.answer,
+            shown=turn.shown,
+            denied=conversed.any_denied,
+        )
         if healed and status is TraceStatus.VERIFIED:
             status, why = TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
         header = TraceHeader(
@@ -318,7 +330,7 @@ class Dispatcher:
                 elapsed_s=round(self._clock.monotonic() - turn.started, 3),
             ),
         )
-        trace = Trace(header, tuple(step_from_run(step) for step in steps))
+        trace = Trace(header, steps_from_runs(steps, cwd))
         return trace if template is None else replace(trace, answer=template)
 
     # -------------------------------------------------------------------------------------------------- ending

@@ -6,6 +6,7 @@ Invariant: a file that decodes encodes back to equal data, so an unknown or miss
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from llmos.core.errors import StoreError
 from llmos.core.goal import slug
+from llmos.core.prune import parse_time
 from llmos.core.tool import Effect
 from llmos.core.trace import (
     AnswerTemplate,
@@ -27,18 +29,24 @@ from llmos.core.trace import (
     TraceStatus,
 )
 from llmos.memory.codec import CodecError, check_format, dump_documents, load_documents, load_first_document
-from llmos.memory.files import read_bounded
+from llmos.memory.files import read_bounded, show_path
 
 FORMAT_KIND = "llmos-trace"
 FORMAT_NUMBER = 1
 MAX_BYTES = 1_000_000
+_PLACEHOLDER = re.compile(r"\$\{(\d+)\}")
 
 
-def trace_id(goal: str, status: TraceStatus, steps: tuple[Step, ...]) -> str:
-    """`<slug>-<hash8>`: the hash covers goal, status and calls, so the same run twice has one id."""
-    calls = [[step.tool, dict(step.args)] for step in steps]
-    content = dump_documents([{"goal": goal, "status": status.value, "calls": calls}])
-    return f"{slug(goal)}-{hashlib.sha256(content).hexdigest()[:8]}"
+def trace_id(trace: Trace) -> str:
+    """`<slug>-<hash8>`: the hash covers all that a replay rests on, so the same run learned twice has one id.
+
+    The versions of the tools are part of it: a run learned again after an upgrade is another trace.
+    """
+    header = trace.header
+    steps = [{key: value for key, value in _step_data(step).items() if key != "saw"} for step in trace.steps]
+    facts = {"goal": header.goal, "status": header.status.value, "tools": dict(sorted(header.tools.items()))}
+    content = dump_documents([facts, {**_body_data(trace), "steps": steps}])
+    return f"{slug(header.goal)}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def encode_trace(trace: Trace) -> bytes:
@@ -50,22 +58,41 @@ def decode_trace(data: bytes, *, name: str) -> Trace:
     """Raises StoreError (CodecError, newer format) in one sentence that names the file."""
     documents = load_documents(data, name=name)
     if len(documents) != 2:
-        raise CodecError(f"{name} holds {len(documents)} YAML documents; a trace has a header and the steps")
+        raise CodecError(f"{show_path(name)} holds {len(documents)} YAML documents; a trace has a header and the steps")
     header = _decode_header(documents[0], name)
     try:
         body = documents[1]
         steps = tuple(_decode_step(step) for step in body["steps"])
         answer = body["answer"]
-        values = tuple(AnswerValue(value["step"], value["field"]) for value in answer["values"])
+        values = tuple(AnswerValue(value["step"], value["field"], value.get("line", "")) for value in answer["values"])
         trace = Trace(header, steps, AnswerTemplate(answer["text"], values))
-        same = _body_data(trace) == body
+        same = _body_data(trace) == body and _is_sound(trace)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CodecError(f"{name} is not a readable trace: {_what(error)}") from None
-    if not same or any(not 0 <= value.step < len(steps) for value in values):
+        raise CodecError(f"{show_path(name)} is not a readable trace: {_what(error)}") from None
+    if not same:
         raise CodecError(
-            f"{name} is not a readable trace: its steps hold keys or values that this version does not know"
+            f"{show_path(name)} is not a readable trace: its steps hold keys or values unknown to this version"
         )
     return trace
+
+
+def _is_sound(trace: Trace) -> bool:
+    """Whether every value has its type, and every placeholder of the answer its value."""
+    texts: list[object] = [trace.answer.text]
+    for step in trace.steps:
+        require, expect = step.require, step.expect
+        texts += [step.tool, step.saw, expect.same_output, expect.warning]
+        texts += [*require.present, *require.absent, *expect.created, *expect.changed, *expect.deleted]
+        if not (expect.exit_code is None or type(expect.exit_code) is int) or type(expect.ok) is not bool:
+            return False
+    values = trace.answer.values
+    texts += [value.line for value in values]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and all(type(value.step) is int and 0 <= value.step < len(trace.steps) for value in values)
+        and all(value.field is None or (type(value.field) is int and value.field >= 0) for value in values)
+        and all(1 <= int(number) <= len(values) for number in _PLACEHOLDER.findall(trace.answer.text))
+    )
 
 
 def read_trace(path: Path) -> tuple[Trace, str]:
@@ -81,7 +108,7 @@ def decode_header(data: bytes, *, name: str) -> TraceHeader:
 
 def _decode_header(data: Any, name: str) -> TraceHeader:
     if not isinstance(data, Mapping):
-        raise CodecError(f"{name} is not a readable trace: its header is no mapping")
+        raise CodecError(f"{show_path(name)} is not a readable trace: its header is no mapping")
     check_format(data.get("format"), kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=name)
     try:
         learned = data["learned"]
@@ -99,11 +126,23 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
                 float(learned["elapsed_s"]),
             ),
         )
-        same = _header_data(header) == data and isinstance(header.goal, str) and isinstance(header.id, str)
+        if parse_time(header.learned.when).tzinfo is None:
+            raise ValueError(f"the time {header.learned.when!r} has no zone")
+        texts = [
+            header.id,
+            header.goal,
+            header.reason,
+            header.learned.mode,
+            header.learned.model,
+            *header.tools.values(),
+        ]
+        same = _header_data(header) == data and all(isinstance(text, str) for text in texts)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CodecError(f"{name} is not a readable trace: {_what(error)}") from None
+        raise CodecError(f"{show_path(name)} is not a readable trace: {_what(error)}") from None
     if not same:
-        raise CodecError(f"{name} is not a readable trace: its header holds keys that this version does not know")
+        raise CodecError(
+            f"{show_path(name)} is not a readable trace: its header holds keys or values unknown to this version"
+        )
     return header
 
 
@@ -128,7 +167,10 @@ def _body_data(trace: Trace) -> dict[str, Any]:
         "steps": [_step_data(step) for step in trace.steps],
         "answer": {
             "text": trace.answer.text,
-            "values": [{"step": value.step, "field": value.field} for value in trace.answer.values],
+            "values": [
+                {"step": value.step, "field": value.field} | ({"line": value.line} if value.line else {})
+                for value in trace.answer.values
+            ],
         },
     }
 
@@ -139,15 +181,27 @@ def _step_data(step: Step) -> dict[str, Any]:
         "args": dict(step.args),
         "effect": step.effect.value,
         "require": {"present": list(step.require.present), "absent": list(step.require.absent)},
-        "expect": {
-            "exit_code": step.expect.exit_code,
-            "created": list(step.expect.created),
-            "changed": list(step.expect.changed),
-            "deleted": list(step.expect.deleted),
-            "output": step.expect.output.value,
-        },
+        "expect": _expect_data(step.expect),
         "saw": step.saw,
     }
+
+
+def _expect_data(expect: Expect) -> dict[str, Any]:
+    """What a step must give; the last three keys are there only where they say something."""
+    data: dict[str, Any] = {
+        "exit_code": expect.exit_code,
+        "created": list(expect.created),
+        "changed": list(expect.changed),
+        "deleted": list(expect.deleted),
+        "output": expect.output.value,
+    }
+    if not expect.ok:
+        data["ok"] = False
+    if expect.same_output:
+        data["same_output"] = expect.same_output
+    if expect.warning:
+        data["warning"] = expect.warning
+    return data
 
 
 def _decode_step(data: Mapping[str, Any]) -> Step:
@@ -163,6 +217,9 @@ def _decode_step(data: Mapping[str, Any]) -> Step:
             tuple(expect["changed"]),
             tuple(expect["deleted"]),
             OutputShape(expect["output"]),
+            expect.get("ok", True),
+            expect.get("same_output", ""),
+            expect.get("warning", ""),
         ),
         saw=data["saw"],
     )

@@ -5,6 +5,7 @@ Invariant: a trace file is written once; what happens to it later is a line in o
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from llmos.core.goal import goal_key
 from llmos.core.matching import Outcomes, rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
-from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.core.trace import Trace, TraceHeader
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.files import append_line, make_private_folder, write_once
@@ -26,6 +27,8 @@ from llmos.memory.trace_index import TraceIndex
 
 JUDGED = 5
 """How many of the traces nearest in words a judging model is asked about."""
+MOST_NAMESAKES = 20
+"""How many files that are not approved may stand in the way of one trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class TraceManager:
         self.thresholds = thresholds or Thresholds()
         self._analyzer = analyzer or TraceAnalyzer()
         self._approvals = Approvals(home or workspace)
-        self._examples = tuple(folder for folder in examples if folder.resolve() != self.folder.resolve())
+        self._examples = tuple(examples)
         self._tool_versions = dict(tool_versions or {})
         self._index = TraceIndex(self.folder, workspace / ".llmos")
 
@@ -102,13 +105,18 @@ class TraceManager:
     # ----------------------------------------------------------------------------------------------- matching
 
     def candidates(self, goal: str) -> list[Candidate]:
-        """The traces of the identical goal, with all that is known without looking at the world."""
+        """The traces of the identical goal, with all that is known without looking at the world.
+
+        Goal and id are taken from the file: the index may be of somebody else's making.
+        """
         self._index.refresh()
         found = []
         for header in self._index.with_key(goal_key(goal)):
             try:
                 trace, content_hash = read_trace(self._path(header.id))
             except StoreError:
+                continue
+            if trace.header.id != header.id or goal_key(trace.header.goal) != goal_key(goal):
                 continue
             changed = tuple(
                 sorted(name for name, version in trace.header.tools.items() if self._tool_versions.get(name) != version)
@@ -118,20 +126,39 @@ class TraceManager:
         return found
 
     def nearest(self, goal: str, limit: int) -> list[tuple[TraceHeader, float]]:
-        """The replayable traces nearest in words, with a similarity of 0 to 1, best first."""
-        usable = [header for header in self.headers() if header.status is TraceStatus.VERIFIED]
-        return rank(goal, usable, limit)
+        """The approved replayable traces nearest in words, with a similarity of 0 to 1, best first."""
+        return [(trace.header, score) for trace, score in self._nearest(goal, limit)]
+
+    def _nearest(self, goal: str, limit: int, more: Mapping[str, Trace] | None = None) -> list[tuple[Trace, float]]:
+        """`nearest` with the traces whole, among them those of `more`, by id."""
+        self._index.refresh()
+        shipped = more or {}
+        # What the index says of the content only spares reading files; each one taken is looked at itself.
+        own = {header.id: header for header, sha256 in self._index.verified() if sha256 in self._approvals}
+        headers = [*own.values(), *(trace.header for name, trace in shipped.items() if name not in own)]
+        found: list[tuple[Trace, float]] = []
+        for header, score in rank(goal, headers, len(headers)):
+            if len(found) == limit:
+                break
+            trace = shipped[header.id] if header.id not in own else self._approved_trace(header.id)
+            if trace is not None:
+                found.append((trace, score))
+        return found
+
+    def _approved_trace(self, identifier: str) -> Trace | None:
+        try:
+            trace, content_hash = read_trace(self._path(identifier))
+        except StoreError:
+            return None
+        return trace if trace.header.id == identifier and content_hash in self._approvals else None
 
     def examples_for(self, goal: str, limit: int) -> list[Trace]:
         """Solved goals to show to a small model: its own verified traces and the examples that ship with llmos."""
-        own = {header.id: self._path(header.id) for header in self.headers() if header.status is TraceStatus.VERIFIED}
         shipped: dict[str, Trace] = {}
         for folder in self._examples:
             for path in sorted(folder.glob("*.yaml")):
                 shipped[path.stem] = read_trace(path)[0]
-        own_headers = [header for header in self._index.headers() if header.id in own]
-        ranked = rank(goal, [*own_headers, *(trace.header for trace in shipped.values())], limit)
-        return [shipped[header.id] if header.id in shipped else read_trace(own[header.id])[0] for header, _ in ranked]
+        return [trace for trace, _ in self._nearest(goal, limit, shipped)]
 
     async def find_trace_with_llm(self, goal: str, min_confidence: float) -> tuple[Trace, float] | None:
         """The trace that the judge holds nearest, when it reaches `min_confidence` (0 to 1); it guides only."""
@@ -159,18 +186,24 @@ class TraceManager:
     def keep(self, trace: Trace, when: datetime) -> Kept:
         """Write a trace learned here, durably and once, and approve its content. Raises StoreError.
 
-        Its id is derived from its content; the one in `trace` is replaced.
+        Its id is derived from its content; the one in `trace` is replaced. A file that has this id and is not approved
+        (edited, or brought along) stays as it is, and the trace gets another id.
         """
-        identifier = trace_id(trace.header.goal, trace.header.status, trace.steps)
-        header = replace(trace.header, id=identifier)
-        path = self._path(identifier)
-        if path.exists():
-            return Kept(header, path, new=False)
-        data = encode_trace(replace(trace, header=header))
+        derived = trace_id(trace)
         make_private_folder(self.folder)
-        write_once(path, data)
-        self._approvals.add(read_trace(path)[1], identifier, when.isoformat(timespec="seconds"))
-        return Kept(header, path, new=True)
+        for number in range(1, MOST_NAMESAKES + 1):
+            header = replace(trace.header, id=derived if number == 1 else f"{derived}-{number}")
+            path = self._path(header.id)
+            if path.exists():
+                if self._approved_trace(header.id) is not None:
+                    return Kept(header, path, new=False)
+                continue
+            data = encode_trace(replace(trace, header=header))
+            # Approved first: a crash in between leaves an approval of nothing, never a trace that is refused for good.
+            self._approvals.add(hashlib.sha256(data).hexdigest(), header.id, when.isoformat(timespec="seconds"))
+            write_once(path, data)
+            return Kept(header, path, new=True)
+        raise StoreError(f"{self.folder} holds {MOST_NAMESAKES} files named {derived} that were not learned here")
 
     def record_outcome(self, identifier: str, outcome: str, when: datetime) -> None:
         """Append what a replay came to; "ok" is a success, everything else a failure."""

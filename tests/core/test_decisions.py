@@ -17,7 +17,16 @@ from llmos.core.policy import Candidate, Thresholds
 from llmos.core.policy import decide as decide_plan
 from llmos.core.prune import PruneRule, to_prune
 from llmos.core.tool import Effect, FileChanges
-from llmos.core.trace import Learned, RunStep, Trace, TraceHeader, TraceStatus, mismatch, step_from_run
+from llmos.core.trace import (
+    Learned,
+    RunStep,
+    Trace,
+    TraceHeader,
+    TraceStatus,
+    mismatch,
+    step_from_run,
+    steps_from_runs,
+)
 from llmos.core.verify import judge, trace_status
 
 GOAL = "count the files"
@@ -150,34 +159,76 @@ class TestOutcome:
 
 
 class TestMismatch:
-    RECORDED = step_from_run(run_step(stdout="", changes=FileChanges(created=("a",), changed=("b",), deleted=("c",))))
     SAME = FileChanges(created=("a",), changed=("b",), deleted=("c",))
+    RUN = run_step(stdout="", changes=SAME)
+    RECORDED = step_from_run(RUN, "/work")
 
     def test_the_same_again(self) -> None:
-        assert mismatch(self.RECORDED, ok=True, exit_code=0, stdout="", changes=self.SAME) is None
+        assert mismatch(self.RECORDED, self.RUN, "/work") is None
 
     def test_a_program_may_or_may_not_write_to_its_own_folder(self) -> None:
         changes = replace(self.SAME, changed=("b", ".git/", "src/__pycache__/"))
-        assert mismatch(self.RECORDED, ok=True, exit_code=0, stdout="", changes=changes) is None
+        assert mismatch(self.RECORDED, replace(self.RUN, changes=changes), "/work") is None
 
     @pytest.mark.parametrize(
-        ("exit_code", "stdout", "changes", "words"),
+        ("run", "words"),
         [
-            (1, "", SAME, "expected exit code 0, got exit code 1"),
-            (0, "", replace(SAME, created=()), "a was created when this was learned, and was not now"),
-            (0, "", replace(SAME, changed=("b", "d")), "d was changed now, and was not when this was learned"),
-            (0, "", replace(SAME, deleted=("x",)), "c was deleted when this was learned, and was not now"),
-            (0, "warning", SAME, "expected output of the form 'empty', got 'line'"),
-            (0, "", replace(SAME, complete=False), "too large to check"),
+            (replace(RUN, ok=False, exit_code=1), "expected exit code 0, got exit code 1"),
+            (
+                replace(RUN, changes=replace(SAME, created=())),
+                "a was created when this was learned, and was not now",
+            ),
+            (
+                replace(RUN, changes=replace(SAME, changed=("b", "d"))),
+                "d was changed now, and was not when this was learned",
+            ),
+            (
+                replace(RUN, changes=replace(SAME, deleted=("x",))),
+                "c was deleted when this was learned, and was not now",
+            ),
+            (replace(RUN, stdout="warning"), "expected output of the form 'empty', got 'line'"),
+            (
+                replace(RUN, changes=replace(SAME, complete=False)),
+                "the directory is too large to check what the step changed",
+            ),
+            (replace(RUN, output="[stderr]\ncat: x: No such file"), "it warned: cat: x: No such file"),
         ],
     )
-    def test_each_difference_is_named(self, exit_code: int, stdout: str, changes: FileChanges, words: str) -> None:
-        found = mismatch(self.RECORDED, ok=exit_code == 0, exit_code=exit_code, stdout=stdout, changes=changes)
-        assert found is not None
-        assert words in found
+    def test_each_difference_is_named(self, run: RunStep, words: str) -> None:
+        assert mismatch(self.RECORDED, run, "/work") == words
+
+    def test_an_answer_made_of_nothing_is_no_answer(self) -> None:
+        recorded = step_from_run(run_step(stdout="a.py\n"), "/work")
+        assert mismatch(recorded, run_step(stdout=""), "/work") == "expected output of the form 'line', got 'empty'"
+        assert mismatch(recorded, run_step(stdout="a.py\nb.py\n"), "/work") is None
+
+    def test_a_step_that_failed_must_fail_again(self) -> None:
+        failed = run_step(ok=False, exit_code=1, stdout="")
+        recorded = step_from_run(failed, "/work")
+        assert mismatch(recorded, failed, "/work") is None
+        assert mismatch(recorded, run_step(stdout=""), "/work") == "expected exit code 1, got exit code 0"
+
+    def test_the_same_warning_is_none(self) -> None:
+        warned = replace(self.RUN, output="[stderr]\nSwitched to a new branch 'x'")
+        recorded = step_from_run(warned, "/work")
+        assert mismatch(recorded, warned, "/work") is None
+        assert mismatch(recorded, self.RUN, "/work") is None
+
+    def test_what_a_later_step_was_chosen_by_must_be_the_same(self) -> None:
+        look, act = run_step(stdout="85%"), replace(self.RUN, output="")
+        first, second = steps_from_runs([look, act], "/work")
+        assert mismatch(first, look, "/work") is None
+        other = replace(look, stdout="20%", output="20%")
+        assert mismatch(first, other, "/work") == "its output is another than the one that the next step was chosen by"
+        assert mismatch(second, act, "/work") is None
+
+    def test_another_working_directory_is_no_difference(self) -> None:
+        look = run_step(stdout="/work/a.txt")
+        first, _ = steps_from_runs([look, self.RUN], "/work")
+        assert mismatch(first, replace(look, stdout="/else/a.txt", output="/else/a.txt"), "/else") is None
 
 
-CANDIDATE = Candidate(Trace(HEADER, (step_from_run(run_step()),)), Outcomes(), True, (), ())
+CANDIDATE = Candidate(Trace(HEADER, (step_from_run(run_step(), "/work"),)), Outcomes(), True, (), ())
 
 
 class TestPlan:
