@@ -42,7 +42,10 @@ def list_traces(
     ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show the traces: status, how often replayed, right and wrong, when learned, approved or not, goal."""
+    """List the saved runs.
+
+    With status, how often replayed, how often rightly and wrongly, when learned, and whether approved here.
+    """
     opened = open_app(ctx, workspace)
     with closing(opened.traces) as manager:
         headers = manager.headers()
@@ -67,7 +70,10 @@ def inspect(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="The id, or an unambiguous beginning of it.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one trace whole: what it needs, what each step does and must give, and how sure a replay is."""
+    """Show one saved run whole.
+
+    What it needs, what each step does and must give, and how sure a replay is.
+    """
     opened = open_app(ctx, workspace)
     with closing(opened.traces) as manager:
         trace = manager.load(identifier)
@@ -90,7 +96,7 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete them. Without it they are only listed.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete traces. Without --yes it only shows which ones, and why.
+    """Delete saved runs; without --yes only show which.
 
     \b
     Examples:
@@ -136,7 +142,7 @@ def _row(manager: TraceManager, header: TraceHeader) -> dict[str, Any]:
         "used": outcomes.successes + outcomes.failures,
         "right": outcomes.successes,
         "wrong": outcomes.failures,
-        "confidence": round(replay_confidence(outcomes), 4),
+        "confidence": round(replay_confidence(outcomes), 4) if header.status == "verified" else None,
         "learned": header.learned.when,
         "last_used": outcomes.last_used or None,
         "mode": header.learned.mode,
@@ -175,7 +181,7 @@ def _tell_problems(manager: TraceManager) -> None:
 
 
 def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
-    from llmos.core.matching import replay_confidence
+    from llmos.core.matching import PRIOR_RIGHT, PRIOR_WRONG, replay_confidence
     from llmos.interfaces.call_view import money
 
     header = trace.header
@@ -184,6 +190,12 @@ def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
     tools = ", ".join(f"{name} {version}" for name, version in sorted(header.tools.items()))
     why = f" ({header.reason})" if header.reason else ""
     last = outcomes.last_used or "never"
+    confidence = (
+        f"{replay_confidence(outcomes):.3f} that a replay is right: {outcomes.successes} right and {outcomes.failures} "
+        f"wrong of its own, beside {PRIOR_RIGHT:g} and {PRIOR_WRONG:g} that a verified run starts with"
+        if header.status == "verified"
+        else "none: it is never replayed"
+    )
     approved = "learned or approved here, unchanged" if manager.approved(header.id) else "not approved: never replayed"
     return [
         f"trace       {header.id}",
@@ -193,8 +205,7 @@ def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
         f"learned     {learned.when} · {learned.mode} · {learned.model or 'no model'} · {money(learned.cost_usd)}"
         f" · {learned.elapsed_s:.1f} s",
         f"replays     {outcomes.successes} right, {outcomes.failures} wrong, last {last}",
-        f"confidence  {replay_confidence(outcomes):.3f} that a replay is right: the prior of a verified run (24 right,"
-        f" 1 wrong) and its own {outcomes.successes} right, {outcomes.failures} wrong",
+        f"confidence  {confidence}",
         f"tools       {tools or 'none'}",
     ]
 

@@ -211,7 +211,8 @@ class Renderer:
             call = f": {call_subject(event.tool, args)}" if args else ""
             who = " by you" if event.by == "person" else ""
             self._line(f"{self._mark('✗', 'x')} {event.tool} not allowed{who}{call}", "red")
-            self._line(event.reason, "dim", indent=2)
+            if event.reason not in self._told:
+                self._line(event.reason, "dim", indent=2)
             self._told.add(event.reason)
         elif self._verbose:
             self._line(f"{event.tool} allowed: {event.reason} (decided by: {event.by})", "dim")
