@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -34,12 +33,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="llmos-startup-") as folder:
         environ = {**os.environ, "LLMOS_HOME": str(make_home(Path(folder), arguments.traces))}
-        times = measure(environ, Path(folder), arguments.runs)
+        times = measure(environ, Path(folder), arguments.runs, arguments.traces)
     print(table(times, arguments.runs, arguments.traces))
 
 
 def make_home(folder: Path, traces: int) -> Path:
-    """A home workspace with copies of the starter traces, repeated under other names until there are enough."""
+    """A home workspace with copies of the starter traces under other ids, until there are enough."""
     home = folder / "home"
     target = home / "traces"
     target.mkdir(parents=True, mode=0o700)
@@ -47,19 +46,23 @@ def make_home(folder: Path, traces: int) -> Path:
     sources = sorted((REPOSITORY / "traces").glob("*.yaml"))
     for number in range(traces):
         source = sources[number % len(sources)]
-        shutil.copy(source, target / f"{source.stem}-{number}.yaml" if number >= len(sources) else target / source.name)
+        copy = f"{number // len(sources)}-{source.stem}"
+        text = source.read_text("utf-8").replace(source.stem, copy, 1)  # a trace file is named by its id
+        (target / f"{copy}.yaml").write_text(text, "utf-8")
     return home
 
 
-def measure(environ: dict[str, str], cwd: Path, runs: int) -> dict[str, list[float]]:
+def measure(environ: dict[str, str], cwd: Path, runs: int, traces: int) -> dict[str, list[float]]:
     """Seconds of each run, by command; one run before counts for none, since it fills the caches."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for run in range(runs + 1):
         for name, command in COMMANDS.items():
             started = time.perf_counter()
-            subprocess.run(command, env=environ, cwd=cwd, check=True, capture_output=True)
+            ended = subprocess.run(command, env=environ, cwd=cwd, check=True, capture_output=True, text=True)
             if run:
                 times[name].append(time.perf_counter() - started)
+            if name == "llmos traces list" and (listed := len(ended.stdout.splitlines()) - 1) != traces:
+                raise SystemExit(f"{listed} traces were listed, not {traces}: {ended.stderr}")
     return times
 
 
