@@ -48,6 +48,7 @@ Shell hints:
 - different values in a column: awk '{print $1}' file | sort -u | wc -l    most often: sort f | uniq -c | sort -rn
 - same content: md5sum dir/* | sort    date of a file: stat -c '%y' file    target of a link: readlink link
 - space of folders: du -sb dir/*/ | sort -rn    to lower case: "${f,,}"
+- act on what find finds: find a -type f -size +1000c -exec mv -t b {} +    where defined: grep -rn "class Name" .
 - find a word: grep -rn "word" .    find a file: find . -name 'name'
 - rename many: for f in *.txt; do mv -- "$f" "${f%.txt}.md"; done
 - sort a file in place: sort -o file file    join tables: cat a.csv > c.csv; tail -n +2 b.csv >> c.csv

@@ -19,13 +19,14 @@ _ROOTS = (
     "bin boot data dev etc home lib media mnt opt private proc root run sbin srv sys tmp usr var work workspace Users"
 )
 _HARMLESS = re.compile(r"/dev/(?:null|stdin|stdout|stderr|zero|fd/\d+)|(?:/usr)?/bin/[\w.-]+")
-_ABSOLUTE = re.compile(r"(?:^|(?<=[\s'\"=<>|&;(,:`]))/[^\s'\"<>|&;()`,]*")
+_ABSOLUTE = re.compile(r"(?:^|(?<=[\s'\"=<>|&;(,:`]))/(?!/)[^\s'\"<>|&;()`,]*")
 _ROOTED = re.compile(rf"/(?:{'|'.join(_ROOTS.split())})(?:/|\Z)")
 # `/re/` of sed and awk: after a quote or a tilde, closed by a slash.
-_ADDRESS = re.compile(r"(?<=['\"~;{ ])/(?:\\.|[^/\\\n])+/(?=[\s{,!;'\"&|)]|[dpqsIacinD]\b)")
-_DELIMITER = re.compile(r"(?:\btr\s+(?:-\w+\s+)*|-[dFt]\s*)['\"]?/['\"]?")
+_ADDRESS = re.compile(r"(?<=['\"~;,{ ])/(?:\\.|[^/\\\n])+/(?=[\s{,!;'\"&|)]|[dpqsIacinD]\b)")
+# What is no path though it holds a slash: `${name//a/b}`, and a slash as the delimiter of tr, cut, awk and sort.
+_NO_PATH = re.compile(r"\$\{\w+[/%#^,][^}]*\}|(?:\btr\s+(?:-\w+\s+)*|-[dFt]\s*)['\"]?/['\"]?")
 _ELSEWHERE = re.compile(
-    r"(?:^|[\s'\"=<>|&;(,:`])(?:~|\$\{?(?:HOME|OLDPWD|TMPDIR|XDG_\w+))"
+    r"(?:^|[\s'\"=<>|&;(,:`])(?:~(?=[\w/]|\s*(?:[;&|)\n]|\Z))|\$\{?(?:HOME|OLDPWD|TMPDIR|XDG_\w+))"
     r"|(?<![\w.])\.\.(?=[/\s'\";|&)]|\Z)|\b(?:cd|pushd)\s*(?:-\s*)?(?=[;&|\n]|\Z)"
 )
 _BACKGROUND = re.compile(r"(?<![&>|\\])&(?![&>\d])|\b(?:nohup|setsid|disown|daemonize|at|batch|crontab|systemd-run)\s")
@@ -39,7 +40,8 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _RELATIVE_TIME = re.compile(
-    r"\b(?:today|tonight|now|yesterday|tomorrow|current|ago|recent\w*|latest|last|past|next|this|since|until|age|old\w*)\b",
+    r"\b(?:today|tonight|now|yesterday|tomorrow|current\w*|ago|recent\w*)\b"
+    r"|\b(?:this|last|past|next|coming)\s+(?:\d+\s+)?(?:day|night|week|month|quarter|year|hour|minute)s?\b",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
@@ -103,10 +105,11 @@ def outside(command: str) -> str:
     """The first place that a command names outside the working directory, or an empty text."""
     if found := _ELSEWHERE.search(command):
         return found.group().strip(" '\"=<>|&;(,:`\t\n") or found.group().strip()
-    plain = _DELIMITER.sub(" ", command)
+    plain = _NO_PATH.sub(" ", command)
     addresses = [m.span() for m in _ADDRESS.finditer(plain) if not _ROOTED.match(m.group())]
     for match in _ABSOLUTE.finditer(plain):
-        if any(start <= match.start() < end for start, end in addresses) or _HARMLESS.fullmatch(match.group()):
+        divides = match.group() == "/" and "((" in plain
+        if divides or any(a <= match.start() < b for a, b in addresses) or _HARMLESS.fullmatch(match.group()):
             continue
         return match.group()
     return ""

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmos.core.answer import derive
 from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
 from llmos.core.events import Event, Mode, Notice, Outcome, PlanMade, TraceKept, TurnEnded, TurnStarted
 from llmos.core.goal import normalise_goal
+from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import Plan, TurnLimits
 from llmos.core.ports import Ask, Clock, Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
-from llmos.core.trace import Learned, Trace, TraceHeader, TraceStatus, steps_from_runs
-from llmos.core.verify import judge, trace_status
+from llmos.core.trace import Learned
+from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
@@ -81,7 +81,7 @@ class _Turn:
     saved_usd: float = 0.0
     kept: str | None = None
     shown: str = ""
-    """What the model was shown besides the goal and its own results: memory and earlier turns."""
+    """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +230,13 @@ class Dispatcher:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            opening = handoff + surroundings(turn.goal, self._cwd) + turn.goal
+            context = handoff + surroundings(turn.goal, self._cwd)
         else:
-            opening = handoff + guidance_text(guidance) + turn.goal
+            context = handoff + guidance_text(guidance)
         earlier = () if small else self._conversation
-        turn.shown = "\n".join([self._record.memory.core_text(), *(all_text(message) for message in earlier)])
-        conversed = await self._loop(turn, model).run(earlier, Message("user", (Text(opening),)), examples)
+        turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])
+        opening = Message("user", (Text(context + turn.goal),))
+        conversed = await self._loop(turn, model).run(earlier, opening, examples)
         return self._conclude(turn, conversed, small=small, healed=bool(handoff))
 
     def _loop(self, turn: _Turn, model: Model) -> Converse:
@@ -287,7 +288,25 @@ class Dispatcher:
         self._conversation = (*self._conversation, user_text(goal), Message("assistant", (Text(answer or "Done."),)))
 
     def _keep(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> None:
-        trace = self._trace(turn, conversed, outcome, reason, healed)
+        run = FinishedRun(
+            goal=turn.goal,
+            outcome=outcome,
+            reason=reason,
+            answer=conversed.answer,
+            steps=conversed.steps,
+            cwd=str(self._cwd),
+            shown=turn.shown,
+            denied=conversed.any_denied,
+            continued=healed,
+        )
+        learned = Learned(
+            when=self._clock.now().isoformat(timespec="seconds"),
+            mode=turn.mode.value,
+            model=conversed.model,
+            cost_usd=turn.calls.ledger.spent,
+            elapsed_s=round(self._clock.monotonic() - turn.started, 3),
+        )
+        trace = trace_of(run, learned)
         try:
             kept = self._record.traces.keep(trace, self._clock.now())
         except StoreError as error:
@@ -299,39 +318,6 @@ class Dispatcher:
             self._sink(
                 TraceKept(trace_id=header.id, path=str(kept.path), status=header.status.value, reason=header.reason)
             )
-
-    def _trace(self, turn: _Turn, conversed: Conversed, outcome: Outcome, reason: str, healed: bool) -> Trace:
-        steps, cwd = conversed.steps, str(self._cwd)
-        template = derive(conversed.answer, turn.goal, steps)
-        status, why = trace_status(
-            turn.goal,
-            outcome,
-            reason,
-            template,
-            steps,
-            cwd,
-            said=conversed.answer,
-            shown=turn.shown,
-            denied=conversed.any_denied,
-        )
-        if healed and status is TraceStatus.VERIFIED:
-            status, why = TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
-        header = TraceHeader(
-            id="",
-            goal=turn.goal,
-            status=status,
-            reason=why,
-            tools={step.tool: step.version for step in steps},
-            learned=Learned(
-                when=self._clock.now().isoformat(timespec="seconds"),
-                mode=turn.mode.value,
-                model=conversed.model,
-                cost_usd=turn.calls.ledger.spent,
-                elapsed_s=round(self._clock.monotonic() - turn.started, 3),
-            ),
-        )
-        trace = Trace(header, steps_from_runs(steps, cwd))
-        return trace if template is None else replace(trace, answer=template)
 
     # -------------------------------------------------------------------------------------------------- ending
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llmos.core.budget import Ledger
 from llmos.core.errors import BudgetError, ConfigError
 from llmos.core.events import Mode, Outcome, Verdict
+from llmos.core.learn import FinishedRun, trace_status
 from llmos.core.matching import Outcomes, rank, replay_confidence
 from llmos.core.permission import Rule, decide, parse_rule
 from llmos.core.policy import Candidate, Thresholds
@@ -27,7 +28,7 @@ from llmos.core.trace import (
     step_from_run,
     steps_from_runs,
 )
-from llmos.core.verify import judge, trace_status
+from llmos.core.verify import judge
 
 GOAL = "count the files"
 HEADER = TraceHeader(
@@ -146,12 +147,14 @@ class TestOutcome:
         from llmos.core.answer import derive
 
         template = derive("Created a.txt.", goal, steps)
-        assert trace_status(goal, Outcome.OK, "", template, steps, "/work")[0] is expected
-        assert trace_status(goal, Outcome.FAILED, "x", template, steps, "/work")[0] is TraceStatus.DRAFT
+        run = FinishedRun(goal, Outcome.OK, "", "Created a.txt.", steps, "/work")
+        assert trace_status(run, template)[0] is expected
+        assert trace_status(replace(run, outcome=Outcome.FAILED), template)[0] is TraceStatus.DRAFT
+        assert trace_status(replace(run, continued=True), template)[0] is TraceStatus.DRAFT
 
     def test_a_run_that_names_its_directory_is_not_replayable(self) -> None:
         step = replace(run_step(changes=CREATED), args={"command": "touch /work/a.txt"})
-        status, why = trace_status("create a.txt", Outcome.OK, "", None, [step], "/work")
+        status, why = trace_status(FinishedRun("create a.txt", Outcome.OK, "", "", [step], "/work"), None)
         assert (status, why.split(",")[0]) == (
             TraceStatus.GUIDANCE,
             "a step names the working directory by its full path",

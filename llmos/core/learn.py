@@ -1,0 +1,76 @@
+"""From a finished run to the trace that is kept of it. Pure.
+
+Every run with a step is kept: as verified when it may be replayed, as guidance when it only may be shown to a model,
+as a draft when it is neither. The reason stands in the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmos.core.answer import derive
+from llmos.core.events import Outcome
+from llmos.core.goal import context_reference
+from llmos.core.replayable import obstacle
+from llmos.core.trace import AnswerTemplate, Learned, RunStep, Trace, TraceHeader, TraceStatus, steps_from_runs
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """What became of a goal, and what its steps rest on."""
+
+    goal: str
+    outcome: Outcome
+    reason: str
+    """Why the outcome is not OK."""
+    answer: str
+    """As the model gave it."""
+    steps: Sequence[RunStep]
+    cwd: str
+    shown: str = ""
+    """What the model was shown besides the goal and its own results."""
+    denied: bool = False
+    """Whether a call was refused on the way."""
+    continued: bool = False
+    """Whether it went on from a replay that had stopped."""
+
+
+def trace_of(run: FinishedRun, learned: Learned) -> Trace:
+    """The trace of a run, without an id: that is derived from its content when it is written."""
+    template = derive(run.answer, run.goal, run.steps)
+    status, why = trace_status(run, template)
+    header = TraceHeader(
+        id="",
+        goal=run.goal,
+        status=status,
+        reason=why,
+        tools={step.tool: step.version for step in run.steps},
+        learned=learned,
+    )
+    return Trace(header, steps_from_runs(run.steps, run.cwd), template or AnswerTemplate())
+
+
+def trace_status(run: FinishedRun, template: AnswerTemplate | None) -> tuple[TraceStatus, str]:
+    """What a run is worth keeping as, and why it is not replayable."""
+    if run.outcome is not Outcome.OK:
+        return TraceStatus.DRAFT, f"the run ended {run.outcome.value}: {run.reason}"
+    if run.continued:
+        return TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
+    return (TraceStatus.GUIDANCE, why) if (why := _why_not(run, template)) else (TraceStatus.VERIFIED, "")
+
+
+def _why_not(run: FinishedRun, template: AnswerTemplate | None) -> str:
+    if reference := context_reference(run.goal):
+        return f"{reference!r} in the goal points at something outside it"
+    if any(not step.changes.complete for step in run.steps):
+        return "the directory was too large to see what the steps changed"
+    if any(not step.ok and step.has_effects for step in run.steps):
+        return "a failed step changed files"
+    if any(run.cwd in str(value) for step in run.steps for value in step.args.values()):
+        return "a step names the working directory by its full path, so it would act there again"
+    if template is None:
+        return "the answer cannot be computed from the outputs of the steps"
+    if run.denied:
+        return "a call was not allowed on the way, so the run is not the whole job"
+    return obstacle(run.goal, run.answer, template, run.steps, run.shown)
