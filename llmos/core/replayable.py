@@ -30,6 +30,7 @@ _ELSEWHERE = re.compile(
     r"|(?<![\w.])\.\.(?=[/\s'\";|&)]|\Z)|\b(?:cd|pushd)\s*(?:-\s*)?(?=[;&|\n]|\Z)"
 )
 _BACKGROUND = re.compile(r"(?<![&>|\\])&(?![&>\d])|\b(?:nohup|setsid|disown|daemonize|at|batch|crontab|systemd-run)\s")
+LONGEST_COMMAND = 10_000
 STILL_OPEN = "[a background process still holds"
 
 _DATE = re.compile(
@@ -89,6 +90,8 @@ def _step_obstacle(step: RunStep, goal: str) -> str:
         return f"{step.tool} was ended before its end"
     command = step.args.get("command")
     if isinstance(command, str):
+        if len(command) > LONGEST_COMMAND:
+            return "the command is too long to be looked through"
         if place := outside(command):
             return f"the command names {place!r}, which lies outside the working directory, where effects are not seen"
         if _BACKGROUND.search(_without_quotes(command)) or STILL_OPEN in step.output:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.core.answer import derive
 from llmos.core.events import Outcome
-from llmos.core.learn import FinishedRun, trace_status
+from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.replayable import obstacle, outside
 from llmos.core.tool import Effect, FileChanges
-from llmos.core.trace import AnswerTemplate, RunStep, TraceStatus
+from llmos.core.trace import AnswerTemplate, Learned, RunStep, TraceStatus
 from llmos.memory.trace_files import read_trace
 
 STARTERS = Path(__file__).parents[2] / "traces"
+LEARNED = Learned("2026-11-22T00:00:00+00:00", "LEARNER", "m", 0.0, 1.0)
 OUTSIDE = "which lies outside the working directory, where effects are not seen"
 
 
@@ -33,10 +33,10 @@ def write(path: str, content: str, **changes: tuple[str, ...]) -> RunStep:
 
 def why_not(goal: str, said: str, *steps: RunStep, shown: str = "") -> str:
     """The reason that a run which ended well is not replayable; empty when it is."""
-    template = derive(said, goal, steps)
-    status, why = trace_status(FinishedRun(goal, Outcome.OK, "", said, steps, "/home/me/work", shown=shown), template)
-    assert (status is TraceStatus.VERIFIED) == (why == "")
-    return why
+    run = FinishedRun(goal, Outcome.OK, "", said, steps, "/home/me/work", shown=shown)
+    header = trace_of(run, LEARNED).header
+    assert (header.status is TraceStatus.VERIFIED) == (header.reason == "")
+    return header.reason
 
 
 MADE = FileChanges(created=("a.txt",))
@@ -332,10 +332,9 @@ def test_a_value_from_memory_or_an_earlier_turn_is_not_replayable() -> None:
 
 
 def test_a_run_on_whose_way_a_call_was_denied_is_not_the_whole_job() -> None:
-    steps = [shell("ls", "b.txt")]
-    run = FinishedRun("list the files", Outcome.OK, "", "b.txt", steps, "/work/x", denied=True)
-    status, why = trace_status(run, derive("b.txt", "list the files", steps))
-    assert (status, why) == (
+    run = FinishedRun("list the files", Outcome.OK, "", "b.txt", [shell("ls", "b.txt")], "/work/x", denied=True)
+    header = trace_of(run, LEARNED).header
+    assert (header.status, header.reason) == (
         TraceStatus.GUIDANCE,
         "a call was not allowed on the way, so the run is not the whole job",
     )
