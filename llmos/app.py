@@ -146,10 +146,9 @@ class App:
                 "no model can answer: set ANTHROPIC_API_KEY, or get the embedded model with "
                 "`pip install 'llmos[local]'` and `llmos models pull`"
             )
-        for entry in CATALOGUE:
-            if entry.name == name:
-                return self._local(entry)
-        return self._anthropic(name)
+        exact = [entry for entry in CATALOGUE if entry.name == name]
+        found = exact or [entry for entry in CATALOGUE if name in entry.name]
+        return self._local(found[0]) if len(found) == 1 else self._anthropic(name)
 
     def _credential(self) -> str | None:
         return next((name for name in CREDENTIALS if self._environ.get(name)), None)
