@@ -26,7 +26,7 @@ from bench.local_goals.goals import LocalGoal, load_goals
 from llmos.app import App, AppOptions
 from llmos.core.events import Event, ToolStarted
 from llmos.core.ports import Model
-from llmos.interfaces.dispatcher import dispatcher_for
+from llmos.interfaces.session import open_dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ async def attempt(goal: LocalGoal, model: Model) -> Result:
         app = App.open(AppOptions(model=model.info.name), cwd=root, environ=environ, model=model)
         started = time.monotonic()
         try:
-            result = await dispatcher_for(app, emit=events.append, ask=None, grant_all=True).dispatch(goal.goal)
+            result = await open_dispatcher(app, emit=events.append, ask=None, grant_all=True).dispatch(goal.goal)
         finally:
             await app.close()
         seconds = time.monotonic() - started

@@ -11,7 +11,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
@@ -20,7 +19,7 @@ from llmos.core.goal import normalise_goal
 from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import Plan, TurnLimits
-from llmos.core.ports import Ask, Clock, Emit, Example, Model
+from llmos.core.ports import Clock, Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
 from llmos.core.trace import Learned
 from llmos.core.verify import judge
@@ -30,9 +29,6 @@ from llmos.engine.model_calls import ModelCalls
 from llmos.engine.replay import Replayed, replay, unmet_requirements
 from llmos.engine.surroundings import surroundings
 from llmos.memory.record import Record
-
-if TYPE_CHECKING:
-    from llmos.app import App
 
 EXIT_OF_OUTCOME = {
     Outcome.OK: ExitStatus.OK,
@@ -361,19 +357,6 @@ class Dispatcher:
     @property
     def _cwd(self) -> Path:
         return self._invoker.context.cwd
-
-
-def dispatcher_for(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -> Dispatcher:
-    """The dispatcher of one session of this app. Raises ConfigError for a permission rule that is none."""
-    return Dispatcher(
-        record=app.record,
-        invoker=app.invoker_factory(ask=ask, grant_all=grant_all),
-        model=app.model,
-        clock=app.clock,
-        limits=app.turn_limits,
-        workspace=app.workspace.root,
-        emit=emit,
-    )
 
 
 def _plan_event(plan: Plan) -> PlanMade:
