@@ -39,6 +39,11 @@ class ModelCalls:
         self._retry_total_s = retry_total_s
         self._jitter = jitter
 
+    def charge(self, calls: int, cost_usd: float) -> None:
+        """Count calls that were made elsewhere for this turn."""
+        self.count += calls
+        self.ledger = self.ledger.settle(0.0, cost_usd)
+
     async def call(self, model: Model, request: ModelRequest) -> ModelReply:
         """One answered request. Raises BudgetError before a call that may not fit, ModelError when retries are over."""
         waited_s = 0.0

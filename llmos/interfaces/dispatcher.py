@@ -21,7 +21,7 @@ from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import Plan, TurnLimits
 from llmos.core.ports import Clock, Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
-from llmos.core.trace import Learned
+from llmos.core.trace import Learned, Trace
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
@@ -43,6 +43,10 @@ EXIT_OF_OUTCOME = {
 EXAMPLES_SHOWN = 3
 SMALL_MODEL_TOOLS = ("read_file", "shell", "write_file")
 """What a small model is offered: with more ways to the same end it picks the wrong one (docs/decisions/0003)."""
+
+
+UNDECIDED = Plan(Mode.LEARNER, 0.0, None, (), ())
+"""What stands in a turn that ends before its plan is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +146,14 @@ class Dispatcher:
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
         """
         self._check(goal)
-        started = self._clock.monotonic()
-        emit = self._show if dry_run else self._sink
         self._turn += 1
-        emit(TurnStarted(goal=goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
-        plan = await self._plan(goal)
-        emit(_plan_event(plan))
-        calls = ModelCalls(
-            ledger=Ledger(self._limits.cap_usd),
-            clock=self._clock,
-            emit=self._sink,
-            retry_total_s=self._limits.retry_total_s,
-        )
-        turn = _Turn(goal, plan, calls, started, plan.mode)
+        emit = self._show if dry_run else self._sink
+        turn = self._begin(goal, emit)
         if dry_run:
+            await self._decide(turn, emit)
             return self._result(turn, None, _Ending(Outcome.OK))
         try:
+            await self._decide(turn, emit)
             ending = await self._act(turn)
         except asyncio.CancelledError:
             self._end(turn, _Ending(Outcome.INTERRUPTED, reason="stopped before its end"))
@@ -168,6 +164,13 @@ class Dispatcher:
             self._end(turn, _Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}"))
             raise
         return self._end(turn, ending)
+
+    def _begin(self, goal: str, emit: Emit) -> _Turn:
+        ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
+        calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._sink, retry_total_s=total_s)
+        turn = _Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
+        emit(TurnStarted(goal=goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
+        return turn
 
     # ------------------------------------------------------------------------------------------------ deciding
 
@@ -181,13 +184,20 @@ class Dispatcher:
                 "put long material in a file and name the file in the goal"
             )
 
-    async def _plan(self, goal: str) -> Plan:
+    async def _decide(self, turn: _Turn, emit: Emit) -> None:
+        """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
         traces = self._record.traces
         candidates = [
             replace(candidate, unmet=unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context))
-            for candidate in traces.candidates(goal)
+            for candidate in traces.candidates(turn.goal)
         ]
-        return await traces.plan(goal, candidates)
+        before = traces.judging
+        try:
+            turn.plan = await traces.plan(turn.goal, candidates)
+            turn.mode = turn.plan.mode
+        finally:
+            turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
+        emit(_plan_event(turn.plan))
 
     # -------------------------------------------------------------------------------------------------- acting
 
@@ -197,15 +207,22 @@ class Dispatcher:
         trace = turn.plan.trace
         replayed = await replay(trace, self._invoker, self._sink)
         if replayed.outcome is Outcome.OK:
-            self._record.traces.record_outcome(trace.header.id, "ok", self._clock.now())
+            self._count(trace, "ok")
             turn.saved_usd = trace.header.learned.cost_usd
             self._extend(turn.goal, replayed.answer)
             return _Ending(Outcome.OK, replayed.answer)
         if replayed.ran and replayed.outcome is Outcome.DIVERGED:
-            self._record.traces.record_outcome(trace.header.id, "diverged", self._clock.now())
+            self._count(trace, "diverged")
         if replayed.outcome is Outcome.DENIED:
             return _Ending(Outcome.DENIED, reason=replayed.reason)
         return await self._continue(turn, replayed)
+
+    def _count(self, trace: Trace, outcome: str) -> None:
+        """Note what became of a replay; what was done stays done where that cannot be written."""
+        try:
+            self._record.traces.record_outcome(trace.header.id, outcome, self._clock.now())
+        except StoreError as error:
+            self._sink(Notice(text=f"this replay does not count: {error}"))
 
     async def _continue(self, turn: _Turn, replayed: Replayed) -> _Ending:
         """The model goes on where a replay stopped; without a model the turn ends as diverged."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.goal import slug
 from llmos.memory.codec import dump_front_matter, load_front_matter
-from llmos.memory.files import make_private_folder, read_bounded, write_atomic, write_once
+from llmos.memory.files import StoreLock, make_private_folder, read_bounded, show_path, write_atomic, write_once
 
 BLOCKS = ("persona", "human", "system_context")
 _MAX_BYTES = 1_000_000
@@ -39,34 +39,42 @@ class MemoryEngine:
     def update_core_memory(self, label: str, item: str, when: datetime) -> Path:
         """Add one item, one line, to a core block; an item that is there already stays as it is.
 
-        Raises UsageError for an unknown block, StoreError for one that is read-only or cannot be written.
+        Raises UsageError for an unknown block or an empty item, StoreError for a block that is read-only or cannot be
+        written.
         """
         if label not in BLOCKS:
             raise UsageError(f"there is no core block {label!r}; there are {', '.join(BLOCKS)}")
-        path = self._core / f"{label}.md"
-        meta: dict[str, object] = {"format": "llmos-core-block/1", "label": label, "read_only": False}
-        body = ""
-        if path.exists():
-            loaded, body = load_front_matter(read_bounded(path, _MAX_BYTES), name=str(path))
-            meta = dict(loaded)
-        if meta.get("read_only") is True:
-            raise StoreError(f"{path} is read-only (its front matter says so)")
         line = f"- {' '.join(item.split())}"
-        lines = body.splitlines()
-        if line in lines:
-            return path
-        meta["updated"] = when.isoformat(timespec="seconds")
+        if line == "- ":
+            raise UsageError(f"there is nothing to add to the core block {label!r}: the item is empty")
+        path = self._core / f"{label}.md"
         make_private_folder(self._core)
-        write_atomic(path, dump_front_matter(meta, "\n".join([*lines, line]) + "\n"))
+        with StoreLock(self._core / ".lock"):  # two processes that add an item at once both keep it
+            meta: dict[str, object] = {"format": "llmos-core-block/1", "label": label, "read_only": False}
+            body = ""
+            if path.exists():
+                loaded, body = load_front_matter(read_bounded(path, _MAX_BYTES), name=str(path))
+                meta = dict(loaded)
+            if meta.get("read_only") is True:
+                raise StoreError(f"{show_path(path)} is read-only (its front matter says so)")
+            lines = body.splitlines()
+            if line not in lines:
+                meta["updated"] = when.isoformat(timespec="seconds")
+                write_atomic(path, dump_front_matter(meta, "\n".join([*lines, line]) + "\n"))
         return path
 
     def add_archival_memory(self, text: str, source: str, when: datetime) -> Path:
-        """Store one passage for good; the same passage twice is one file. `source` says where it comes from."""
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        path = self._archival / f"{slug(text)}-{digest}.md"
-        if path.exists():
-            return path
-        meta = {"format": "llmos-archival/1", "recorded": when.isoformat(timespec="seconds"), "source": source}
-        make_private_folder(self._archival)
-        write_once(path, dump_front_matter(meta, text.rstrip() + "\n"))
+        """Store one passage for good; the same passage twice is one file. `source` says where it comes from.
+
+        Raises UsageError for an empty passage, StoreError when it cannot be written.
+        """
+        passage = text.strip()
+        if not passage:
+            raise UsageError("there is nothing to remember: the passage is empty")
+        digest = hashlib.sha256(passage.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        path = self._archival / f"{slug(passage)}-{digest}.md"
+        if not path.exists():
+            meta = {"format": "llmos-archival/1", "recorded": when.isoformat(timespec="seconds"), "source": source}
+            make_private_folder(self._archival)
+            write_once(path, dump_front_matter(meta, passage + "\n"))
         return path

@@ -25,28 +25,36 @@ class NestedLearning:
         self._core_every = core_every
         self._archival_every = archival_every
         self.count = 0
+        self._before = 0
 
     def track_message(self) -> int:
         """Take up the messages recorded since the last call, by any process; the count of all messages ever."""
         counted = self._load()
-        files = sorted(self._recall.glob("*.jsonl")) if self._recall.is_dir() else []
         fresh: dict[str, tuple[int, int]] = {}
-        for path in files:
-            size = path.stat().st_size
+        for path in sorted(self._recall.glob("*.jsonl")):
             known = counted.get(path.name, (0, 0))
-            fresh[path.name] = known if known[0] == size else _count(path, *(known if known[0] < size else (0, 0)))
+            with suppress(OSError):  # removed or made unreadable just now: it does not count
+                size = path.stat().st_size
+                fresh[path.name] = known if known[0] == size else _count(path, *(known if known[0] < size else (0, 0)))
         if fresh != counted:
             with suppress(StoreError):  # the cache saves time only
                 make_private_folder(self._cache.parent)
                 write_atomic(self._cache, json.dumps(fresh).encode())
         self.count = sum(messages for _, messages in fresh.values())
+        self._before = sum(messages for _, messages in counted.values()) if counted else max(0, self.count - 1)
         return self.count
 
     def should_update_core(self) -> bool:
-        return self.count > 0 and self.count % self._core_every == 0
+        """Whether the messages just taken up passed a multiple of `core_every`."""
+        return self._passed(self._core_every)
 
     def should_update_archival(self) -> bool:
-        return self.count > 0 and self.count % self._archival_every == 0
+        """Whether the messages just taken up passed a multiple of `archival_every`."""
+        return self._passed(self._archival_every)
+
+    def _passed(self, every: int) -> bool:
+        # Two processes may record at once, so the count can step over the very multiple.
+        return self.count // every > min(self._before, self.count) // every
 
     def _load(self) -> dict[str, tuple[int, int]]:
         try:
@@ -54,7 +62,7 @@ class NestedLearning:
                 name: (int(size), int(messages))
                 for name, (size, messages) in json.loads(self._cache.read_bytes()).items()
             }
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
 

@@ -6,8 +6,10 @@ identical goal stays below the FOLLOWER threshold here.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llmos.core.errors import ModelError, ModelErrorKind
@@ -32,15 +34,21 @@ _SCHEMA: Mapping[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What judgements have cost so far."""
+
+    calls: int = 0
+    cost_usd: float = 0.0
+
+
 class TraceAnalyzer:
     """Judges pairs of goals. Without a model the judgement is the overlap of their words."""
 
     def __init__(self, model: Model | None = None, emit: Emit | None = None) -> None:
         self._model = model
         self._emit = emit or (lambda event: None)
-        self.cost_usd = 0.0
-        """What the judgements of this object have cost so far."""
-        self.model_calls = 0
+        self.judging = Judging()
 
     async def analyze_goal_similarity(
         self, goal: str, trace_goal: str, metadata: Mapping[str, Any] | None = None
@@ -70,23 +78,26 @@ class TraceAnalyzer:
         self, goal: str, traces: Sequence[TraceHeader], top_k: int
     ) -> list[tuple[TraceHeader, float]]:
         """The `top_k` nearest traces with their confidence, best first, ties by id."""
-        judged = [
-            (header, await self.analyze_goal_similarity(goal, header.goal, {"tools": sorted(header.tools)}))
-            for header in traces
-        ]
+        confidences = await asyncio.gather(
+            *(self.analyze_goal_similarity(goal, header.goal, {"tools": sorted(header.tools)}) for header in traces)
+        )
+        judged = list(zip(traces, confidences, strict=True))
         judged.sort(key=lambda pair: (-pair[1], pair[0].id))
         return judged[:top_k]
 
     async def _judge(self, model: Model, goal: str, trace_goal: str, metadata: Mapping[str, Any]) -> float:
         question = json.dumps({"goal": goal, "earlier goal": trace_goal, "of the earlier run": dict(metadata)})
         request = ModelRequest(_SYSTEM, (user_text(question),), max_tokens=400, output_schema=_SCHEMA)
-        self.model_calls += 1
+        most = model.reserve_usd(request) or 0.0
         try:
             reply = await model.reply(request, self._emit)
         except ModelError as error:
-            self.cost_usd += error.cost_usd or 0.0
+            self._charge(most if error.cost_usd is None else error.cost_usd)
             raise
-        self.cost_usd += reply.cost_usd
+        except BaseException:  # stopped, or a fault: it may have cost the most that it can
+            self._charge(most)
+            raise
+        self._charge(reply.cost_usd)
         try:
             confidence = float(json.loads(reply.message.text)["confidence"])
         except (ValueError, KeyError, TypeError):
@@ -94,6 +105,9 @@ class TraceAnalyzer:
         if not 0.0 <= confidence <= 1.0:
             raise ModelError(ModelErrorKind.RUNTIME, f"the judging model gave a confidence of {confidence}")
         return confidence
+
+    def _charge(self, cost_usd: float) -> None:
+        self.judging = Judging(self.judging.calls + 1, self.judging.cost_usd + cost_usd)
 
 
 def _word_overlap(goal: str, other: str) -> float:

@@ -21,7 +21,7 @@ from llmos.core.trace import Trace, TraceHeader
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.files import append_line, make_private_folder, write_once
-from llmos.memory.trace_analyzer import TraceAnalyzer
+from llmos.memory.trace_analyzer import Judging, TraceAnalyzer
 from llmos.memory.trace_files import encode_trace, file_name, read_trace, trace_id
 from llmos.memory.trace_index import TraceIndex
 
@@ -71,6 +71,11 @@ class TraceManager:
 
     def close(self) -> None:
         self._index.close()
+
+    @property
+    def judging(self) -> Judging:
+        """What judging the likeness of goals has cost so far."""
+        return self._analyzer.judging
 
     # ------------------------------------------------------------------------------------------------ reading
 

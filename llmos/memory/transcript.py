@@ -9,14 +9,15 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError
 from llmos.core.events import EPHEMERAL, Event, ToolStarted, TurnEnded, TurnStarted, event_record
 from llmos.core.ports import Clock
-from llmos.memory.codec import check_format, dump_line, load_lines
-from llmos.memory.files import append_line, make_private_folder, read_bounded
+from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
+from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
 
 FORMAT_KIND = "llmos-transcript"
 FORMAT_NUMBER = 1
@@ -62,10 +63,11 @@ class Transcript:
 
     def _begin(self) -> None:
         make_private_folder(self._recall)
-        with suppress(StoreError, OSError):  # without the marker only the repair after a crash is lost
-            make_private_folder(self._open_folder)
-            self._marker = os.open(self._marker_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if self._marker is None:  # a first record that could not be written is begun again
+            with suppress(StoreError, OSError):  # without the marker only the repair after a crash is lost
+                make_private_folder(self._open_folder)
+                self._marker = os.open(self._marker_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._write({"event": "session_started", "session": self._session, "format": _FORMAT}, sync=False)
 
     def _write(self, record: dict[str, Any], *, sync: bool) -> None:
@@ -91,57 +93,83 @@ def close_abandoned(recall: Path, open_folder: Path, clock: Clock) -> list[str]:
     """End the transcripts of sessions whose process died; one sentence for each turn that was cut off.
 
     The record added is true whatever happened: the turn was interrupted, and the effect of a tool that had started
-    is unknown.
+    is unknown. What cannot be closed now (disk full, no permission) is left for the next start.
     """
     sentences = []
-    for marker in sorted(open_folder.glob("*.jsonl")) if open_folder.is_dir() else []:
-        descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if sentence := _close_one(recall / marker.name, clock):
-                sentences.append(sentence)
-            marker.unlink(missing_ok=True)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
+    for marker in sorted(open_folder.glob("*.jsonl")):
+        with suppress(OSError, StoreError):  # OSError also where the session ends at this moment, or is alive
+            descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if sentence := _close_one(recall / marker.name, clock):
+                    sentences.append(sentence)
+                marker.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
     return sentences
 
 
+@dataclass(slots=True)
+class _OpenTurn:
+    """What a transcript says of a turn that has no end."""
+
+    goal: str
+    mode: str = "LEARNER"
+    tool: str = ""
+    cost_usd: float = 0.0
+    model_calls: int = 0
+
+
 def _close_one(path: Path, clock: Clock) -> str | None:
-    open_turn: dict[str, Any] | None = None
-    open_tool: dict[str, Any] | None = None
+    """Append the end of the turn that has none; a sentence about it, None when there is nothing to close."""
+    turn: _OpenTurn | None = None
     sequence = 0
     try:
         for record in read_transcript(path, lambda _: None):
-            sequence = max(sequence, int(record.get("seq", 0)))
-            match record.get("event"):
-                case "turn_started":
-                    open_turn = record
-                case "turn_ended":
-                    open_turn = open_tool = None
-                case "tool_started":
-                    open_tool = record
-                case "tool_finished":
-                    open_tool = None
-    except StoreError:
+            sequence += 1
+            turn = _after(record, turn)
+    except (MissingFileError, CodecError):
         return None
-    if open_turn is None:
+    if turn is None:
         return None
-    tool = f"; {open_tool['tool']} had started and its effect is unknown" if open_tool else ""
-    text = f"the process ended in the middle of this turn{tool}"
+    tool = f"; {turn.tool} had started and its effect is unknown" if turn.tool else ""
     closing = {
+        "seq": sequence + 1,
+        "at": clock.now().isoformat(timespec="milliseconds"),
         "event": "turn_ended",
         "outcome": "interrupted",
-        "mode": open_turn.get("mode", "LEARNER"),
+        "mode": turn.mode,
         "answer": "",
-        "reason": text,
-        "cost_usd": 0.0,
+        "reason": f"the process ended in the middle of this turn{tool}",
+        "cost_usd": turn.cost_usd,
         "saved_usd": 0.0,
-        "model_calls": 0,
+        "model_calls": turn.model_calls,
         "elapsed_s": 0.0,
         "recovered": True,
     }
-    stamp = {"seq": sequence + 1, "at": clock.now().isoformat(timespec="milliseconds")}
-    append_line(path, dump_line({**stamp, **closing}), sync=True)
-    return f"an earlier session was cut off while working on {open_turn.get('goal', '')!r}{tool}"
+    append_line(path, dump_line(closing), sync=True)
+    return f"an earlier session was cut off while working on {turn.goal!r}{tool}"
+
+
+def _after(record: dict[str, Any], turn: _OpenTurn | None) -> _OpenTurn | None:
+    """The open turn after one more record, None when none is open."""
+    match record.get("event"):
+        case "turn_started":
+            return _OpenTurn(str(record.get("goal", "")))
+        case "turn_ended":
+            return None
+    if turn is None:
+        return None
+    match record.get("event"):
+        case "plan_made":
+            turn.mode = str(record.get("mode", turn.mode))
+        case "tool_started":
+            turn.tool = str(record.get("tool", "a tool"))
+        case "tool_finished":
+            turn.tool = ""
+        case "model_call_started":
+            turn.model_calls += 1
+        case "model_call_finished" | "model_call_failed":
+            cost = record.get("cost_usd")
+            turn.cost_usd += cost if isinstance(cost, int | float) else 0.0
+    return turn
