@@ -2,7 +2,8 @@
 
 A rule is `tool` or `tool(pattern)`. The pattern is a shell-style glob over what the call is about: the command of
 `shell`, the paths of a file tool. An allow rule never matches a command that holds shell syntax, because a pattern
-over text cannot see where one command ends and the next begins.
+over text cannot see where one command ends and the next begins. Ask and deny rules match each command that can be
+made out in it; what hides better is the business of the sandbox.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from llmos.core.tool import Effect
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_*][\w*]*)(?:\((?P<pattern>.*)\))?\Z", re.DOTALL)
 _SHELL_SYNTAX = re.compile(r"[;&|<>$`(){}\n\\*?\[\]~!#'\"]")
+_SEPARATORS = re.compile(r"[;&|\n(){}`]+|\b(?:then|do|else|xargs|exec|time|env|nohup|sudo|command|builtin)\s")
+_PREFIX = re.compile(r"\A(?:\w+=\S*\s+|-\S+\s+|!\s*|\\|(?:/\S*)?/(?=[\w.-]+(?:\s|\Z)))+")
 _STRICTNESS = {Verdict.ALLOW: 0, Verdict.ASK: 1, Verdict.DENY: 2}
 
 
@@ -65,9 +68,20 @@ def _matches(rule: Rule, tool: str, effect: Effect, subjects: Sequence[str]) -> 
         return False
     if rule.pattern is None:
         return True
-    hits = [fnmatchcase(subject, rule.pattern) for subject in subjects]
     if rule.verdict is not Verdict.ALLOW:
-        return any(hits)
+        return any(fnmatchcase(part, rule.pattern) for subject in subjects for part in _parts(subject, effect))
+    hits = [fnmatchcase(subject, rule.pattern) for subject in subjects]
     if effect is Effect.EXECUTE and any(_SHELL_SYNTAX.search(subject) for subject in subjects):
         return False
     return bool(hits) and all(hits)
+
+
+def _parts(subject: str, effect: Effect) -> list[str]:
+    """The subject, and each simple command in it: `true; rm x` is also an `rm x`.
+
+    Where to cut is guessed on the strict side, since more parts can only lead to more asking and denying.
+    """
+    if effect is not Effect.EXECUTE:
+        return [subject]
+    pieces = [piece.strip() for piece in _SEPARATORS.split(subject)]
+    return [subject, *pieces, *(_PREFIX.sub("", piece) for piece in pieces)]
