@@ -44,6 +44,11 @@ class Candidate:
     unmet: tuple[str, ...]
     """Preconditions that do not hold, in words."""
 
+    @property
+    def may_guide(self) -> bool:
+        """Whether it may be shown to a model: nobody else's words, and no run that failed."""
+        return self.approved and self.trace.header.status is not TraceStatus.DRAFT
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -65,7 +70,8 @@ def decide(
 ) -> Plan:
     """Choose the mode. A refused gate is never out-voted: it leads to MIXED, with its reason named.
 
-    `near` are the traces closest in words, with a similarity of 0 to 1; those from `mixed_similarity` on guide.
+    `near` are the traces closest in words, best first, with a similarity of 0 to 1; from `mixed_similarity` on the
+    first guides, where no run of the goal itself may.
     """
     refusals: list[str] = []
     best = sorted(candidates, key=lambda c: (-replay_confidence(c.outcomes), c.trace.header.id))
@@ -79,19 +85,21 @@ def decide(
             )
             return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals))
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
-    if best:
+    trace = best[0].trace if best else None
+    usable = [candidate for candidate in best if candidate.may_guide]
+    if usable:
         # A refused gate caps what the number may claim: it is then a related job, not a replay.
-        confidence = min(replay_confidence(best[0].outcomes), thresholds.follower - 0.01)
-        usable = [c.trace.header for c in best if c.trace.header.status is not TraceStatus.DRAFT and c.approved]
-        mode = Mode.MIXED if usable and confidence >= thresholds.mixed else Mode.LEARNER
-        return Plan(mode, confidence, best[0].trace, tuple(usable[:1]), tuple(refusals))
-    guidance = [(header, score) for header, score in near if score >= mixed_similarity]
-    if guidance:
-        header, score = guidance[0]
+        confidence = min(replay_confidence(usable[0].outcomes), thresholds.follower - 0.01)
+        if confidence >= thresholds.mixed:
+            return Plan(Mode.MIXED, confidence, trace, (usable[0].trace.header,), tuple(refusals))
+        return Plan(Mode.LEARNER, confidence, trace, (), tuple(refusals))
+    if near and near[0][1] >= mixed_similarity:
+        header, score = near[0]
         why = f"no run of this very goal; nearest in words ({score:.2f}): {header.goal}"
-        return Plan(Mode.MIXED, min(thresholds.follower - 0.01, max(thresholds.mixed, score)), None, (header,), (why,))
+        confidence = min(thresholds.follower - 0.01, max(thresholds.mixed, score))
+        return Plan(Mode.MIXED, confidence, trace, (header,), (*refusals, why))
     why = f"nothing near it is known; nearest in words: {near[0][0].goal}" if near else "nothing like it is known yet"
-    return Plan(Mode.LEARNER, near[0][1] if near else 0.0, None, (), (why,))
+    return Plan(Mode.LEARNER, near[0][1] if near else 0.0, trace, (), tuple(refusals) or (why,))
 
 
 def _first_refusal(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> str | None:

@@ -181,7 +181,7 @@ class TraceManager:
 
     async def plan(self, goal: str, candidates: Sequence[Candidate]) -> Plan:
         """Decide from candidates whose preconditions the caller has looked at."""
-        near = self.nearest(goal, JUDGED) if not candidates else []
+        near = [] if any(candidate.may_guide for candidate in candidates) else self.nearest(goal, JUDGED)
         if near and self.enable_llm_matching:
             near = await self._analyzer.batch_analyze_traces(goal, [header for header, _ in near], JUDGED)
         return decide(goal, candidates, near, self.thresholds)

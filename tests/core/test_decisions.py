@@ -281,6 +281,17 @@ class TestPlan:
         plan = decide_plan(GOAL, [replace(CANDIDATE, approved=False)], [], Thresholds())
         assert (plan.mode, plan.guidance) == (Mode.LEARNER, ())
 
+    def test_where_no_run_of_the_goal_may_guide_a_near_one_does(self) -> None:
+        near = replace(HEADER, id="near", goal="count the folders")
+        draft = replace(CANDIDATE, trace=replace(CANDIDATE.trace, header=replace(HEADER, status=TraceStatus.DRAFT)))
+        for candidate in (draft, replace(CANDIDATE, approved=False)):
+            plan = decide_plan(GOAL, [candidate], [(near, 0.8)], Thresholds())
+            assert (plan.mode, plan.confidence, plan.guidance) == (Mode.MIXED, 0.8, (near,))
+
+    def test_a_trace_that_went_wrong_often_guides_no_more(self) -> None:
+        plan = decide_plan(GOAL, [replace(CANDIDATE, outcomes=Outcomes(failures=20))], [], Thresholds())
+        assert (plan.mode, plan.guidance) == (Mode.LEARNER, ())
+
     def test_likeness_alone_guides_and_never_replays(self) -> None:
         plan = decide_plan("count the folders", [], [(HEADER, 1.0)], Thresholds())
         assert (plan.mode, plan.guidance) == (Mode.MIXED, (HEADER,))
