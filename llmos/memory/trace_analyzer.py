@@ -100,7 +100,7 @@ class TraceAnalyzer:
         self._charge(reply.cost_usd)
         try:
             confidence = float(json.loads(reply.message.text)["confidence"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ModelError(ModelErrorKind.RUNTIME, "the judging model gave no readable judgement") from None
         if not 0.0 <= confidence <= 1.0:
             raise ModelError(ModelErrorKind.RUNTIME, f"the judging model gave a confidence of {confidence}")

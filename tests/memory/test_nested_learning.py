@@ -1,0 +1,117 @@
+"""Counting messages over sessions and processes, and which tier is due."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llmos.core.events import Notice, TurnStarted
+from llmos.memory.nested_learning import NestedLearning
+from llmos.memory.transcript import Transcript
+from llmos.testing import FixedClock
+
+
+def say(root: Path, session: str, times: int = 1) -> None:
+    made = Transcript(root / "recall", root / "open", session=session, clock=FixedClock())
+    for turn in range(times):
+        made.record(TurnStarted(goal='a goal with "event":"turn_started" in it', cwd="/w", workspace="/ws", turn=turn))
+        made.record(Notice(text="turn_started"))
+    made.close()
+
+
+def counter(root: Path, **every: int) -> NestedLearning:
+    return NestedLearning(root / "recall", root / "derived", **every)
+
+
+def test_a_new_workspace_has_no_messages(tmp_path: Path) -> None:
+    nested = counter(tmp_path)
+    assert (nested.track_message(), nested.should_update_core(), nested.should_update_archival()) == (0, False, False)
+
+
+def test_each_turn_is_one_message_over_all_sessions(tmp_path: Path) -> None:
+    say(tmp_path, "one", 3)
+    say(tmp_path, "two", 2)
+    nested = counter(tmp_path)
+    assert nested.track_message() == 5
+    say(tmp_path, "three")
+    assert (nested.track_message(), counter(tmp_path).track_message()) == (6, 6)
+
+
+@pytest.mark.parametrize("damage", ["delete", "garbage", "list", "foreign", "nested"])
+def test_the_cache_only_saves_time(tmp_path: Path, damage: str) -> None:
+    say(tmp_path, "one", 4)
+    counter(tmp_path).track_message()
+    cache = tmp_path / "derived/message_count.json"
+    match damage:
+        case "delete":
+            cache.unlink()
+        case "garbage":
+            cache.write_bytes(b"\xff{")
+        case "list":
+            cache.write_text("[1, 2]")
+        case "foreign":
+            cache.write_text('{"2026-11-22-one.jsonl": "x"}')
+        case "nested":
+            cache.write_text("[" * 100_000)
+    assert counter(tmp_path).track_message() == 4
+
+
+def test_where_the_cache_cannot_be_written_counting_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "derived").write_text("a file stands in the way")
+    say(tmp_path, "one", 2)
+    assert counter(tmp_path).track_message() == 2
+
+
+def test_a_transcript_that_is_gone_no_longer_counts(tmp_path: Path) -> None:
+    say(tmp_path, "one", 2)
+    say(tmp_path, "two", 3)
+    nested = counter(tmp_path)
+    nested.track_message()
+    (tmp_path / "recall/2026-11-22-one.jsonl").unlink()
+    assert nested.track_message() == 3
+    shutil.rmtree(tmp_path / "recall")
+    assert nested.track_message() == 0
+
+
+def test_a_transcript_that_was_cut_is_read_anew(tmp_path: Path) -> None:
+    say(tmp_path, "one", 4)
+    nested = counter(tmp_path)
+    nested.track_message()
+    path = tmp_path / "recall/2026-11-22-one.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:4]))
+    assert nested.track_message() == 2
+
+
+def test_a_torn_last_line_counts_when_it_is_whole(tmp_path: Path) -> None:
+    say(tmp_path, "one", 2)
+    path = tmp_path / "recall/2026-11-22-one.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seq":9,"event":"turn_started"')
+    nested = counter(tmp_path)
+    assert nested.track_message() == 2
+    path.write_bytes(whole + b'{"seq":9,"event":"turn_started"}\n')
+    assert nested.track_message() == 3
+
+
+def test_the_cadence(tmp_path: Path) -> None:
+    due = []
+    for number in range(1, 13):
+        say(tmp_path, f"s{number}")
+        nested = counter(tmp_path, core_every=3, archival_every=6)
+        nested.track_message()
+        due.append((number, nested.should_update_core(), nested.should_update_archival()))
+    assert [number for number, core, _ in due if core] == [3, 6, 9, 12]
+    assert [number for number, _, archival in due if archival] == [6, 12]
+
+
+def test_two_messages_at_once_do_not_step_over_the_cadence(tmp_path: Path) -> None:
+    say(tmp_path, "one", 9)
+    nested = counter(tmp_path)
+    nested.track_message()
+    assert not nested.should_update_core()
+    say(tmp_path, "two", 2)
+    assert (nested.track_message(), nested.should_update_core()) == (11, True)
+    nested.track_message()
+    assert not nested.should_update_core()
