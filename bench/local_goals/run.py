@@ -24,7 +24,7 @@ from pathlib import Path
 from bench.local_goals.check import snapshot
 from bench.local_goals.goals import LocalGoal, load_goals
 from llmos.app import App, AppOptions
-from llmos.core.events import Event, ToolStarted
+from llmos.core.events import Event, ToolStarted, TraceKept
 from llmos.core.ports import Model
 from llmos.interfaces.session import open_dispatcher
 
@@ -45,6 +45,8 @@ class Result:
     answer: str
     calls: list[str]
     seconds: float
+    kept: str
+    """What the run was kept as: verified (the next one is a replay), guidance, draft, or nothing."""
 
 
 async def attempt(goal: LocalGoal, model: Model) -> Result:
@@ -79,6 +81,7 @@ async def attempt(goal: LocalGoal, model: Model) -> Result:
             answer=result.answer,
             calls=calls,
             seconds=round(seconds, 2),
+            kept=next((event.status for event in events if isinstance(event, TraceKept)), "nothing"),
         )
 
 
@@ -122,6 +125,9 @@ def report(name: str, results: Sequence[Result]) -> str:
     lines.append("what llmos said of its runs, and what the judge found:")
     for (outcome, passed), count in sorted(said.items()):
         lines.append(f"  {outcome:12} {'right' if passed else 'wrong'} {count:4}")
+    lines.append("what the runs were kept as, and what the judge found:")
+    for (kept, passed), count in sorted(Counter((result.kept, result.passed) for result in results).items()):
+        lines.append(f"  {kept:12} {'right' if passed else 'wrong'} {count:4}")
     lines.append("failures:")
     for result in results:
         if not result.passed:

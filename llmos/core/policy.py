@@ -81,7 +81,8 @@ def decide(
         if refusal is None:
             counts = candidate.outcomes
             why = (
-                f"the same goal was done before and checked ({counts.successes} replays right, {counts.failures} wrong)"
+                f"{candidate.trace.header.learned.model} did this very goal before, and it was checked; "
+                f"replays so far: {counts.successes} right, {counts.failures} wrong"
             )
             return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals))
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")

@@ -166,7 +166,9 @@ def test_json_is_one_object_and_the_second_time_is_a_replay(
     assert {key: value for key, value in replayed.items() if key not in FACTS} == same | {
         "goal": "Count the lines of notes.txt",
         "mode": "FOLLOWER",
-        "reasons": ["the same goal was done before and checked (0 replays right, 0 wrong)"],
+        "reasons": [
+            "claude-sonnet-5-5 did this very goal before, and it was checked; replays so far: 0 right, 0 wrong"
+        ],
         "model_calls": 0,
     }
     assert learned["kept"] == replayed["trace"] != ""

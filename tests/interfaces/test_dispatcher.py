@@ -129,7 +129,7 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
             mode=Mode.FOLLOWER,
             confidence=0.96,
             trace_id=learned.kept,
-            reasons=("the same goal was done before and checked (0 replays right, 0 wrong)",),
+            reasons=("scripted did this very goal before, and it was checked; replays so far: 0 right, 0 wrong",),
             steps=("shell: ls *.py | wc -l",),
             saving_usd=0.002,
         ),

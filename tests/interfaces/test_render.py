@@ -82,7 +82,9 @@ def follower() -> list[Event]:
             mode=Mode.FOLLOWER,
             confidence=0.9643,
             trace_id="sort-guests-txt-and-drop-the-doubles-8d40060b",
-            reasons=("the same goal was done before and checked (3 replays right, 0 wrong)",),
+            reasons=(
+                "claude-sonnet-5-5 did this very goal before, and it was checked; replays so far: 3 right, 0 wrong",
+            ),
             steps=(f"shell: {sort}", "shell: wc -l < guests.txt"),
             saving_usd=0.0123,
         ),
