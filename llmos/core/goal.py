@@ -22,7 +22,8 @@ FUNCTION_WORDS = frozenset(
 """Words that say how a request is put, not what is asked; ignored when goals are ranked by their words."""
 
 _BARE_CONTEXT = re.compile(
-    r"\b(?:it|them|they|again|previous(?:ly)?|earlier|above|instead|redo|undo|retry)\b"
+    r"\b(?:it|them|they|again|previous(?:ly)?|redo|undo|retry)\b"
+    r"|\bearlier\b(?!\s+than)|\babove\b(?!\s+[\w$%])|\binstead\b(?!\s+of)"
     r"|\b(?:that|those|this|these|the same|the (?:other|rest|others|latter|former))\b(?=\s*(?:[.,;!?]|$))"
     r"|\b(?:that|the same|the other) (?:file|folder|directory|one|thing|command|branch)s?\b"
     r"|\b(?:the|number|option) (?:last|next|first|second|third|other) (?:one|option)s?\b|\boption \d+\b"
@@ -32,6 +33,9 @@ _BARE_CONTEXT = re.compile(
     r"|^(?:and|but|also|yes|no|ok|okay|sure|what about|how about|continue|proceed|go on|go ahead)\b|^(?:more|next)\W*$",
     re.IGNORECASE,
 )
+
+_OF_THIS_GOAL = re.compile(r"(?:\w\.\w|/).*(?:\b(?:and|then)|,)\s+(?:then\s+)?\w+\s+(?:it|them)\Z", re.DOTALL)
+"""An "it" that takes up a file named before in the goal: "write a.py and run it"."""
 
 _HANDS_OVER_TEXT = re.compile(
     r"[\"'`“”‘’«»:;]|\b(?:contain\w*|sa(?:y|ys|ying)|text|strings?|words?|lines?|messages?|content|names?|named|called|"
@@ -107,8 +111,10 @@ def context_reference(goal: str) -> str | None:
 
     Such a goal means something else in another conversation, so its run must not be replayed.
     """
-    match = _BARE_CONTEXT.search(goal)
-    return match.group().lower() if match else None
+    for match in _BARE_CONTEXT.finditer(goal):
+        if not _OF_THIS_GOAL.search(goal[: match.end()]):
+            return match.group().lower()
+    return None
 
 
 _QUESTION_WORDS = frozenset(

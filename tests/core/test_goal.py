@@ -93,6 +93,10 @@ def test_a_slug_is_a_file_name(text: str) -> None:
         "delete the files you listed",
         "put the port I told you into a.cfg",
         "use a.txt instead",
+        "add a.txt to it",
+        "copy a.txt and put it there again",
+        "make a folder and open it",
+        "do the above",
     ],
 )
 def test_a_goal_that_points_outside_itself(goal: str) -> None:
@@ -108,6 +112,10 @@ def test_a_goal_that_points_outside_itself(goal: str) -> None:
         "which files did I change since the last commit",
         "show the first line of a.txt",
         "next.js: which version is in package.json",
+        "write square.py and run it",
+        "sort src/a.txt, then print it",
+        "delete cache.tmp when usage is above 80%",
+        "list the files that are earlier than 2020",
     ],
 )
 def test_a_goal_that_stands_alone(goal: str) -> None:
