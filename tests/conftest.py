@@ -12,13 +12,14 @@ import pytest
 from llmos.core.events import Event
 from llmos.core.permission import Rule
 from llmos.core.policy import TurnLimits
-from llmos.core.ports import Ask, Model
+from llmos.core.ports import Ask, Emit, Model
 from llmos.core.tool import Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.record import Record
+from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock
@@ -62,15 +63,16 @@ class World:
     def home(self) -> Path:
         return self.root / "home"
 
-    def record(self) -> Record:
-        """The record as a new process opens it."""
+    def record(self, judge: Model | None = None) -> Record:
+        """The record as a new process opens it; `judge` judges how alike goals are."""
         self.sessions += 1
         memories, derived = self.workspace / "memories", self.workspace / ".llmos"
         made = Record(
             traces=TraceManager(
                 memories,
                 self.workspace,
-                enable_llm_matching=False,
+                enable_llm_matching=judge is not None,
+                analyzer=TraceAnalyzer(judge),
                 home=self.home,
                 tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
             ),
@@ -91,9 +93,11 @@ class World:
         grant_all: bool = True,
         rules: Sequence[Rule] = (),
         limits: TurnLimits = TurnLimits(),
+        judge: Model | None = None,
+        emit: Emit | None = None,
     ) -> Dispatcher:
         """A new session. `model` is one, or what gives one on demand."""
-        record = self.record()
+        record = self.record(judge)
 
         def invoker(emit: Callable[[Event], None]) -> Invoker:
             return Invoker(
@@ -114,7 +118,7 @@ class World:
             clock=self.clock,
             limits=limits,
             workspace=self.workspace,
-            emit=self.events.append,
+            emit=emit or self.events.append,
         )
 
     def take_events(self) -> list[Event]:

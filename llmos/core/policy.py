@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmos.core.events import Mode
+from llmos.core.events import Mode, PlanMade
 from llmos.core.goal import context_reference
 from llmos.core.matching import Outcomes, replay_confidence
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
@@ -119,3 +119,25 @@ def _first_refusal(goal: str, candidate: Candidate, confidence: float, threshold
     if confidence < thresholds.follower:
         return f"confidence: {confidence:.2f} is below {thresholds.follower:.2f}"
     return None
+
+
+def plan_event(plan: Plan) -> PlanMade:
+    """The plan as it is shown and recorded before anything runs."""
+    follower = plan.mode is Mode.FOLLOWER and plan.trace is not None
+    steps = plan.trace.steps if follower and plan.trace else ()
+    return PlanMade(
+        mode=plan.mode,
+        confidence=plan.confidence,
+        trace_id=plan.trace.header.id if plan.trace else None,
+        reasons=plan.reasons,
+        guidance=tuple(header.id for header in plan.guidance),
+        steps=tuple(_step_summary(step.tool, step.args) for step in steps),
+        saving_usd=plan.trace.header.learned.cost_usd if follower and plan.trace else 0.0,
+    )
+
+
+def _step_summary(tool: str, args: object) -> str:
+    """One planned call in one line; the whole command of a shell step, else tool and arguments."""
+    if isinstance(args, dict) and isinstance(args.get("command"), str):
+        return f"{tool}: {args['command']}"
+    return f"{tool} {args}"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
-from llmos.core.events import Event, Mode, Notice, Outcome, PlanMade, TraceKept, TurnEnded, TurnStarted
+from llmos.core.events import Event, Mode, Notice, Outcome, TraceKept, TurnEnded, TurnStarted
 from llmos.core.goal import normalise_goal
 from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.messages import Message, Text, all_text, user_text
-from llmos.core.policy import Plan, TurnLimits
+from llmos.core.policy import Plan, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, handoff_text, system_prompt
 from llmos.core.trace import Learned, Trace
@@ -78,6 +78,7 @@ class _Turn:
     calls: ModelCalls
     started: float
     mode: Mode
+    begun: bool = False
     saved_usd: float = 0.0
     kept: str | None = None
     shown: str = ""
@@ -148,29 +149,35 @@ class Dispatcher:
         self._check(goal)
         self._turn += 1
         emit = self._show if dry_run else self._sink
-        turn = self._begin(goal, emit)
+        turn = self._new_turn(goal)
         if dry_run:
+            self._begin(turn, emit)
             await self._decide(turn, emit)
             return self._result(turn, None, _Ending(Outcome.OK))
         try:
+            self._begin(turn, emit)
             await self._decide(turn, emit)
             ending = await self._act(turn)
         except asyncio.CancelledError:
             self._end(turn, _Ending(Outcome.INTERRUPTED, reason="stopped before its end"))
             raise
         except LlmosError as error:
+            if not turn.begun:
+                raise
             ending = _Ending(Outcome.FAILED, "", str(error), error.exit_status)
         except BaseException as error:
             self._end(turn, _Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}"))
             raise
         return self._end(turn, ending)
 
-    def _begin(self, goal: str, emit: Emit) -> _Turn:
+    def _new_turn(self, goal: str) -> _Turn:
         ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
         calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._sink, retry_total_s=total_s)
-        turn = _Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
-        emit(TurnStarted(goal=goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
-        return turn
+        return _Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
+
+    def _begin(self, turn: _Turn, emit: Emit) -> None:
+        emit(TurnStarted(goal=turn.goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
+        turn.begun = True
 
     # ------------------------------------------------------------------------------------------------ deciding
 
@@ -197,7 +204,7 @@ class Dispatcher:
             turn.mode = turn.plan.mode
         finally:
             turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
-        emit(_plan_event(turn.plan))
+        emit(plan_event(turn.plan))
 
     # -------------------------------------------------------------------------------------------------- acting
 
@@ -374,24 +381,3 @@ class Dispatcher:
     @property
     def _cwd(self) -> Path:
         return self._invoker.context.cwd
-
-
-def _plan_event(plan: Plan) -> PlanMade:
-    follower = plan.mode is Mode.FOLLOWER and plan.trace is not None
-    steps = plan.trace.steps if follower and plan.trace else ()
-    return PlanMade(
-        mode=plan.mode,
-        confidence=plan.confidence,
-        trace_id=plan.trace.header.id if plan.trace else None,
-        reasons=plan.reasons,
-        guidance=tuple(header.id for header in plan.guidance),
-        steps=tuple(step_summary(step.tool, step.args) for step in steps),
-        saving_usd=plan.trace.header.learned.cost_usd if follower and plan.trace else 0.0,
-    )
-
-
-def step_summary(tool: str, args: object) -> str:
-    """One planned call in one line; the whole command of a shell step, else tool and arguments."""
-    if isinstance(args, dict) and isinstance(args.get("command"), str):
-        return f"{tool}: {args['command']}"
-    return f"{tool} {args}"
