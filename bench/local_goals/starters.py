@@ -56,6 +56,11 @@ def starter(goal: str, setup: str, *calls: Call, answer: str) -> Starter:
     return Starter(goal, setup, calls, answer)
 
 
+REPO = (
+    "git init -q -b main; echo 'v1' > app.js; git add .; git commit -qm 'First draft'; "
+    "echo 'v2' >> app.js; git commit -qam 'Add the menu'; "
+)
+
 COUNT_AND_FIND = (
     starter(
         "count the shell scripts in this folder and below",

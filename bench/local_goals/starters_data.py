@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from bench.local_goals.starters import COUNT_AND_FIND, EDIT_TEXT, MAKE_AND_MOVE, files, read, sh, starter
-
-REPO = (
-    "git init -q -b main; echo 'v1' > app.js; git add .; git commit -qm 'First draft'; "
-    "echo 'v2' >> app.js; git commit -qam 'Add the menu'; "
-)
+from bench.local_goals.starters import COUNT_AND_FIND, EDIT_TEXT, MAKE_AND_MOVE, REPO, files, read, sh, starter
+from bench.local_goals.starters_act import CHANGE_MORE, GIT_MORE, MAKE_MORE, MOVE_MORE
+from bench.local_goals.starters_look import COUNT_MORE, FIND_MORE, READ_MORE
 
 GIT = (
     starter(
@@ -128,4 +125,17 @@ TABLES_AND_LOGS = (
     ),
 )
 
-STARTERS = (*COUNT_AND_FIND, *MAKE_AND_MOVE, *EDIT_TEXT, *GIT, *TABLES_AND_LOGS)
+STARTERS = (
+    *COUNT_AND_FIND,
+    *MAKE_AND_MOVE,
+    *EDIT_TEXT,
+    *GIT,
+    *TABLES_AND_LOGS,
+    *COUNT_MORE,
+    *FIND_MORE,
+    *READ_MORE,
+    *MAKE_MORE,
+    *CHANGE_MORE,
+    *MOVE_MORE,
+    *GIT_MORE,
+)
