@@ -23,8 +23,11 @@ _ABSOLUTE = re.compile(r"(?:^|(?<=[\s'\"=<>|&;(,:`]))/(?!/)[^\s'\"<>|&;()`,]*")
 _ROOTED = re.compile(rf"/(?:{'|'.join(_ROOTS.split())})(?:/|\Z)")
 # `/re/` of sed and awk: after a quote or a tilde, closed by a slash.
 _ADDRESS = re.compile(r"(?<=['\"~;,{ ])/(?:\\.|[^/\\\n])+/(?=[\s{,!;'\"&|)]|[dpqsIacinD]\b)")
-# What is no path though it holds a slash: `${name//a/b}`, and a slash as the delimiter of tr, cut, awk and sort.
-_NO_PATH = re.compile(r"\$\{\w+[/%#^,][^}]*\}|(?:\btr\s+(?:-\w+\s+)*|-[dFt]\s*)['\"]?/['\"]?")
+# What is no path though it holds a slash: `${name//a/b}`, `s/a/b/`, a slash as the delimiter of tr, cut, awk and sort.
+_NO_PATH = re.compile(
+    r"\$\{\w+[/%#^,][^}]*\}|(?<=['\"\s;/\d$}])s/(?:\\.|[^/\\\n])*/(?:\\.|[^/\\\n])*/[gpIi0-9]*"
+    r"|(?:\btr\s+(?:-\w+\s+)*|-[dFt]\s*)['\"]?/['\"]?"
+)
 _ELSEWHERE = re.compile(
     r"(?:^|[\s'\"=<>|&;(,:`])(?:~(?=[\w/]|\s*(?:[;&|)\n]|\Z))|\$\{?(?:HOME|OLDPWD|TMPDIR|XDG_\w+))"
     r"|(?<![\w.])\.\.(?=[/\s'\";|&)]|\Z)|\b(?:cd|pushd)\s*(?:-\s*)?(?=[;&|\n]|\Z)"
@@ -54,6 +57,9 @@ _CHOICE = re.compile(
     r"^\W*(?:please\s+|can you\s+|could you\s+|tell me\s+)*(?:is|are|was|were|does|do|did|has|have|can|could|will|"
     r"should|am)\b|\b(?:whether|if|or|than|which of|either)\b",
     re.IGNORECASE,
+)
+_ASKS_TOO = re.compile(
+    r"\b(?:tell|show|say|print|display|list|count|report|how|what|which|who|when|where|whether)\b", re.IGNORECASE
 )
 _QUANTIFIER = re.compile(
     r"\b(?:all|every|each|any|only|no|not|none|never|both|either|neither|always|yes)\b", re.IGNORECASE
@@ -124,7 +130,8 @@ def _without_quotes(command: str) -> str:
 
 def _date_literal(step: RunStep, goal: str) -> str:
     relative = _RELATIVE_TIME.search(goal) is not None
-    years = set(_YEAR.findall(goal))
+    # A span of a year is named by its first day and by the first day of the next.
+    years = {str(year) for found in _YEAR.findall(goal) for year in (int(found), int(found) + 1)}
     for text in _texts(step.args):
         for match in _DATE.finditer(text):
             literal = match.group()
@@ -198,6 +205,9 @@ def _answer_obstacle(goal: str, said: str, answer: AnswerTemplate, steps: Sequen
         return "the goal asks for a judgement, which outputs do not give"
     if values and (_QUANTIFIER.search(around) or _new_word(_ORDINAL, around, goal)):
         return "the words of the answer claim more than its outputs show"
+    if not answer.text and _ASKS_TOO.search(goal):
+        touched = {path for step in steps for path in step.changes.paths}
+        dropped = " ".join(_names(said) - _names(goal) - _names(" ".join(touched)))
     if any(re.search(r"\d|[/_=@\\]|\w\.\w", token) for token in _TOKEN.findall(dropped)):
         return "the answer held more than the outputs give"
     return ""

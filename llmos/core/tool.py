@@ -72,13 +72,16 @@ class Tool:
     """Whether the world already is as this call would leave it; None for a tool that cannot tell."""
 
 
-FOLDED_NAMES = frozenset(
-    {
-        *(".git", ".hg", ".svn", "node_modules", ".venv", "venv", ".llmos"),
-        *("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
-    }
-)
+CACHE_NAMES = frozenset(["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"])
+"""Folders that programs make and fill as they please; whether they are there says nothing of a job."""
+
+FOLDED_NAMES = CACHE_NAMES | {".git", ".hg", ".svn", "node_modules", ".venv", "venv", ".llmos"}
 """Folders whose changes are reported as one, by the folder's path with a final slash."""
+
+
+def is_cache(path: str) -> bool:
+    """Whether the path is, or lies in, a cache of some program."""
+    return any(part in CACHE_NAMES for part in path.split("/")[:-1])
 
 
 def is_folded(path: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from llmos.core.tool import Effect, FileChanges, is_folded
+from llmos.core.tool import Effect, FileChanges, is_cache, is_folded
 
 
 class TraceStatus(StrEnum):
@@ -182,15 +182,16 @@ def steps_from_runs(runs: Sequence[RunStep], cwd: str) -> tuple[Step, ...]:
 
 def step_from_run(run: RunStep, cwd: str, *, exact: bool = False) -> Step:
     changes = run.changes
-    needed = {*run.reads, *changes.changed, *changes.deleted} - set(changes.created)
+    needed = {path for path in (*run.reads, *changes.changed, *changes.deleted) if not is_cache(path)}
+    made = tuple(path for path in changes.created if not is_cache(path))
     return Step(
         tool=run.tool,
         args=dict(run.args),
         effect=run.effect,
-        require=Require(present=tuple(sorted(needed)), absent=changes.created),
+        require=Require(present=tuple(sorted(needed - set(made))), absent=made),
         expect=Expect(
             run.exit_code,
-            changes.created,
+            made,
             changes.changed,
             changes.deleted,
             output_shape(run.stdout),
@@ -238,6 +239,7 @@ def _ending(ok: bool, exit_code: int | None) -> str:
 
 
 def _path_difference(word: str, recorded: set[str], seen: set[str]) -> str | None:
+    recorded, seen = ({path for path in paths if not is_cache(path)} for paths in (recorded, seen))
     if word == "changed":
         # Programs write to their own folders when they please: `git status` renews .git/index, or does not.
         recorded, seen = ({path for path in paths if not is_folded(path)} for paths in (recorded, seen))

@@ -23,6 +23,8 @@ from llmos.tools.walk import find_files
 
 MAX_FILE_BYTES = 20_000_000
 """The largest file that is read or edited whole."""
+MOST_LINES = 2000
+"""How many lines are read where nobody said how many; a file that has more was then not read whole."""
 
 PathText = Annotated[str, Field(description="Path of the file, relative to the working folder.")]
 
@@ -31,7 +33,7 @@ PathText = Annotated[str, Field(description="Path of the file, relative to the w
 async def read_file(
     path: PathText,
     start_line: Annotated[int, Field(ge=1, description="First line to read, counted from 1.")] = 1,
-    max_lines: Annotated[int, Field(ge=1, description="Most lines to read.")] = 2000,
+    max_lines: Annotated[int, Field(ge=1, description="Most lines to read.")] = MOST_LINES,
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -69,7 +71,8 @@ def _page(path: str, data: bytes, start_line: int, max_lines: int, cap: int) -> 
     if text.count("\ufffd") > content.count(b"\xef\xbf\xbd") and not notes:
         notes.append("[not UTF-8 text: bytes that could not be read are shown as \ufffd]")
     shown = [text.removesuffix("\n")] if text else ["[empty file]"]
-    return ToolOutput(text="\n".join(shown + notes), truncated=len(content) < total, total_bytes=total, stdout=text)
+    cut = len(content) < total or (max_lines >= MOST_LINES and last < len(lines))
+    return ToolOutput(text="\n".join(shown + notes), truncated=cut, total_bytes=total, stdout=text)
 
 
 def _lines(data: bytes) -> list[bytes]:

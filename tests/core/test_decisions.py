@@ -180,6 +180,14 @@ class TestMismatch:
     def test_the_same_again(self) -> None:
         assert mismatch(self.RECORDED, self.RUN, "/work") is None
 
+    def test_a_cache_is_neither_needed_nor_in_the_way(self) -> None:
+        cache = "src/__pycache__/"
+        made = replace(self.RUN, changes=FileChanges(created=("a", cache), deleted=(".pytest_cache/",)))
+        recorded = step_from_run(made, "/work")
+        assert (recorded.require.present, recorded.require.absent, recorded.expect.created) == ((), ("a",), ("a",))
+        assert mismatch(recorded, replace(self.RUN, changes=FileChanges(created=("a",))), "/work") is None
+        assert mismatch(recorded, made, "/work") is None
+
     def test_a_program_may_or_may_not_write_to_its_own_folder(self) -> None:
         changes = replace(self.SAME, changed=("b", ".git/", "src/__pycache__/"))
         assert mismatch(self.RECORDED, replace(self.RUN, changes=changes), "/work") is None

@@ -88,6 +88,8 @@ def test_a_place_outside_the_working_directory_is_seen(command: str, place: str)
         "#!/bin/bash\nls",
         "/usr/bin/env python3 a.py",
         "echo $((10/2))",
+        "sed -i '/^debug/s/^/# /' env.conf && cat env.conf",
+        "sed -e 's/a b/ /g' -e '3s/x/ /' a.txt",
     ],
 )
 def test_what_stays_inside_is_not_taken_for_outside(command: str) -> None:
@@ -236,6 +238,12 @@ COUNT = "how many python files are here?"
             "when was a.txt written",
             "at 10:30",
             [shell("stat -c %Y a.txt | cut -c9-", "30")],
+            "the answer held more than the outputs give",
+        ),
+        (
+            "create a.txt and tell me how many lines b.txt has",
+            "Created a.txt; b.txt has 3 lines.",
+            [write("a.txt", "", created=("a.txt",)), shell("cat b.txt", "x\ny\nz", reads=("b.txt",))],
             "the answer held more than the outputs give",
         ),
         # a file that was replaced unread

@@ -384,3 +384,11 @@ async def test_names_that_are_not_utf8_can_be_listed(context: ToolContext) -> No
     Path(os.fsdecode(os.fsencode(context.cwd) + b"/bad\xff")).touch()
     (context.cwd / "with\nnewline\x1b[31m").touch()
     assert (await list_files.run({}, context)).stdout == "bad\ufffd\nwith\nnewline\n"
+
+
+async def test_a_file_that_was_not_read_whole_is_cut_unless_a_part_was_asked_for(context: ToolContext) -> None:
+    (context.cwd / "a.txt").write_text("x\n" * 2001)
+    assert (await read_file.run({"path": "a.txt"}, context)).truncated
+    assert not (await read_file.run({"path": "a.txt", "max_lines": 3}, context)).truncated
+    (context.cwd / "a.txt").write_text("x\n" * 2000)
+    assert not (await read_file.run({"path": "a.txt"}, context)).truncated
