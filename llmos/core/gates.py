@@ -1,0 +1,46 @@
+"""The gates between a goal and the replay of a saved run with other values, in the order in which they are asked.
+
+A gate is never out-voted. Each has a name and gives a reason that a person reads.
+"""
+
+from __future__ import annotations
+
+from llmos.core import gates_values as values
+from llmos.core import gates_wording as wording
+from llmos.core.gate import Gate
+from llmos.core.wording import WordClass
+
+GATES: tuple[Gate, ...] = (
+    Gate("letters", wording.check_strange),
+    Gate("pronoun", wording.check_pronoun),
+    Gate("negation", wording.same_class(WordClass.NEGATION, "a negation differs")),
+    Gate("exception", wording.same_class(WordClass.EXCEPTION, "an exception differs")),
+    Gate("polarity", wording.same_class(WordClass.POLARITY, "the opposite may be meant")),
+    Gate("comparative", wording.same_class(WordClass.COMPARATIVE, "a comparison differs")),
+    Gate("quantifier", wording.same_class(WordClass.QUANTIFIER, "how many are meant differs")),
+    Gate("conjunction", wording.same_class(WordClass.CONJUNCTION, "how the parts are joined differs")),
+    Gate("verb", wording.check_verb),
+    Gate("words", wording.check_words),
+    Gate("order", wording.check_order),
+    Gate("recursion", wording.check_recursion),
+    Gate("place", wording.check_place),
+    Gate("effect", wording.check_effect),
+    Gate("values", values.check_values),
+    Gate("kind", values.check_kinds),
+    Gate("role", values.check_role),
+    Gate("format", values.check_format),
+    Gate("pairing", values.check_pairing),
+    Gate("unused", values.check_unused),
+    Gate("repeated", values.check_repeated),
+    Gate("command", values.check_command),
+    Gate("form", values.check_form),
+    Gate("code", values.check_code),
+    Gate("option", values.check_option),
+    Gate("glob", values.check_glob),
+    Gate("vocabulary", values.check_vocabulary),
+    Gate("quotes", values.check_quotes),
+    Gate("constant", values.check_constant),
+    Gate("leftover", values.check_leftover),
+)
+AFTER = frozenset(["leftover"])
+"""Gates that look at the bound arguments; the others decide before anything is bound."""

@@ -1,0 +1,218 @@
+"""The gates on values: what differs must be of the same kind and role, and land where it can only be a value.
+
+Each check gives a reason for a person, or an empty text when it is open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from llmos.core.gate import Case
+from llmos.core.literal_forms import forms
+from llmos.core.literals import Kind
+from llmos.core.shell_roles import Role
+from llmos.core.template import texts
+
+
+def check_values(case: Case) -> str:
+    old, new = len(case.template.analysis.literals), len(case.goal.literals)
+    return "" if old == new else f"the goal names {new} values, the saved run was for {old}"
+
+
+_NAMES = frozenset(
+    [Kind.PATH, Kind.FILE, Kind.NAME, Kind.TEXT, Kind.VARIABLE, Kind.USER, Kind.HOST, Kind.BRANCH, Kind.PACKAGE]
+)
+_ALIKE: tuple[frozenset[Kind], ...] = (
+    frozenset([Kind.NUMBER, Kind.PORT]),
+    frozenset([Kind.EXTENSION, Kind.GLOB, Kind.FILE]),
+    frozenset([Kind.GLOB, Kind.NAME, Kind.FILE]),
+    _NAMES,
+)
+_ARCHIVE = re.compile(r"\.(?:gz|tgz|bz2|tbz|xz|zip|tar|rar|7z|Z|lz|zst|deb|rpm|jar)$")
+
+
+def check_kinds(case: Case) -> str:
+    for old, new in case.changed:
+        if old.kind is not new.kind and not any(old.kind in group and new.kind in group for group in _ALIKE):
+            return f"{new.text!r} is a {new.kind}, where the saved run had the {old.kind} {old.text!r}"
+        kinds = {old.kind, new.kind}
+        if (" " in old.text) != (" " in new.text) and Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.NAME}:
+            return f"only one of {old.text!r} and {new.text!r} is a text of several words"
+        if {old.kind, new.kind} == {Kind.EXTENSION, Kind.FILE} and (old.text[0], new.text[0]).count(".") == 1:
+            return f"{new.text!r} may be a whole name where {old.text!r} is only how names end, or the other way round"
+        if _is_folder(old.text) != _is_folder(new.text) and (_is_file(old.text) or _is_file(new.text)):
+            return f"one of {old.text!r} and {new.text!r} is a folder, the other a file"
+    return ""
+
+
+def check_format(case: Case) -> str:
+    """What an archive's name ends in says which program and options can read it."""
+    for landing in case.landings:
+        old, new = _ARCHIVE.search(landing.old.text), _ARCHIVE.search(landing.new.text)
+        found = (old.group() if old else "", new.group() if new else "")
+        if found[0] != found[1] and landing.place.role is not Role.PATTERN:
+            return f"{landing.new.text!r} has another format than {landing.old.text!r}"
+    return ""
+
+
+_NAME_PARTS = frozenset("NAMEEND NAMESTART NAMEHAS start end begin contain with".split())
+
+
+def check_role(case: Case) -> str:
+    """What the word before a value makes of it: a place to look in, or a piece of a name."""
+    before = [w for w, after in zip(("", *case.goal.form), case.goal.form, strict=False) if after == "§"]
+    for (old, new), word in zip(case.pairs, before, strict=False):
+        if old.text == new.text:
+            continue
+        if word == "in" and _is_file(old.text) != _is_file(new.text):
+            return f"{new.text!r} may not be a folder as {old.text!r} was, or the other way round"
+        extension = (old.kind is Kind.EXTENSION) != (new.kind is Kind.EXTENSION)
+        if word in _NAME_PARTS and (("*" in old.text) != ("*" in new.text) or extension):
+            return f"only one of {old.text!r} and {new.text!r} is a pattern"
+    for landing in case.landings:
+        rooted = (landing.value or "").startswith(("/", "~", "$"))
+        if rooted and not landing.place.whole and not landing.old.text.startswith(("/", "~", "$")):
+            return f"{landing.new.text!r} starts at a place of its own, where {landing.old.text!r} was part of a path"
+    return ""
+
+
+def _is_folder(text: str) -> bool:
+    return text.endswith("/") or text in (".", "..", "~", "/")
+
+
+def _is_file(text: str) -> bool:
+    return re.search(r"[^/.]\.[A-Za-z]\w{0,3}$", text) is not None
+
+
+def check_pairing(case: Case) -> str:
+    """Equal values of the old goal must stay equal: which of them stands at which place is not known."""
+    for old, new in case.pairs:
+        for other, again in case.pairs:
+            if old.text == other.text and new.text != again.text:
+                return f"the saved run had {old.text!r} twice, the goal has {new.text!r} and {again.text!r}"
+    return ""
+
+
+def check_unused(case: Case) -> str:
+    landed = {id(landing.old) for landing in case.landings}
+    texts_landed = {landing.old.text for landing in case.landings}
+    for old, _ in case.changed:
+        if id(old) not in landed and old.text not in texts_landed:
+            return f"where {old.text!r} went into the saved run is not known"
+    return ""
+
+
+def check_repeated(case: Case) -> str:
+    """A short value that stands more often in the run than in the goal may be there for another reason."""
+    goals = Counter(literal.text for literal in case.template.analysis.literals)
+    places = Counter(case.template.analysis.literals[place.literal].text for place in case.template.places)
+    for old, _ in case.changed:
+        weak = old.kind in (Kind.NUMBER, Kind.PORT, Kind.DATE) or (len(old.text) < 4 and "/" not in old.text)
+        if weak and places[old.text] > goals[old.text]:
+            return f"{old.text!r} stands {places[old.text]} times in the saved run, not each for the goal's"
+    return ""
+
+
+def check_form(case: Case) -> str:
+    for landing in case.landings:
+        if landing.value is None:
+            return f"{landing.new.text!r} has no form that can stand for {landing.place.written!r}"
+    return ""
+
+
+def check_command(case: Case) -> str:
+    for landing in case.landings:
+        if landing.place.role is Role.NAME:
+            return f"{landing.old.text!r} is also the name of a command in the saved run"
+    return ""
+
+
+def check_code(case: Case) -> str:
+    for landing in case.landings:
+        value = landing.value or ""
+        if landing.place.role is Role.CODE:
+            return f"{value!r} would become part of a program ({landing.place.program})"
+        if landing.place.role is Role.REGEX and not (_is_plain(value) and _is_plain(landing.place.written)):
+            return f"{value!r} would become part of a regular expression"
+        if not landing.place.quotes and not landing.place.whole and re.search(r"[\"'\\`$<>{}&\n]", value):
+            return f"{value!r} would change the text around it"
+    return ""
+
+
+def _is_plain(value: str) -> bool:
+    return re.search(r"[\\.^$*+?()\[\]{}|\n]", value) is None
+
+
+def check_option(case: Case) -> str:
+    for landing in case.landings:
+        if landing.place.role is Role.OPTION:
+            return f"{landing.old.text!r} is part of an option"
+        if (landing.value or "").startswith("-"):
+            return f"{landing.value!r} would be read as an option"
+    return ""
+
+
+def check_glob(case: Case) -> str:
+    for landing in case.landings:
+        old, value = landing.place.written, landing.value or ""
+        special = set("*?[]{}\\") & set(value)
+        if not special or not landing.place.quotes:
+            continue
+        if landing.place.role is Role.PATTERN and landing.place.whole and not (special - {"*", "?"}):
+            continue
+        if landing.place.whole and special <= set(old) and landing.old.kind in (Kind.GLOB, Kind.EXTENSION):
+            continue
+        return f"{value!r} would be read as a pattern"
+    return ""
+
+
+_SET_OPTIONS = frozenset(
+    """allexport braceexpand emacs errexit errtrace functrace hashall histexpand history ignoreeof keyword monitor
+    noclobber noexec noglob nolog notify nounset onecmd physical pipefail posix privileged verbose vi xtrace""".split()
+)
+
+
+def check_vocabulary(case: Case) -> str:
+    """Programs that take words from a list of their own: shopt knows none of the options of `set -o`."""
+    for landing in case.landings:
+        if landing.place.program == "shopt" and landing.value in _SET_OPTIONS:
+            return f"shopt does not know {landing.value!r}; it is an option of set"
+    return ""
+
+
+def check_quotes(case: Case) -> str:
+    for landing in case.landings:
+        if landing.value is not None and landing.written is None:
+            return f"{landing.value!r} cannot be written inside the quotes of the saved command"
+    return ""
+
+
+def check_constant(case: Case) -> str:
+    if case.is_identical or not case.template.constants:
+        return ""
+    return f"the saved run holds {case.template.constants[0]!r}, which its goal does not account for"
+
+
+def check_leftover(case: Case) -> str:
+    """No old value may stand anywhere in the bound arguments, in whatever case of letters."""
+    if not case.changed:
+        return ""
+    given = sorted({v for landing in case.landings if (v := landing.value)}, key=len, reverse=True)
+    kept = {new.text.lower() for _, new in case.pairs} | {old.text.lower() for old, new in case.pairs if old == new}
+    for call in case.calls:
+        for _, text in texts(call):
+            for value in given:
+                text = text.replace(value, "\0")
+            for old, _ in case.changed:
+                for name, form in forms(old).items():
+                    strong = name in ("text", "glob") or len(form) > 2
+                    if strong and form.lower() not in kept and _stands_in(form.lower(), text.lower()):
+                        return f"the old value {form!r} would still stand in a call"
+    return ""
+
+
+def _stands_in(value: str, text: str) -> bool:
+    before = r"(?<![^\W_])" if value[0].isalnum() else ""
+    after = r"(?![^\W_])" if value[-1].isalnum() else ""
+    return value in text and re.search(f"{before}{re.escape(value)}{after}", text) is not None

@@ -1,0 +1,139 @@
+"""The gates on wording: two goals must say the same, class of words by class of words, so that a refusal names what
+differs. Each check gives a reason for a person, or an empty text when it is open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from llmos.core.gate import Case
+from llmos.core.wording import WordClass, class_of
+
+
+def same_class(wanted: WordClass, what: str) -> Callable[[Case], str]:
+    def check(case: Case) -> str:
+        old = tuple(word for word in case.template.analysis.form if class_of(word) is wanted)
+        new = tuple(word for word in case.goal.form if class_of(word) is wanted)
+        return "" if old == new else f"{what}: {_said(new)} is not {_said(old)}"
+
+    return check
+
+
+def _said(words: tuple[str, ...]) -> str:
+    return " ".join(f"'{word}'" for word in words) or "nothing"
+
+
+def check_strange(case: Case) -> str:
+    return case.goal.strange or case.template.analysis.strange
+
+
+def check_pronoun(case: Case) -> str:
+    if case.goal.outward and not case.is_identical:
+        return f"'{case.goal.outward}' points at something outside the goal"
+    return same_class(WordClass.PRONOUN, "who or what is meant differs")(case)
+
+
+def check_words(case: Case) -> str:
+    old = Counter(word for word in case.template.analysis.form if class_of(word) is WordClass.TOPIC)
+    new = Counter(word for word in case.goal.form if class_of(word) is WordClass.TOPIC)
+    extra, missing = sorted((new - old).elements()), sorted((old - new).elements())
+    if extra and missing:
+        return f"the goal says {_said(tuple(extra))} and not {_said(tuple(missing))}"
+    if extra:
+        return f"the goal also says {_said(tuple(extra))}"
+    return f"the goal does not say {_said(tuple(missing))}" if missing else ""
+
+
+def check_order(case: Case) -> str:
+    if reason := same_class(WordClass.ORDER, "the order differs")(case):
+        return reason
+    old, new = case.template.analysis.form, case.goal.form
+    if Counter(old) == Counter(new) and old != new:
+        return "the same words stand in another order"
+    return ""
+
+
+_ASKED_BY = {
+    "delete": r"delet\w*|remov\w*|eras\w*|clean\w*|clear\w*|purg\w*|wip\w*|drop|discard\w*|unlink|rid|prun\w*|truncat\w*"
+    r"|rm|uninstall|shred|destroy|empty",
+    "move": r"mov\w+|renam\w+|mv|append\w*|prepend\w*|chang\w+|replac\w+|add\w*|strip\w*|convert\w*|swap|put|prefix\w*",
+    "copy": r"cop(?:y|ies|ied|ying)|duplicat\w+|back\w*|sync\w*|transfer\w*|clon\w+|cp|archiv\w+|upload\w*|download\w*"
+    r"|rsync|scp|writ\w+|creat\w+|install\w*|send\w*|put|dd|pass\w*",
+    "link": r"link\w*|symlink\w*",
+    "permission": r"permission\w*|chmod|mod(?:e|es)|own\w*|chang\w+|set\w*|make\w*|group|executable|readable|writable"
+    r"|add\w*|remov\w+|grant\w*|chown|chgrp|allow\w*",
+    "stop": r"kill\w*|stop\w*|terminat\w+|end\w*|send\w*|signal\w*",
+    "create": r"creat\w+|mak\w+|writ\w+|sav\w+|split\w*|touch\w*|updat\w+|output\w*|stor\w+|append\w*|log\w*"
+    r"|redirect\w*|set\w*|mkdir|chang\w+|new|generat\w+|divid\w+|stdout|put|add\w*",
+    "archive": r"archiv\w+|compress\w*|decompress\w*|tar\w*|zip\w*|gzip\w*|unzip\w*|extract\w*|unpack\w*|pack\w*|"
+    r"back\w*|uncompress\w*|bzip\w*|cop\w+|content\w*|creat\w+",
+    "mount": r"\w*mount\w*|attach\w*|detach\w*",
+    "user": r"user\w*|group\w*|password\w*|account\w*",
+    "system": r"shut\w*|reboot\w*|restart\w*|halt\w*|start\w*|stop\w*|cron\w*|schedul\w+|servic\w+|run\w*|job\w*",
+    "install": r"install\w*|updat\w+|upgrad\w+|remov\w+|packag\w+|search\w*|list\w*",
+    "fetch": r"download\w*|fetch\w*|get\w*|retriev\w+|url|page|mirror\w*|sav\w+|copy|file",
+    "edit": r"edit\w*|replac\w+|chang\w+|substitut\w+|insert\w*|delet\w+|remov\w+|add\w*|append\w*|modif\w+|convert\w*"
+    r"|updat\w+|set\w*|strip\w*|trim\w*|comment\w*|put|renam\w+|prepend\w*|clear\w*|open\w*|fix\w*|swap\w*|in.?place",
+    "write": r"writ\w+|sav\w+|output\w*|redirect\w*|stor\w+|creat\w+|append\w*|to (?:a |the )?file|into|put|log\w*"
+    r"|copy|generat\w+|merg\w+|concatenat\w+|record\w*|send\w*|add\w*|make|clear\w*|empty|truncat\w+|replac\w+|edit\w*",
+    "code": r".+",
+}
+"""Words by which a goal asks for a kind of change."""
+_ASKS = {effect: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for effect, words in _ASKED_BY.items()}
+
+
+def check_verb(case: Case) -> str:
+    old, new = case.template.analysis, case.goal
+    shows = "show" in (_SHOWS.get(old.verb), _SHOWS.get(new.verb))
+    if shows and _SHOWS.get(old.verb) != _SHOWS.get(new.verb) and _ONE_FILE.search(f"{old.goal}\n{new.goal}"):
+        return f"'{new.verb}' may ask for what is in the file, where '{old.verb}' asked for the file"
+    if old.verb != new.verb and not case.template.only_lists and _SHOWS.get(old.verb) != _SHOWS.get(new.verb, ""):
+        return f"'{new.verb or new.form[:1]}' may be another thing than '{old.verb}' for what the saved run does"
+    return same_class(WordClass.VERB, "what is to be done differs")(case)
+
+
+_ONE_FILE = re.compile(
+    r"\b(?:show|display|print|view|see|output|get)s?\s+(?:me\s+)?(?:the\s+|a\s+)?(?:file|[\"'`“‘]?\S+\.\w+)(?:\s|$)",
+    re.IGNORECASE,
+)
+_SHOWS = dict.fromkeys(["show", "display", "print"], "show") | dict.fromkeys(["find"], "find")
+
+
+def check_effect(case: Case) -> str:
+    if case.is_identical:
+        return ""
+    if not case.template.readable:
+        return "what the saved command changes is not known with certainty"
+    for effect in sorted(case.template.effects):
+        if not _ASKS[effect].search(case.goal.goal):
+            return f"the saved run makes a change ({effect}) that the goal does not ask for"
+    return ""
+
+
+def check_recursion(case: Case) -> str:
+    old, new = case.template.analysis.recurses, case.goal.recurses
+    if old == new or (case.template.descends and (new or not case.template.effects)):
+        return ""
+    return "one goal means everything below a place and the other does not say so"
+
+
+_HOME = re.compile(r"~|\$\{?HOME\}?|/home\b")
+
+
+def check_place(case: Case) -> str:
+    """A place that the goal names in words must be the one at which the saved run works."""
+    if case.is_identical:
+        return ""
+    words, given = case.goal.form, case.template.arguments
+    rooted = [value for value in given if value.startswith(("/", "~", "$HOME")) and value != "/dev/null"]
+    values = {literal.text.rstrip("/") for literal in case.template.analysis.literals}
+    if "HOME" in words and not any(_HOME.match(value) for value in given):
+        return "the goal means the home directory, the saved run does not work there"
+    if "ROOT" in words and case.template.only_lists and "/" not in given:
+        return "the goal means the whole system, the saved run does not start there"
+    foreign = [value for value in rooted if value.rstrip("/") not in values]
+    if "CWD" in words and "HOME" not in words and case.template.only_lists and foreign:
+        return f"the goal means the current directory, the saved run works in {foreign[0]!r}"
+    return ""

@@ -1,0 +1,315 @@
+"""A run as a template: which pieces of its recorded arguments are the values of its goal.
+
+`generalise` aligns each literal of a goal with every place where it stands in the arguments. Places are data: a step,
+an argument, a span, the form in which the value stands there and what the surrounding text does with it. What the goal
+does not account for is listed as constants. Nothing here decides whether a template may be used: gates.py does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from llmos.core.literal_forms import forms
+from llmos.core.literals import Kind, Literal
+from llmos.core.shell_roles import Role, RoledWord, effects, roles
+from llmos.core.shell_words import NotParsed, Quote, Script, parse
+from llmos.core.wording import Analysis, analyse
+
+Path = tuple[str | int, ...]
+COMMAND_ARGUMENTS = frozenset(["command", "cmd"])
+"""Names of arguments that hold a shell command."""
+
+
+class StepLike(Protocol):
+    """A recorded tool call; `llmos.core.trace.Step` is one."""
+
+    @property
+    def tool(self) -> str: ...
+    @property
+    def args(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call and nothing else."""
+
+    tool: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands: `text[start:end]` of one text argument, in characters."""
+
+    literal: int
+    """Index into the literals of the goal."""
+    step: int
+    path: Path
+    """Keys and indexes that lead to the argument."""
+    start: int
+    end: int
+    form: str
+    """Which form of the value stands there: "text", "stem", "dotted" ... (literals.forms)."""
+    written: str
+    """What stands there once quoting is removed."""
+    role: Role
+    quotes: tuple[Quote, ...]
+    """Quoting of each character in a shell word; empty in other arguments."""
+    whole: bool
+    """The value is the whole word or argument."""
+    program: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A goal, its steps, and where the goal's values stand in them."""
+
+    ref: str
+    analysis: Analysis
+    steps: tuple[StepLike, ...]
+    places: tuple[Place, ...]
+    constants: tuple[str, ...]
+    """Values in the arguments that the goal does not account for."""
+    effects: frozenset[str]
+    """The kinds of change that the steps make, as far as shell commands and tool names tell."""
+    readable: bool
+    """Every shell command was parsed with certainty."""
+    only_lists: bool
+    """The steps do nothing but list which things there are."""
+    descends: bool
+    """What the steps work on includes everything below the place they start from."""
+    arguments: tuple[str, ...]
+    """The values of all arguments of shell commands, without quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    step: int
+    path: Path
+    text: str
+    script: Script | None
+    words: tuple[RoledWord, ...]
+    is_shell: bool
+
+
+def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
+    """The template of a verified run; total: any goal and steps have one."""
+    analysis = analyse(goal)
+    fields = tuple(_fields(steps))
+    covered: dict[tuple[int, Path], set[int]] = {(f.step, f.path): set() for f in fields}
+    places = tuple(_align(analysis.literals, fields, covered))
+    scripts = [field.script for field in fields if field.script is not None]
+    found = frozenset().union(*(effects(script) for script in scripts), *(_tool_effects(step) for step in steps))
+    readable = all(field.script is not None for field in fields if field.is_shell)
+    lists = readable and not found and bool(scripts) and all(_only_lists(script) for script in scripts)
+    descends = readable and bool(scripts) and all(_descends(script) for script in scripts)
+    return Template(
+        ref,
+        analysis,
+        tuple(steps),
+        places,
+        tuple(_constants(fields, covered, goal)),
+        found,
+        readable,
+        lists,
+        descends,
+        tuple(_roots(fields)),
+    )
+
+
+def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every text in a call's arguments with the keys that lead to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from texts(item, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from texts(item, (*path, index))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, str(value)
+
+
+def _fields(steps: Sequence[StepLike]) -> Iterator[_Field]:
+    for index, step in enumerate(steps):
+        for path, text in texts(step.args):
+            is_shell = bool(path) and path[-1] in COMMAND_ARGUMENTS
+            script: Script | None = None
+            if is_shell:
+                try:
+                    script = parse(text)
+                except NotParsed:
+                    script = None
+            yield _Field(index, path, text, script, roles(script) if script else (), is_shell)
+
+
+# ------------------------------------------------------------------------------------------------------- alignment
+
+_TAKES_TEXT = frozenset(["echo", "git", "<<", "=", "for"])
+"""Programs to which an argument of several words is text and nothing else; quoted paths with spaces stay code."""
+_CONTENTS = frozenset("content text body".split())
+"""Names of arguments that hold a text made for the goal: what else stands in it is no value of its own."""
+_FORM_ORDER = ("text", "glob", "slashed", "folder", "digits", "dotted", "base", "bare", "stem")
+
+
+def _align(
+    literals: Sequence[Literal], fields: Sequence[_Field], covered: dict[tuple[int, Path], set[int]]
+) -> Iterator[Place]:
+    wanted = [
+        (_FORM_ORDER.index(form), -len(value), index, form, value)
+        for index, literal in enumerate(literals)
+        for form, value in forms(literal).items()
+    ]
+    for _, _, index, form, value in sorted(wanted):
+        for field in fields:
+            taken = covered[field.step, field.path]
+            for place in _occurrences(field, literals[index], index, form, value):
+                span = set(range(place.start, place.end))
+                if not span & taken:
+                    taken |= span
+                    yield place
+
+
+def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
+    if not value:
+        return
+    if field.script is None:
+        role = Role.CODE if field.is_shell else Role.ARGUMENT
+        for at in _find(value, field.text, literal, form, whole_only=False):
+            whole = len(value) == len(field.text)
+            if form in ("stem", "base") and field.path[-1] in _CONTENTS and not _in_prose(field.text, at, len(value)):
+                role = Role.CODE
+            yield Place(index, field.step, field.path, at, at + len(value), form, value, role, (), whole)
+        return
+    for roled in field.words:
+        word = roled.word
+        for at in _find(value, word.value, literal, form, whole_only=False, fixed=roled.fixed):
+            end = at + len(value)
+            role = _role_at(roled, literal, at, end)
+            # "*gif" for GIF files: what the dot would be is not there, so nothing else may stand there.
+            named = "undotted" if form == "bare" and word.value[at - 1 : at] != "." and at else form
+            yield Place(
+                index, field.step, field.path, word.spans[at][0], word.spans[end - 1][1], named, value, role,
+                word.quotes[at:end], len(value) == len(word.value), roled.program,
+            )  # fmt: skip
+
+
+def _in_prose(text: str, at: int, length: int) -> bool:
+    """Whether a name stands in a text as a word stands in a sentence, not as a piece of code."""
+    before, after = text[:at], text[at + length :]
+    if re.search(r"(?:[\w.$@(=]|\b(?:import|from|def|class|return|use|require|include)\s+)$", before):
+        return False
+    return re.match(r"[\w(=\[:]|\.\w|\s*[=(]|\s+import\b", after) is None
+
+
+def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
+    """The role of a piece of a word.
+
+    A piece of a text of several words, and a number inside other text, count as code: what they do there is unknown.
+    """
+    if start < roled.fixed or roled.role in (Role.NAME, Role.CODE):
+        return Role.OPTION if roled.role is Role.OPTION else roled.role
+    if roled.role is Role.OPTION and roled.fixed >= len(roled.word.value):
+        return Role.OPTION
+    value = roled.word.value
+    inside = (start, end) != (0, len(value)) and " " in value
+    if inside and roled.role is Role.ARGUMENT and roled.program not in _TAKES_TEXT:
+        return Role.CODE
+    if literal.kind in (Kind.NUMBER, Kind.PORT):
+        plain = re.fullmatch(r"[+-]?\d+(?:\.\d+)?[A-Za-z%]{0,3}", value[roled.fixed :])
+        return Role.ARGUMENT if plain and roled.role in (Role.ARGUMENT, Role.OPTION) else Role.CODE
+    return Role.ARGUMENT if roled.role is Role.OPTION else roled.role
+
+
+@lru_cache(maxsize=4096)
+def _pattern(value: str, numeric: bool) -> re.Pattern[str]:
+    if numeric:
+        return re.compile(rf"(?<![\d.]){re.escape(value)}(?!\d|\.\d)")
+    before = r"(?<![^\W_])" if value[0].isalnum() else r"(?<![\w.])" if value[0] == "." else ""
+    after = r"(?![^\W_])" if value[-1].isalnum() else ""
+    return re.compile(f"{before}{re.escape(value)}{after}")
+
+
+def _find(value: str, text: str, literal: Literal, form: str, *, whole_only: bool, fixed: int = 0) -> Iterator[int]:
+    """Where a value stands in a text as a unit of its own."""
+    if value not in text:
+        return
+    if value in ("/", ".", "..", "~", "*", "-") or whole_only:
+        if text == value:
+            yield 0
+        return
+    numeric = literal.kind in (Kind.NUMBER, Kind.PORT)
+    for match in _pattern(value, numeric).finditer(text):
+        if numeric and text[match.end() : match.end() + 1].isalpha() and fixed == 0 and text[: match.start()].isalpha():
+            continue
+        yield match.start()
+
+
+# ------------------------------------------------------------------------------------------------- facts of the steps
+
+_STRUCTURAL = re.compile(
+    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+[A-Za-z%]?|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
+    r"|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
+)
+_DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)
+
+
+def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[int]], goal: str) -> Iterator[str]:
+    """Values in the arguments that no literal and no word of the goal accounts for."""
+    said = set(re.findall(r"[^\W_]+", goal.lower()))
+    for field in fields:
+        taken = covered[field.step, field.path]
+        if (field.is_shell and field.script is None) or (field.path and field.path[-1] in _CONTENTS):
+            continue
+        pieces = (
+            [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
+            if field.script
+            else [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
+        )
+        for value, spans in pieces:
+            free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
+            if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
+                continue
+            names = re.findall(r"[^\W_]+", free.lower())
+            if names and not all(name in said or _plural_said(name, said) for name in names):
+                yield value
+
+
+def _plural_said(name: str, said: set[str]) -> bool:
+    return name + "s" in said or name.removesuffix("s") in said
+
+
+_LISTERS = frozenset("find ls locate tree sort head echo xargs printf uniq nl column".split())
+
+
+def _only_lists(script: Script) -> bool:
+    names = [roled for roled in roles(script) if roled.role is Role.NAME]
+    return bool(names) and all(roled.program in _LISTERS for roled in names) and "find" in {n.program for n in names}
+
+
+def _descends(script: Script) -> bool:
+    found = roles(script)
+    options = {roled.word.value for roled in found if roled.role is Role.OPTION}
+    programs = [roled.program for roled in found if roled.role is Role.NAME]
+    return programs[:1] in (["find"], ["tree"]) and not {"-maxdepth", "-mindepth", "-prune"} & options
+
+
+def _roots(fields: Sequence[_Field]) -> Iterator[str]:
+    for field in fields:
+        if field.is_shell and field.script is None:
+            yield field.text
+        yield from (roled.word.value for roled in field.words if roled.role in _DATA_ROLES)
+
+
+def _tool_effects(step: StepLike) -> Iterable[str]:
+    name = step.tool
+    if re.search(r"delete|remove|unlink", name):
+        return ("delete",)
+    if re.search(r"write|create|edit|append|save", name):
+        return ("write",)
+    return ()

@@ -1,0 +1,308 @@
+"""The wording of a goal in a canonical form, in which two ways to ask the same thing of a shell are one.
+
+Every rule is about English and shells, none about a goal. A rule may only join what asks for the same thing; where
+that depends on the command (finding and listing files, say), the analysis notes what was joined and a gate decides.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from llmos.core.goal import context_reference
+from llmos.core.literal_forms import strange_text
+from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
+
+_DROPPED = frozenset(
+    """a an the all of that which who is are be been being was were has have had do does please can could you i want
+    would like to's so there their its just entire whole every given specified following also me us""".split()
+) - {"like"}
+"""Words that carry no meaning of their own in a request; removed after the phrases were read."""
+
+_IRREGULAR = {
+    "folder": "directory", "folders": "directory", "directories": "directory", "dir": "directory",
+    "dirs": "directory", "subfolder": "subdirectory", "subfolders": "subdirectory",
+    "subdirectories": "subdirectory", "subdir": "subdirectory", "subdirs": "subdirectory", "sub": "sub",
+    "filesystem": "filesystem", "filesystems": "filesystem", "symlinks": "symlink", "files": "file",
+    "contents": "content", "copies": "copy", "begins": "begin", "beginning": "begin", "ending": "end",
+    "finding": "find", "putting": "put", "running": "running", "getting": "get", "setting": "setting",
+    "containing": "contain", "contains": "contain", "has": "have", "having": "have", "matches": "match",
+    "matching": "match", "starting": "start", "lines": "line", "uses": "use", "using": "using", "mb": "megabyte",
+    "megabytes": "megabyte", "m": "megabyte", "mib": "megabyte", "gb": "gigabyte", "g": "gigabyte", "gib": "gigabyte",
+    "gigabytes": "gigabyte", "kb": "kilobyte", "k": "kilobyte", "kib": "kilobyte", "kilobytes": "kilobyte",
+    "mins": "minute", "min": "minute", "minutes": "minute", "hrs": "hour", "hours": "hour", "secs": "second",
+    "sec": "second", "filenames": "filename", "pathnames": "pathname", "excludes": "exclude",
+    "excluding": "exclude", "ignores": "ignore", "ignoring": "ignore", "existing": "existing", "pwd": "pwd",
+    "cannot": "not", "can't": "not", "don't": "not", "doesn't": "not", "aren't": "not", "isn't": "not",
+    "didn't": "not", "won't": "not", "shouldn't": "not", "haven't": "not", "hasn't": "not", "wasn't": "not",
+}  # fmt: skip
+
+_PLURAL_KEPT = frozenset("as is this ls ps its less access class process pass address status was has does bus".split())
+
+_NUMBER_WORDS = dict(
+    zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True)
+)
+
+
+@lru_cache(maxsize=8192)
+def base_word(word: str) -> str:
+    """A word without the endings of number and person: "files" and "file", "prints" and "print" are one."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _PLURAL_KEPT or len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us")):
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "xes", "sses")):
+        return word[:-2]
+    return word[:-1]
+
+
+# `§` stands for a literal: its number, and before it the letter of its kind (e extension, g glob, n number, p others).
+_V = r"§[a-z]\d+"
+_PLACE = r"(?:CWD|HOME|ROOT|§[p]\d+)"
+_RULES: tuple[tuple[str, str], ...] = (
+    (r"\bnot (?:all|every)\b", "NOTALL"),
+    # alternatives and compounds
+    (r"\b(?:normal|regular|ordinary)(?: / | or )(?:normal|regular|ordinary)\b", "regular"),
+    (r"\b(?:normal|ordinary) (?=file)", "regular "),
+    (r"\bsub (?=directory)", "sub"),
+    (r"\bfile (?:/|and|or) directory\b|\bdirectory (?:/|and|or) file\b", "ENTRY"),
+    (r"\bfile system\b", "filesystem"),
+    (r"\b(?:symbolic|sym|soft) link\b", "symlink"),
+    (r"\bfile name\b", "filename"),
+    (r"\bwhite space\b", "whitespace"),
+    # recursion and depth
+    (r"\b(?:non|not|no|without|but not) (?:recurs\w+|descending)\b", "FLAT"),
+    (r"\b(?:in|under|below) and (?:in|under|below)\b", "under"),
+    (r"\b(?:and |or |in |including )*(?:(?:all|any|every) )?(?:of )?(?:the |its |their |it's )?subdirectory"
+     r"(?: recursively)?(?= (?:and|for|that|whose|which|with|named|§)|$)(?<!SUB)", "SUBS"),
+    (r"\band (?:everything )?(?:below|under|beneath)(?: it)?\b", "RECURSE"),
+    (r"\brecursive(?:ly)?\b", "RECURSE"),
+    (r"\bdirectory (?:tree|hierarchy|structure)\b", "directory RECURSE"),
+    (r"\b(?:starting|start) (?:in|from|at) (?=the current|current|/)", "in "),
+    # well-known places
+    (r"\b(?:the )?(?:current|present)(?: working)? directory\b|\bthis directory\b|\bworking directory\b"
+     r"|\bcurrent path\b|\bpwd\b", "CWD"),
+    (r"\bcurrent location\b", "CWD"),
+    (r"\b(?:(?:the |my |your |user |current user )+)?home directory\b|\bhome directory of current user\b", "HOME"),
+    (r"\b(?:the )?(?:(?:entire|whole|complete) )?(?:filesystem|file system|system)(?= |$)(?! call| time| log| load|"
+     r" variable| information| process| user| command)", "ROOT"),
+    (r"\beverywhere\b", "in ROOT"),
+    (rf"\b(?:in|under|below|inside|within|beneath|on|at|throughout|across|through) "
+     rf"(?:the )?(?:directory |path )?(?P<p>{_PLACE}|{_V})(?: (?:directory|path))?(?= |$)", r"in \g<p>"),
+    (r"\bfrom (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
+    (r"\bof (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
+    (r"\bin CWD (?:and )?SUBS\b|\bin CWD RECURSE SUBS\b", "in CWD RECURSE"),
+    (rf"(?P<p>\bin {_PLACE}) (?:and )?SUBS\b", r"\g<p> RECURSE"),
+    (r"\bSUBS\b", "subdirectory"),
+    # "search X for Y" is "find Y in X"
+    (rf"\b(?:search|look|check|scan) (?:through |in |within |under |over )?(?:the )?(?:directory )?(?P<p>{_PLACE}|{_V})"
+     rf"(?: directory)?(?P<r> RECURSE)? (?:recursively )?for (?P<y>.+)$", r"find \g<y> in \g<p>\g<r>"),
+    (r"\b(?:search|look) for\b", "find"),
+    (r"\blocate\b|\bsearch\b(?= (?:all |the |every )*(?:file|directory|ENTRY|§|regular|symlink))", "find"),
+    # case
+    (r"\b(?:search |match )?(?:in )?(?:an? |with )?(?:case insensitive(?:ly)?|case independent)"
+     r"(?: (?:search|manner|way|mode|name|pattern|match|comparison|fashion))?\b|"
+     r"\b(?:and )?(?:ignore|disregarding|regardless of|irrespective of|without regard to)(?: the)?"
+     r"(?: letter)? case(?: sensitivity| distinction)?\b", "NOCASE"),
+    # names
+    (rf"\b(?:named|called|titled)(?: as)? (?={_V})|\b(?:with|by|have|whose|that|which|of)(?: the| a| their)? "
+     rf"(?:file)?name(?: is| are| as| be| of)? (?={_V})|\b(?:of which|whose) name (?:is|are)(?: exactly)? (?={_V})",
+     "named "),
+    (rf"\b(?:whose |with |have )?(?:the |their )?(?:file)?name(?:s)? (?:that )?(?:start|begin) with "
+     rf"(?:the (?:word|letter|string|prefix) )?(?P<v>{_V})", r"NAMESTART \g<v>"),
+    (rf"\b(?:that |which )?(?:start|begin) with (?:the (?:word|letter|string|prefix) )?(?P<v>{_V}) in "
+     rf"(?:the |their |its )?(?:file)?name\b", r"NAMESTART \g<v>"),
+    (rf"\b(?:whose |with |have )?(?:the |their )?(?:file)?name(?:s)? (?:that )?end (?:with|in|by) "
+     rf"(?:the (?:word|letter|string|suffix|extension) )?(?P<v>{_V})", r"NAMEEND \g<v>"),
+    (rf"\b(?:that |which )?end (?:with|in|by) (?:the (?:word|letter|string|suffix|extension) )?(?P<v>{_V})"
+     rf"(?: in (?:the |their |its )?(?:file)?name)?(?= |$)", r"NAMEEND \g<v>"),
+    (rf"\b(?:whose |with |have )?(?:the |their )?(?:file)?name(?:s)? (?:that )?contain "
+     rf"(?:the (?:word|string|letter) )?(?P<v>{_V})", r"NAMEHAS \g<v>"),
+    (rf"\b(?:contain|have|with) (?:the (?:word|string|letter) )?(?P<v>{_V}) in (?:the |their |its )?(?:file)?name\b",
+     r"NAMEHAS \g<v>"),
+    (rf"\b(?:whose |with |have )?(?:the |their )?(?:file)?name(?:s)? (?:that )?match (?:the )?(?:shell |glob )?"
+     rf"(?:pattern )?(?P<v>{_V})", r"LIKE \g<v>"),
+    (rf"\b(?:match|like|of|with)(?: to)?(?: the)? (?:shell |glob )?pattern (?P<v>{_V})", r"LIKE \g<v>"),
+    (r"\b(?:that )?match(?: the)? (?P<v>§[eg]\d+)", r"LIKE \g<v>"),
+    # extensions: "files ending in .txt", "files with extension txt" and "*.txt files" are one
+    (r"\b(?P<n>file|ENTRY) (?:NAMEEND|LIKE|(?:with|have|of)(?: the| an?)? extension(?: of)?|named) (?P<v>§e\d+)",
+     r"\g<v> \g<n>"),
+    (r"\b(?:with|have)(?: the| an?)? (?P<v>§e\d+) extension\b", r"with extension \g<v>"),
+    (r"\b(?P<n>file|ENTRY) with extension (?P<v>§e\d+)", r"\g<v> \g<n>"),
+    # other synonyms of shell language
+    (r"\b(?:delete|remove|erase)\b", "delete"),
+    (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|file|symlink|§))", "create"),
+    (r"\b(?:greater|larger|bigger|more) than\b", "MORE"),
+    (r"\b(?:less|smaller|fewer) than\b", "LESS"),
+    (r"\bolder than (?P<v>§n\d+) (?P<u>day|hour|minute|week|month)\b(?: ago)?", r"modified MORE \g<v> \g<u> ago"),
+    (r"\b(?P<w>file|ENTRY|directory|symlink|were|was|been|and|or|not) last (?=modified|accessed|changed)", r"\g<w> "),
+    (r"\bbelong(?:ing)? to (?:the )?(?=user|group)", "owned by "),
+    (r"\bowned by (?:the )?(?=user|group)", "OWNED "),
+    (r"\bin (?:size|length)\b", ""),
+    (r"\bwrite (?=content|output)", "write "),
+)  # fmt: skip
+_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)
+
+LOOKING = frozenset("find list display show print see view output get".split())
+"""Verbs that ask to see which things there are; the same only where the recorded command does nothing but look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a goal says. `form` holds canonical words with `§` for each literal; `literals` are in the form's order."""
+
+    goal: str
+    form: tuple[str, ...]
+    literals: tuple[Literal, ...]
+    surface: tuple[str, ...]
+    """The words as given, lower case, with `§` for literals: equal for goals that differ in their values alone."""
+    verb: str
+    """The verb of looking that was joined with others, as given; empty when there was none."""
+    recurses: bool
+    """Whether the goal says that it means everything below a place."""
+    outward: str
+    """The words that point at something outside the goal; empty when there are none."""
+    strange: str
+    """Why its letters are not what they look like; empty when they are."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return tuple(sorted(self.form))
+
+
+def analyse(goal: str) -> Analysis:
+    """Read a goal; total: any text has an analysis."""
+    tokens = tokens_of(goal)
+    text, literals = _marked(tokens)
+    for pattern, replacement in _COMPILED:
+        text = pattern.sub(replacement, text)
+    words = [word for word in text.split() if word not in _DROPPED and word not in "():;"]
+    words, verb = _joined_verb(words)
+    recurses = "RECURSE" in words or any(isinstance(t, Plain) and t.text in _BELOW for t in tokens)
+    words = _placed([word for word in words if word != "RECURSE"])
+    order = [int(word[2:]) for word in words if word.startswith("§")]
+    return Analysis(
+        goal,
+        tuple("§" if word.startswith("§") else word for word in words),
+        tuple(literals[index] for index in order),
+        tuple("§" if isinstance(token, Literal) else token.text for token in tokens),
+        verb,
+        recurses,
+        context_reference(_without_values(goal, tokens)) or "",
+        strange_text(goal),
+    )
+
+
+def _without_values(goal: str, tokens: tuple[Token, ...]) -> str:
+    """The goal with its quoted values taken out: what they say is not said by the goal."""
+    for token in reversed(tokens):
+        if isinstance(token, Literal) and token.quoted:
+            goal = f"{goal[: token.start]}VALUE{goal[token.end :]}"
+    return goal
+
+
+_BELOW = frozenset("under below beneath throughout underneath deeper".split())
+
+
+def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
+    literals: list[Literal] = []
+    words: list[str] = []
+    for token in tokens:
+        if isinstance(token, Plain) and token.text in _NUMBER_WORDS:
+            token = Literal(Kind.NUMBER, str(_NUMBER_WORDS[token.text]), token.start, token.end)
+        if isinstance(token, Literal):
+            words.append(f"§{_LETTERS.get(token.kind, 'p')}{len(literals)}")
+            literals.append(token)
+        else:
+            words.append(base_word(token.text.replace("§", "")))
+    return " ".join(words), literals
+
+
+_LETTERS = {Kind.EXTENSION: "e", Kind.GLOB: "g", Kind.NUMBER: "n"}
+
+
+def _joined_verb(words: list[str]) -> tuple[list[str], str]:
+    """The words with a leading verb of looking as LOOK, and that verb."""
+    rest = words
+    if len(rest) > 1 and rest[0] in LOOKING:
+        verb = rest[0]
+        rest = rest[1:]
+        if rest and rest[0] in ("list", "listing") and verb in LOOKING:
+            rest = rest[1:]
+        return ["LOOK", *rest], verb
+    return rest, ""
+
+
+_CLAUSE = frozenset(
+    ["and", "or", "then", "but", ",", "not", "except", "exclude", "without", "to", "into", "from", "if"]
+)
+_PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pgn]\d+")
+
+
+def _placed(words: list[str]) -> list[str]:
+    """The words with the only place of the first clause ("in X") moved to the clause's end: where it stands is free."""
+    end = next((i for i, word in enumerate(words) if word in _CLAUSE), len(words))
+    places = [i for i in range(end - 1) if words[i] == "in" and _PLACE_WORD.fullmatch(words[i + 1])]
+    floats = [i for i, word in enumerate(words) if word == "NOCASE"]
+    if len(places) == 1:
+        at = places[0]
+        words = [*words[:at], *words[at + 2 : end], "in", words[at + 1], *words[end:]]
+    if len(floats) == 1:
+        words = [*[word for word in words if word != "NOCASE"], "NOCASE"]
+    return words
+
+
+# ------------------------------------------------------------------------------------------------------- word classes
+
+
+class WordClass(StrEnum):
+    """What a word of a form does to the meaning of a goal."""
+
+    VALUE = "value"
+    NEGATION = "negation"
+    EXCEPTION = "exception"
+    POLARITY = "polarity"
+    COMPARATIVE = "comparative"
+    QUANTIFIER = "quantifier"
+    CONJUNCTION = "conjunction"
+    ORDER = "order"
+    PRONOUN = "pronoun"
+    VERB = "verb"
+    TOPIC = "topic"
+
+
+_CLASS_WORDS = {
+    WordClass.NEGATION: "not no NOTALL without never none neither nor nothing nobody non FLAT lack lacking missing un",
+    WordClass.EXCEPTION: "except exclude ignore skip omit but besides apart unless instead other rather bypass prune",
+    WordClass.POLARITY: """enable disable enabled disabled enabling disabling start stop on off up down set unset mount
+        unmount umount lock unlock read write readable writable executable rw ro encode decode encrypt decrypt include
+        including open close show hide hidden visible login logout online offline upper lower uppercase lowercase
+        compress decompress uncompress archive extract push pull upload download install uninstall add subtract
+        increase decrease ascending descending forward backward left right begin end input output stdin stdout stderr
+        sensitive insensitive NOCASE true false success fail failure local remote public private allow deny grant revoke
+        attach detach connect disconnect pack unpack import export resume suspend raise accept reject head tail
+        existing broken valid invalid empty nonempty same different equal unequal odd even""",
+    WordClass.COMPARATIVE: """MORE LESS than more less least most exactly precisely newer older larger smaller bigger
+        greater fewer largest smallest biggest newest oldest latest earliest longest shortest longer shorter before
+        after within between since until ago maximum minimum max min above over beyond later earlier highest lowest
+        recent recently approximately around about equal""",
+    WordClass.QUANTIFIER: """each any some both either only one single once twice many several few another every half
+        total per multiple""",
+    WordClass.CONJUNCTION: "and or , / plus & while",
+    WordClass.ORDER: "then first last next previous reverse reversed finally second third top bottom afterwards again",
+    WordClass.PRONOUN: "it them they this these those my your our his her mine itself themselves he she",
+    WordClass.VERB: """LOOK find list display show print see view output get delete copy move rename change create make
+        write append replace edit count sum calculate compute sort split join merge run execute launch kill send
+        search check test compare archive save store put go switch ping follow monitor watch convert
+        insert update modify truncate clear touch link report return assign define""",
+}
+_CLASSES = {word: kind for kind, words in reversed(_CLASS_WORDS.items()) for word in words.split()}
+
+
+def class_of(word: str) -> WordClass:
+    """The class of a word of a form. A word in two classes belongs to the first of them."""
+    return WordClass.VALUE if word == "§" else _CLASSES.get(word, WordClass.TOPIC)
