@@ -10,7 +10,7 @@ from collections import Counter
 
 from llmos.core.gate import Case
 from llmos.core.literal_forms import forms
-from llmos.core.literals import Kind
+from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
 from llmos.core.template import texts
 
@@ -26,7 +26,7 @@ _NAMES = frozenset(
 _ALIKE: tuple[frozenset[Kind], ...] = (
     frozenset([Kind.NUMBER, Kind.PORT]),
     frozenset([Kind.EXTENSION, Kind.GLOB, Kind.FILE]),
-    frozenset([Kind.GLOB, Kind.NAME, Kind.FILE]),
+    frozenset([Kind.GLOB, Kind.FILE]),
     _NAMES,
 )
 _ARCHIVE = re.compile(r"\.(?:gz|tgz|bz2|tbz|xz|zip|tar|rar|7z|Z|lz|zst|deb|rpm|jar)$")
@@ -34,6 +34,8 @@ _ARCHIVE = re.compile(r"\.(?:gz|tgz|bz2|tbz|xz|zip|tar|rar|7z|Z|lz|zst|deb|rpm|j
 
 def check_kinds(case: Case) -> str:
     for old, new in case.changed:
+        if _is_bare(old) != _is_bare(new) and Kind.FILE in (old.kind, new.kind):
+            return f"one of {old.text!r} and {new.text!r} is a format, the other a name"
         if old.kind is not new.kind and not any(old.kind in group and new.kind in group for group in _ALIKE):
             return f"{new.text!r} is a {new.kind}, where the saved run had the {old.kind} {old.text!r}"
         kinds = {old.kind, new.kind}
@@ -46,14 +48,40 @@ def check_kinds(case: Case) -> str:
     return ""
 
 
+_NEUTRAL = frozenset(
+    """find ls locate tree cat grep egrep fgrep zgrep wc head tail cut sort uniq nl tr sed awk gawk tee echo printf
+    xargs sudo env nice nohup time test [ cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat file
+    basename dirname realpath readlink md5sum sha1sum sha256sum cksum diff cmp comm paste read cd watch sh bash tac
+    shuf split less more git ssh parallel while vim vi nano sum bc for = kill""".split()
+)
+"""Programs that do the same with a file whatever its format."""
+_ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
+
+
+def _is_bare(literal: Literal) -> bool:
+    """A format named by its word alone: "PDF files"."""
+    return literal.kind is Kind.EXTENSION and literal.text[0] not in "*."
+
+
 def check_format(case: Case) -> str:
-    """What an archive's name ends in says which program and options can read it."""
+    """What a file's name ends in says which programs can read it."""
+    other = sorted(case.template.programs - _NEUTRAL)
     for landing in case.landings:
-        old, new = _ARCHIVE.search(landing.old.text), _ARCHIVE.search(landing.new.text)
-        found = (old.group() if old else "", new.group() if new else "")
-        if found[0] != found[1] and landing.place.role is not Role.PATTERN:
+        ends = [_ending(literal) for literal in (landing.old, landing.new)]
+        if ends[0] == ends[1] or case.template.only_lists:
+            continue
+        if any(_ARCHIVE.search(f".{end}") for end in ends) and landing.place.role is not Role.PATTERN:
             return f"{landing.new.text!r} has another format than {landing.old.text!r}"
+        if other and all(ends):
+            return f"{other[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
     return ""
+
+
+def _ending(literal: Literal) -> str:
+    if literal.kind is Kind.EXTENSION:
+        return forms(literal)["bare"].lower()
+    found = _ENDS.search(literal.text)
+    return found.group(1).lower() if found else ""
 
 
 _NAME_PARTS = frozenset("NAMEEND NAMESTART NAMEHAS start end begin contain with".split())
@@ -103,11 +131,27 @@ def check_unused(case: Case) -> str:
     return ""
 
 
+def check_unaccounted(case: Case) -> str:
+    """A value of the old goal that is nowhere in the run: then the run is not all that its goal asked for."""
+    if case.is_identical:
+        return ""
+    placed = {case.template.analysis.literals[place.literal].text for place in case.template.places}
+    for literal in case.template.analysis.literals:
+        if literal.text not in placed and literal.text not in _NO_VALUE:
+            return f"the saved run's own goal says {literal.text!r}, which is nowhere in what was run"
+    return ""
+
+
+_NO_VALUE = frozenset(["1", "0", ".", "/", "~"])
+
+
 def check_repeated(case: Case) -> str:
     """A short value that stands more often in the run than in the goal may be there for another reason."""
     goals = Counter(literal.text for literal in case.template.analysis.literals)
     places = Counter(case.template.analysis.literals[place.literal].text for place in case.template.places)
     for old, _ in case.changed:
+        if old.text.lower() in case.template.analysis.form:
+            return f"{old.text!r} is a value and a word of the saved goal"
         weak = old.kind in (Kind.NUMBER, Kind.PORT, Kind.DATE) or (len(old.text) < 4 and "/" not in old.text)
         if weak and places[old.text] > goals[old.text]:
             return f"{old.text!r} stands {places[old.text]} times in the saved run, not each for the goal's"

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from llmos.core.gate import Case
+from llmos.core.literals import Kind
 from llmos.core.wording import WordClass, class_of
 
 
@@ -56,8 +57,8 @@ def check_order(case: Case) -> str:
 
 
 _ASKED_BY = {
-    "delete": r"delet\w*|remov\w*|eras\w*|clean\w*|clear\w*|purg\w*|wip\w*|drop|discard\w*|unlink|rid|prun\w*|truncat\w*"
-    r"|rm|uninstall|shred|destroy|empty",
+    "delete": r"delet\w*|remov\w*|eras\w*|clean\w*|clear\w*|purg\w*|wip\w*|drop|discard\w*|unlink|rid|prun\w*"
+    r"|truncat\w*|rm|uninstall|shred|destroy|empty",
     "move": r"mov\w+|renam\w+|mv|append\w*|prepend\w*|chang\w+|replac\w+|add\w*|strip\w*|convert\w*|swap|put|prefix\w*",
     "copy": r"cop(?:y|ies|ied|ying)|duplicat\w+|back\w*|sync\w*|transfer\w*|clon\w+|cp|archiv\w+|upload\w*|download\w*"
     r"|rsync|scp|writ\w+|creat\w+|install\w*|send\w*|put|dd|pass\w*",
@@ -101,6 +102,45 @@ _ONE_FILE = re.compile(
 _SHOWS = dict.fromkeys(["show", "display", "print"], "show") | dict.fromkeys(["find"], "find")
 
 
+def check_sense(case: Case) -> str:
+    """A run whose tests plainly say another thing than its goal is no source: a type, a sign, a negation, the case."""
+    if case.is_identical:
+        return ""
+    form, options = case.template.analysis.form, case.template.options
+    types = {value for option, value in options if option in ("-type", "-xtype")}
+    if types == {"f"} and "directory" in form and not {"file", "ENTRY", "§"} & set(form[:3]):
+        return "the goal means directories, the saved run looks for files"
+    if types == {"d"} and "file" in form[:3] and "directory" not in form:
+        return "the goal means files, the saved run looks for directories"
+    classes = {class_of(word) for word in form}
+    denied = any(option in ("!", "-not") for option, _ in options)
+    if denied and not classes & {WordClass.NEGATION, WordClass.EXCEPTION} and not _DENIES.search(case.goal.goal):
+        return "the saved run leaves out what the goal asks for"
+    signs = {value[:1] for option, value in options if option in _SIGNED}
+    if ("MORE" in form and signs and "+" not in signs) or ("LESS" in form and signs and "-" not in signs):
+        return "the saved run compares in another way than its goal"
+    folds = any(re.match(r"-i(?:name|path|regex|wholename|lname)$", option) for option, _ in options)
+    plain = all(new.kind is not Kind.EXTENSION for _, new in case.changed)
+    if folds and "NOCASE" not in form and "case" not in form and case.changed and plain:
+        return "the saved run ignores the case of letters, which the goal does not say"
+    return ""
+
+
+_DENIES = re.compile(
+    r"\b(?:non|un\w+|other|only|hidden|outside|lack\w*|empty|missing|broken|but|else)\b", re.IGNORECASE
+)
+_SIGNED = frozenset("-mtime -atime -ctime -mmin -amin -cmin -size".split())
+
+
+_MUST = {
+    "delete": frozenset(["delete", "edit", "code", "install", "user", "system", "permission", "move", "write"]),
+    "copy": frozenset(["copy", "write", "archive", "code", "create", "fetch", "edit", "move"]),
+    "move": frozenset(["move", "copy", "code"]),
+    "rename": frozenset(["move", "copy", "code"]),
+}
+"""Kinds of change of which a run must make one when its goal begins with the verb."""
+
+
 def check_effect(case: Case) -> str:
     if case.is_identical:
         return ""
@@ -109,6 +149,9 @@ def check_effect(case: Case) -> str:
     for effect in sorted(case.template.effects):
         if not _ASKS[effect].search(case.goal.goal):
             return f"the saved run makes a change ({effect}) that the goal does not ask for"
+    verb = case.goal.form[:1]
+    if verb and verb[0] in _MUST and case.template.arguments and not case.template.effects & _MUST[verb[0]]:
+        return f"the goal asks to {verb[0]}, and the saved run does not"
     return ""
 
 
@@ -122,6 +165,11 @@ def check_recursion(case: Case) -> str:
 _HOME = re.compile(r"~|\$\{?HOME\}?|/home\b")
 
 
+_SYSTEM = re.compile(
+    r"(?:^|[\s\"'`(])/(?:[\s\"'`,.;)]|$)|\broot\b|\bsystem\b|\beverywhere\b|\banywhere\b", re.IGNORECASE
+)
+
+
 def check_place(case: Case) -> str:
     """A place that the goal names in words must be the one at which the saved run works."""
     if case.is_identical:
@@ -131,6 +179,8 @@ def check_place(case: Case) -> str:
     values = {literal.text.rstrip("/") for literal in case.template.analysis.literals}
     if "HOME" in words and not any(_HOME.match(value) for value in given):
         return "the goal means the home directory, the saved run does not work there"
+    if "/" in given and "ROOT" not in words and not _SYSTEM.search(case.goal.goal) and case.template.only_lists:
+        return "the saved run works on the whole system, which the goal does not say"
     if "ROOT" in words and case.template.only_lists and "/" not in given:
         return "the goal means the whole system, the saved run does not start there"
     foreign = [value for value in rooted if value.rstrip("/") not in values]

@@ -233,6 +233,10 @@ def _core_tokens(text: str, start: int) -> Iterator[Token]:
             yield Plain(piece.lower(), offset, offset + len(piece))
             offset += len(piece)
         return
+    if re.fullmatch(r"[A-Z]+\d?s", text) and text[:-1].lower() in FORMATS:
+        yield Literal(Kind.EXTENSION, text[:-1], start, end - 1)
+        yield Plain("files", end - 1, end)
+        return
     literal = _literal(text, start, end)
     if literal is not None:
         yield literal
@@ -270,6 +274,8 @@ def _kind(text: str) -> Kind | None:
         return Kind.PATH
     if _FILE.fullmatch(text) and text.lower() not in _ABBREVIATIONS:
         return Kind.FILE
+    if text[0] == "-" or text[-1] == "-":
+        return Kind.NAME
     if re.search(r"[\d_$\\{}=@^|+%#&]", text) or re.search(r"[a-z][A-Z]", text):
         return Kind.NAME
     return Kind.NAME if len(text) > 1 and text.isupper() and text.isalpha() else None

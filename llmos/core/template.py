@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 from llmos.core.literal_forms import forms
@@ -84,6 +85,10 @@ class Template:
     """What the steps work on includes everything below the place they start from."""
     arguments: tuple[str, ...]
     """The values of all arguments of shell commands, without quotes."""
+    programs: frozenset[str]
+    """Names of the programs that the steps run."""
+    options: tuple[tuple[str, str], ...]
+    """Each option of shell commands with the argument that follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +117,14 @@ def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
         analysis,
         tuple(steps),
         places,
-        tuple(_constants(fields, covered, goal)),
+        tuple(_constants(fields, covered, analysis)),
         found,
         readable,
         lists,
         descends,
         tuple(_roots(fields)),
+        frozenset(roled.program for field in fields for roled in field.words if roled.role is Role.NAME),
+        tuple(_options(fields)),
     )
 
 
@@ -191,8 +198,11 @@ def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: 
         for at in _find(value, word.value, literal, form, whole_only=False, fixed=roled.fixed):
             end = at + len(value)
             role = _role_at(roled, literal, at, end)
-            # "*gif" for GIF files: what the dot would be is not there, so nothing else may stand there.
-            named = "undotted" if form == "bare" and word.value[at - 1 : at] != "." and at else form
+            # "*gif" for GIF files, "*.macs" for names that end in "macs": the run took the value for another thing.
+            dotted = word.value[at - 1 : at] == "." if at else False
+            named = form
+            if (form == "bare" and at and not dotted) or (form == "text" and dotted and roled.role is Role.PATTERN):
+                named = "misread"
             yield Place(
                 index, field.step, field.path, word.spans[at][0], word.spans[end - 1][1], named, value, role,
                 word.quotes[at:end], len(value) == len(word.value), roled.program,
@@ -217,6 +227,8 @@ def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
     if roled.role is Role.OPTION and roled.fixed >= len(roled.word.value):
         return Role.OPTION
     value = roled.word.value
+    if value[end : end + 1] == "=":
+        return Role.OPTION
     inside = (start, end) != (0, len(value)) and " " in value
     if inside and roled.role is Role.ARGUMENT and roled.program not in _TAKES_TEXT:
         return Role.CODE
@@ -259,9 +271,9 @@ _STRUCTURAL = re.compile(
 _DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)
 
 
-def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[int]], goal: str) -> Iterator[str]:
+def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[int]], goal: Analysis) -> Iterator[str]:
     """Values in the arguments that no literal and no word of the goal accounts for."""
-    said = set(re.findall(r"[^\W_]+", goal.lower()))
+    said = {part for word in goal.surface for part in re.findall(r"[^\W_]+", word)}
     for field in fields:
         taken = covered[field.step, field.path]
         if (field.is_shell and field.script is None) or (field.path and field.path[-1] in _CONTENTS):
@@ -297,6 +309,14 @@ def _descends(script: Script) -> bool:
     options = {roled.word.value for roled in found if roled.role is Role.OPTION}
     programs = [roled.program for roled in found if roled.role is Role.NAME]
     return programs[:1] in (["find"], ["tree"]) and not {"-maxdepth", "-mindepth", "-prune"} & options
+
+
+def _options(fields: Sequence[_Field]) -> Iterator[tuple[str, str]]:
+    for field in fields:
+        words = [*field.words, None]
+        for roled, after in pairwise(words):
+            if roled is not None and roled.role is Role.OPTION:
+                yield roled.word.value, after.word.value if after is not None and after.role is not Role.OPTION else ""
 
 
 def _roots(fields: Sequence[_Field]) -> Iterator[str]:
