@@ -200,17 +200,23 @@ def _answer_obstacle(goal: str, said: str, answer: AnswerTemplate, steps: Sequen
         if _is_constant(text, value.step, goal, steps):
             return "the answer stands in the commands themselves, so it was not found out"
     around = _PLACEHOLDER.sub(" ", answer.text).strip()
-    dropped = "" if around or not values else said.replace(values[0], " ") if values[0] in said else ""
+    dropped = _dropped(goal, said, answer, values)
     if values and (_TOKEN.search(around) or _TOKEN.search(dropped)) and _CHOICE.search(goal):
         return "the goal asks for a judgement, which outputs do not give"
     if values and (_QUANTIFIER.search(around) or _new_word(_ORDINAL, around, goal)):
         return "the words of the answer claim more than its outputs show"
-    if not answer.text and _ASKS_TOO.search(goal):
-        touched = {path for step in steps for path in step.changes.paths}
-        dropped = " ".join(_names(said) - _names(goal) - _names(" ".join(touched)))
-    if any(re.search(r"\d|[/_=@\\]|\w\.\w", token) for token in _TOKEN.findall(dropped)):
+    touched = {path.rstrip("/") for step in steps for path in step.changes.paths}
+    if any(re.search(r"\d|[/_=@\\]|\w\.\w", token) for token in _names(dropped) - touched):
         return "the answer held more than the outputs give"
     return ""
+
+
+def _dropped(goal: str, said: str, answer: AnswerTemplate, values: Sequence[str]) -> str:
+    """What the model said and a replay will not: the words around a bare value, or a report beside the file changes."""
+    if not answer.text:
+        return " ".join(_names(said) - _names(goal)) if _ASKS_TOO.search(goal) else ""
+    is_bare = answer.text == "${1}" and len(values) == 1 and values[0] in said
+    return said.replace(values[0], " ") if is_bare else ""
 
 
 def _learned(value: AnswerValue, steps: Sequence[RunStep]) -> str:

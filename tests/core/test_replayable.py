@@ -324,6 +324,11 @@ def test_a_run_that_is_not_replayable(goal: str, said: str, steps: list[RunStep]
             ],
         ),
         ("say hello", "hello", [shell("echo hello", "hello")]),
+        (
+            "write hello.sh that greets and run hello.sh",
+            "Hello from Bern\n[files: created hello.sh]",
+            [write("hello.sh", "sh greet", created=("hello.sh",)), shell("bash hello.sh", "Hello from Bern")],
+        ),
     ],
 )
 def test_a_run_that_is_replayable(goal: str, said: str, steps: list[RunStep]) -> None:
