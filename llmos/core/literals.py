@@ -257,7 +257,7 @@ def _literal(text: str, start: int, end: int) -> Literal | None:
         return Literal(Kind.NUMBER, number.group(1), start, start + number.end(1))
     if ordinal := _ORDINAL.fullmatch(text):
         return Literal(Kind.NUMBER, ordinal.group(1), start, start + ordinal.end(1))
-    kind = _kind(text)
+    kind = _kind(unicodedata.normalize("NFC", text))
     return None if kind is None else Literal(kind, text, start, end)
 
 
@@ -278,7 +278,10 @@ def _kind(text: str) -> Kind | None:
         return Kind.NAME
     if re.search(r"[\d_$\\{}=@^|+%#&]", text) or re.search(r"[a-z][A-Z]", text):
         return Kind.NAME
-    return Kind.NAME if len(text) > 1 and text.isupper() and text.isalpha() else None
+    if len(text) > 1 and text.isupper() and text.isalpha():
+        return Kind.NAME
+    # What no word of a sentence looks like is a value.
+    return None if _WORDLIKE.fullmatch(text) or len(text) == 1 or not any(c.isalnum() for c in text) else Kind.NAME
 
 
 # ---------------------------------------------------------------------------------------------- kinds from the context

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 MAX_LENGTH = 20_000
 MAX_DEPTH = 8
@@ -21,6 +22,7 @@ _OPERATORS = tuple(
         reverse=True,
     )
 )
+_OPERATOR_STARTS = frozenset("&;|()<>\n")
 _REDIRECTS = frozenset("< > >> << <<- <<< <> >| >& <& &> &>>".split())
 _ENDS_COMMAND = frozenset(["&&", "||", ";", "&", "|", "|&", "\n", ")", ";;"])
 _OPENERS = frozenset("if then else elif while until do { ! time".split())
@@ -87,6 +89,7 @@ class Script:
     """Operators, reserved words and a mark for each word, in order: equal for two commands of the same structure."""
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Script:
     """The words of a command line. Raises NotParsed for anything that is not understood with certainty."""
     if len(text) > MAX_LENGTH:
@@ -262,6 +265,8 @@ class _Reader:
                 return
 
     def _operator(self) -> str | None:
+        if self.text[self.at : self.at + 1] not in _OPERATOR_STARTS:
+            return None
         return next((op for op in _OPERATORS if self.text.startswith(op, self.at)), None)
 
     def _word(self, closing: str) -> Word:
