@@ -64,7 +64,15 @@ def trace_id(goal: str) -> str:
 
 def bash(command: str, cwd: Path) -> tuple[int, str]:
     """Exit code and standard output followed by standard error."""
-    done = subprocess.run(["bash", "-c", command], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        umask=0o022,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     return done.returncode, (done.stdout + done.stderr).strip("\n")
 
 

@@ -90,13 +90,13 @@ CHANGE_MORE = (
     starter(
         "strip the carriage returns (CR LF) that dos.bat has",
         "printf 'a\\r\\nb\\r\\n' > dos.bat",
-        sh("sed -i 's/\\r$//' dos.bat && file dos.bat || wc -l dos.bat"),
+        sh("sed -i 's/\\r$//' dos.bat && cat -A dos.bat"),
         answer="dos.bat has unix line endings now.",
     ),
     starter(
         "replace http with https in every html page below public",
         "mkdir -p public/en; echo 'http://a' > public/x.html; echo 'http://b' > public/en/y.html",
-        sh("find public -name '*.html' -exec sed -i 's#http://#https://#g' {} + && grep -rn 'https' public"),
+        sh("find public -name '*.html' -exec sed -i 's#http://#https://#g' {} + && grep -rn 'https' public | sort"),
         answer="http was replaced with https in public/x.html and public/en/y.html.",
     ),
     starter(
@@ -160,7 +160,7 @@ MOVE_MORE = (
     starter(
         "remove all swap files except keep.swp",
         "touch a.swp b.swp keep.swp",
-        sh("find . -maxdepth 1 -name '*.swp' ! -name keep.swp -type f -print -delete; ls"),
+        sh("find . -maxdepth 1 -name '*.swp' ! -name keep.swp -type f -print -delete | sort; ls"),
         answer="I removed a.swp and b.swp; keep.swp is still there.",
     ),
     starter(

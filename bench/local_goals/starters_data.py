@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from bench.local_goals.starters import COUNT_AND_FIND, EDIT_TEXT, MAKE_AND_MOVE, REPO, files, read, sh, starter
 from bench.local_goals.starters_act import CHANGE_MORE, GIT_MORE, MAKE_MORE, MOVE_MORE
+from bench.local_goals.starters_change import CHANGE, MAKE
+from bench.local_goals.starters_find import COUNT, FIND
 from bench.local_goals.starters_look import COUNT_MORE, FIND_MORE, READ_MORE
+from bench.local_goals.starters_manage import GIT_DAILY, MANAGE
+from bench.local_goals.starters_read import COMPARE, NUMBERS, READ
 
 GIT = (
     starter(
@@ -138,4 +142,13 @@ STARTERS = (
     *CHANGE_MORE,
     *MOVE_MORE,
     *GIT_MORE,
+    *COUNT,
+    *FIND,
+    *READ,
+    *COMPARE,
+    *NUMBERS,
+    *MAKE,
+    *CHANGE,
+    *MANAGE,
+    *GIT_DAILY,
 )

@@ -71,7 +71,7 @@ FIND_MORE = (
     starter(
         "what directory in mirror uses the most disk space?",
         "mkdir -p mirror/iso mirror/deb; head -c 90000 /dev/zero > mirror/iso/x; head -c 20 /dev/zero > mirror/deb/y",
-        sh("du -sb mirror/*/ | sort -rn | head -n 1"),
+        sh("du -sb mirror/*/ | sort -rn | head -n 1 | cut -f2"),
         answer="mirror/iso uses the most disk space.",
     ),
     starter(
