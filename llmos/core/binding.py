@@ -27,7 +27,7 @@ def bind(template: Template, goal: str | Analysis, gates: Sequence[Gate] = GATES
     for gate in gates:
         if gate.name not in AFTER and (reason := gate.check(case)):
             return Refusal(template.ref, gate.name, reason)
-    calls = _render(template, case.landings) if case.changed else tuple(step.args for step in template.steps)
+    calls = render(template, case.landings) if case.changed else tuple(step.args for step in template.steps)
     if calls is None:
         return Refusal(template.ref, "structure", "with the new values a command would be another command")
     case = case.with_calls(calls)
@@ -84,7 +84,7 @@ def _is_active(place: Place) -> bool:
     return any(char in GLOB_CHARS and quote is Quote.NONE for char, quote in pairs)
 
 
-def _render(template: Template, landings: Sequence[Landing]) -> tuple[Mapping[str, Any], ...] | None:
+def render(template: Template, landings: Sequence[Landing]) -> tuple[Mapping[str, Any], ...] | None:
     edits: dict[tuple[int, Path], dict[tuple[int, int], tuple[str, str]]] = {}
     for landing in landings:
         place = landing.place

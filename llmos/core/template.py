@@ -159,7 +159,7 @@ def _fields(steps: Sequence[StepLike]) -> Iterator[_Field]:
 
 _TAKES_TEXT = frozenset(["echo", "git", "<<", "=", "for"])
 """Programs to which an argument of several words is text and nothing else; quoted paths with spaces stay code."""
-_CONTENTS = frozenset("content text body".split())
+_CONTENTS = frozenset([("content",), ("text",), ("body",)])
 """Names of arguments that hold a text made for the goal: what else stands in it is no value of its own."""
 _FORM_ORDER = ("text", "glob", "slashed", "folder", "digits", "dotted", "base", "bare", "stem")
 
@@ -185,28 +185,38 @@ def _align(
 def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
     if not value:
         return
-    if field.script is None:
-        role = Role.CODE if field.is_shell else Role.ARGUMENT
-        for at in _find(value, field.text, literal, form, whole_only=False):
-            whole = len(value) == len(field.text)
-            if form in ("stem", "base") and field.path[-1] in _CONTENTS and not _in_prose(field.text, at, len(value)):
-                role = Role.CODE
-            yield Place(index, field.step, field.path, at, at + len(value), form, value, role, (), whole)
+    if field.script is not None:
+        for roled in field.words:
+            yield from _in_word(field, roled, literal, index, form, value)
         return
-    for roled in field.words:
-        word = roled.word
-        for at in _find(value, word.value, literal, form, whole_only=False, fixed=roled.fixed):
-            end = at + len(value)
-            role = _role_at(roled, literal, at, end)
-            # "*gif" for GIF files, "*.macs" for names that end in "macs": the run took the value for another thing.
-            dotted = word.value[at - 1 : at] == "." if at else False
-            named = form
-            if (form == "bare" and at and not dotted) or (form == "text" and dotted and roled.role is Role.PATTERN):
-                named = "misread"
-            yield Place(
-                index, field.step, field.path, word.spans[at][0], word.spans[end - 1][1], named, value, role,
-                word.quotes[at:end], len(value) == len(word.value), roled.program,
-            )  # fmt: skip
+    for at in _find(value, field.text, literal):
+        named = form in ("stem", "base") and field.path[-1:] in _CONTENTS
+        is_code = field.is_shell or (named and not _in_prose(field.text, at, len(value)))
+        role, whole = (Role.CODE if is_code else Role.ARGUMENT), len(value) == len(field.text)
+        yield Place(index, field.step, field.path, at, at + len(value), form, value, role, (), whole)
+
+
+def _in_word(field: _Field, roled: RoledWord, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
+    word = roled.word
+    for at in _find(value, word.value, literal, fixed=roled.fixed):
+        end = at + len(value)
+        role = _role_at(roled, literal, at, end)
+        yield Place(
+            index, field.step, field.path, word.spans[at][0], word.spans[end - 1][1],
+            _form_at(form, role, literal, word.value, at, end), value, role, word.quotes[at:end],
+            len(value) == len(word.value), roled.program,
+        )  # fmt: skip
+
+
+def _form_at(form: str, role: Role, literal: Literal, text: str, start: int, end: int) -> str:
+    """The form that another value must have to stand at this place of a word."""
+    dotted = start > 0 and text[start - 1] == "."
+    # "*gif" for GIF files, "*.macs" for names that end in "macs": the run took the value for another thing.
+    if (form == "bare" and start and not dotted) or (form == "text" and dotted and role is Role.PATTERN):
+        return "misread"
+    if form == "text" and role is Role.ARGUMENT and text[end : end + 1] == "/" and "folder" in forms(literal):
+        return "folder"
+    return form
 
 
 def _in_prose(text: str, at: int, length: int) -> bool:
@@ -247,25 +257,26 @@ def _pattern(value: str, numeric: bool) -> re.Pattern[str]:
     return re.compile(f"{before}{re.escape(value)}{after}")
 
 
-def _find(value: str, text: str, literal: Literal, form: str, *, whole_only: bool, fixed: int = 0) -> Iterator[int]:
+def _find(value: str, text: str, literal: Literal, *, fixed: int = 0) -> Iterator[int]:
     """Where a value stands in a text as a unit of its own."""
     if value not in text:
         return
-    if value in ("/", ".", "..", "~", "*", "-") or whole_only:
+    if value in ("/", ".", "..", "~", "*", "-"):
         if text == value:
             yield 0
         return
     numeric = literal.kind in (Kind.NUMBER, Kind.PORT)
     for match in _pattern(value, numeric).finditer(text):
-        if numeric and text[match.end() : match.end() + 1].isalpha() and fixed == 0 and text[: match.start()].isalpha():
-            continue
-        yield match.start()
+        # The 3 of "file3x" is no number of its own.
+        inside = text[: match.start()].isalpha() and text[match.end() : match.end() + 1].isalpha()
+        if not (numeric and fixed == 0 and inside):
+            yield match.start()
 
 
 # ------------------------------------------------------------------------------------------------- facts of the steps
 
 _STRUCTURAL = re.compile(
-    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+[A-Za-z%]?|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
+    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+(?:\.\d+)?[A-Za-z%]?|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
     r"|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
 )
 _DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)
@@ -276,7 +287,7 @@ def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[
     said = {part for word in goal.surface for part in re.findall(r"[^\W_]+", word)}
     for field in fields:
         taken = covered[field.step, field.path]
-        if (field.is_shell and field.script is None) or (field.path and field.path[-1] in _CONTENTS):
+        if (field.is_shell and field.script is None) or field.path[-1:] in _CONTENTS:
             continue
         pieces = (
             [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]

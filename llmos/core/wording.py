@@ -181,7 +181,7 @@ def analyse(goal: str) -> Analysis:
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
     words = [word for word in text.split() if word not in _DROPPED and word not in "():;"]
-    words, verb = _joined_verb(words)
+    words, verb = _joined_verb(_led_by_verb(words))
     recurses = "RECURSE" in words or any(isinstance(t, Plain) and t.text in _BELOW for t in tokens)
     words = _placed([word for word in words if word != "RECURSE"])
     order = [int(word[2:]) for word in words if word.startswith("§")]
@@ -223,6 +223,15 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
 
 
 _LETTERS = {Kind.EXTENSION: "e", Kind.GLOB: "g", Kind.NUMBER: "n"}
+
+
+def _led_by_verb(words: list[str]) -> list[str]:
+    """ "In X do Y" as "do Y in X"."""
+    if len(words) < 3 or words[0] != "in" or not _PLACE_WORD.fullmatch(words[1]):
+        return words
+    rest = words[3:] if words[2] == "," else words[2:]
+    end = next((i for i, word in enumerate(rest) if word in _CLAUSE), len(rest))
+    return [*rest[:end], *words[:2], *rest[end:]]
 
 
 def _joined_verb(words: list[str]) -> tuple[list[str], str]:

@@ -1,0 +1,168 @@
+"""Each gate between a goal and a replay: minimal pairs that it alone holds apart, and pairs that it lets through."""
+
+import pytest
+
+from llmos.core.binding import bind
+from llmos.core.gate import Bound, Refusal
+from llmos.core.gates import GATES
+from llmos.core.template import Call, Template, generalise
+
+NAMES = tuple(gate.name for gate in GATES)
+
+
+def run(goal: str, *commands: str) -> Template:
+    return generalise(goal, [Call("shell", {"command": command}) for command in commands], "t1")
+
+
+def wrote(goal: str, path: str, content: str) -> Template:
+    return generalise(goal, [Call("write_file", {"path": path, "content": content})], "t1")
+
+
+# gate, the goal and command that were saved, the goal that must not replay it
+PAIRS: tuple[tuple[str, str, str, str], ...] = (
+    ("letters", "count lines in a.txt", "wc -l a.txt", "count lines in \u0430.txt"),
+    ("letters", "count lines in a.txt", "wc -l a.txt", "count lines in b\u200b.txt"),
+    ("pronoun", "delete my file a.txt", "rm a.txt", "delete your file a.txt"),
+    ("pronoun", "show the file a.txt", "cat a.txt", "show the file a.txt again"),
+    ("negation", "find files that match 'x' in d", "find d -name x", "find files that do not match 'x' in d"),
+    ("negation", "archive d with links", "tar -cf d.tar d", "archive d without links"),
+    ("exception", "list files in d1", "ls d1", "list files except in d1"),
+    ("polarity", "enable the option nullglob", "shopt -s nullglob", "disable the option nullglob"),
+    ("polarity", "sort a.txt ascending", "sort a.txt", "sort a.txt descending"),
+    ("polarity", "mount the disk /dev/sda1 read only", "mount -r /dev/sda1", "mount the disk /dev/sda1 write only"),
+    ("comparative", "list files larger than 5 MB in d1", "find d1 -size +5M", "list files smaller than 5 MB in d1"),
+    ("comparative", "list files modified before b.txt", "ls b.txt", "list files modified after b.txt"),
+    ("quantifier", "show any line of a.txt", "cat a.txt", "show each line of a.txt"),
+    ("conjunction", "find files named a1 or b1", "find . -name a1 -o -name b1", "find files named a1 and b1"),
+    ("conjunction", "compress a.py, b.py", "zip x a.py b.py", "compress a.py and b.py"),
+    ("verb", "copy a.txt to b.txt", "cp a.txt b.txt", "move a.txt to b.txt"),
+    ("verb", "find files in d1", "ls d1 | head -1", "print files in d1"),
+    ("words", "count lines in a.txt", "wc -l a.txt", "count words in a.txt"),
+    ("words", "create a Python file called a.py", "touch a.py", "create a Python file called a.py quickly"),
+    ("words", "create a Python file called a.py", "touch a.py", "create a file called a.py"),
+    ("order", "list unique lines of a.txt sorted", "sort -u a.txt", "list sorted lines of a.txt unique"),
+    ("order", "show the first 5 lines of a.txt", "head -n 5 a.txt", "show the last 5 lines of a.txt"),
+    ("order", "copy a.txt to b.txt", "cp a.txt b.txt", "copy to a.txt b.txt"),
+    ("recursion", "count files in d1", "ls d1 | wc -l", "count files in d1 recursively"),
+    ("recursion", "delete files in d1 and below", "find d1 -delete", "delete files in d1"),
+    ("place", "list files in the home directory", "find . -type f", "show files in the home directory"),
+    ("place", "list all log files", "find / -name log", "find all log files"),
+    ("sense", "find directories named a1", "find . -name a1 -type f", "find directories named b1"),
+    ("sense", "find files named a1", "find . ! -name a1", "find files named b1"),
+    ("sense", "find files larger than 5 MB", "find . -size 5M", "find files larger than 7 MB"),
+    ("sense", "find file a.txt", "find . -iname a.txt", "find file b.txt"),
+    ("effect", "find files named a1", "find . -name a1 -delete", "find files named b1"),
+    ("effect", "delete files named a1", "find . -name a1", "delete files named b1"),
+    ("effect", "find the word a1 in b.txt", "grep a1 b.txt > c'", "find the word a2 in b.txt"),
+    ("values", "compress a.py b.py", "zip a.py b.py", "compress a.py b.py c.py"),
+    ("kind", "show the last 5 lines of a.txt", "tail -n 5 a.txt", "show the last /x lines of a.txt"),
+    ("kind", "copy a.txt to b.txt", "cp a.txt b.txt", "copy a.txt to d/"),
+    ("kind", "show 'a.txt'", "cat a.txt", "show 'rm -rf x'"),
+    ("role", "list files in d1", "find d1", "list files in a.tar"),
+    ("role", "list files ending with '*macs'", "find . -name '*macs'", "list files ending with 'x.old'"),
+    ("role", "list files of x1", "find /srv/x1 -type f", "list files of /home/y"),
+    ("format", "extract a.tar.gz", "tar -xzf a.tar.gz", "extract b.tar.xz"),
+    ("format", "convert a.png", "optipng a.png", "convert a.jpg"),
+    ("pairing", "compare x1.txt with x1.txt", "diff x1.txt x1.txt", "compare a.txt with b.txt"),
+    ("unaccounted", "list 5 files in d1", "find d1", "list 5 files in d2"),
+    ("unused", "list files on level 1 of d1", "find d1", "list files on level 2 of d1"),
+    ("repeated", "show 5 lines of a.txt", "head -n 5 a.txt | tail -n 5", "show 7 lines of a.txt"),
+    ("repeated", "log in with password 'password'", "login -p password", "log in with password 'secret'"),
+    ("command", "show the program 'date'", "date; which date", "show the program 'uptime'"),
+    ("form", "find all *.txt files", "find . -name '*txt'", "find all *.php files"),
+    ("code", "replace 'foo' in a.txt", "sed -i s/foo/bar/ a.txt", "replace 'baz' in a.txt"),
+    ("code", "find 'foo' in a.txt", "grep foo a.txt", "find 'f.o' in a.txt"),
+    ("option", "count 'foo' in a.txt", "wc --foo a.txt", "count 'bar' in a.txt"),
+    ("option", "count in 'foo'", "wc foo", "count in '-foo'"),
+    ("glob", "list files that begin with 'a'", "find . -name 'a*'", "list files that begin with 'b[c'"),
+    ("glob", "show 'foo'", "cat foo", "show 'f{o'"),
+    ("vocabulary", "set the option nullglob", "shopt -s nullglob", "set the option xtrace"),
+    ("quotes", "say 'foo'", "echo 'foo'", 'say "fo\'o"'),
+    ("constant", "list files of bob1", "ls /srv/bob1 /srv/common", "list files of tim1"),
+    ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "saved", "command", "goal"), PAIRS)
+def test_the_gate_refuses_with_a_reason(gate: str, saved: str, command: str, goal: str) -> None:
+    answer = bind(run(saved, command), goal)
+    assert isinstance(answer, Refusal)
+    assert (answer.ref, answer.gate) == ("t1", gate), answer.reason
+    assert len(answer.reason) > 10
+
+
+@pytest.mark.parametrize("gate", NAMES)
+def test_without_the_gate_something_would_be_replayed_that_must_not(gate: str) -> None:
+    """The partner of the test above: every gate holds at least one pair that no other gate holds."""
+    others = tuple(other for other in GATES if other.name != gate)
+    answers = [bind(run(saved, command), goal, others) for name, saved, command, goal in PAIRS if name == gate]
+    assert answers
+    only = [answer for answer in answers if isinstance(answer, Bound)]
+    assert only or gate in DEFENDED_TWICE, answers
+
+
+DEFENDED_TWICE = {"quotes"}
+"""What the quotes cannot hold would not be parsed again as the same command either."""
+
+
+@pytest.mark.parametrize(
+    ("saved", "command", "goal", "bound"),
+    [
+        ("count lines in a.txt", "wc -l a.txt", "Count the lines in b.txt.", "wc -l b.txt"),
+        ("count lines in a.txt", "wc -l a.txt", "count lines in 'b.txt'", "wc -l b.txt"),
+        ("copy a.txt to b.txt", "cp a.txt b.txt", "copy b.txt to a.txt", "cp b.txt a.txt"),
+        ("copy a to /x/b", "cp a /x/b", "copy a to /y/b", "cp a /y/b"),
+        ("find files named a1 in /x", "find /x -name a1", "in /y find files named b1", "find /y -name b1"),
+        ("find files in /x named a1", "find /x -name a1", "find files named b1 in /y", "find /y -name b1"),
+        ("find all *.txt files in d1", "find d1 -name '*.txt'", "list the PDF files in d2", "find d2 -name '*.pdf'"),
+        ("find files ending in .txt", "find . -name '*.txt'", "search for files with extension csv",
+         "find . -name '*.csv'"),
+        ("find files under the current directory", "find . -type f", "list all files in the current folder recursively",
+         "find . -type f"),
+        ("delete the folder old1", "rm -r old1", "remove the directory new2", "rm -r new2"),
+        ("delete files older than 7 days in /tmp/x", "find /tmp/x -mtime +7 -delete",
+         "remove all files older than 30 days in /tmp/y", "find /tmp/y -mtime +30 -delete"),
+        ("show the last 10 lines of a.log", "tail -n10 a.log", "show the last 20 lines of b.log", "tail -n20 b.log"),
+        ("search for 'foo' in a.txt", 'grep "foo" a.txt', "search for \"say $x\" in b.txt", None),
+        ("search for 'foo' in a.txt", 'grep -F "foo" a.txt', "search for 'a b' in b.txt", 'grep -F "a b" b.txt'),
+        ("show file a.txt", "cat a.txt", "show file /x/b.txt", "cat /x/b.txt"),
+        ("list '/x'", "ls /x", "list '/y z'", "ls '/y z'"),
+        ("list '/x'", 'ls "/x/"', "list '~/y'", None),
+    ],
+)  # fmt: skip
+def test_what_asks_for_the_same_is_bound(saved: str, command: str, goal: str, bound: str | None) -> None:
+    answer = bind(run(saved, command), goal)
+    if bound is None:
+        assert isinstance(answer, Refusal)
+    else:
+        assert isinstance(answer, Bound), answer
+        assert answer.calls == ({"command": bound},)
+
+
+def test_several_values_are_all_bound_or_none() -> None:
+    saved = run("create a.py, b.py and c.py", "touch a.py b.py c.py")
+    answer = bind(saved, "create x.py, y.py and z.py")
+    assert isinstance(answer, Bound)
+    assert answer.calls == ({"command": "touch x.py y.py z.py"},)
+    for goal in ("create x.py, y.py", "create x.py", "create x.py and y.py", "create x.py, y.py, z.py and w.py"):
+        assert isinstance(bind(saved, goal), Refusal)
+    assert isinstance(bind(run("create a.py", "touch a.py"), "create a.py, b.py and c.py"), Refusal)
+
+
+def test_a_content_that_would_be_broken_by_a_value_is_refused() -> None:
+    saved = wrote("create hello.txt containing 'hello'", "hello.txt", 'print("hello")\n')
+    assert bind(saved, "create hello.txt containing 'say \"x\"'") == Refusal(
+        "t1", "code", "'say \"x\"' would change the text around it"
+    )
+
+
+def test_a_name_that_is_code_in_the_content_is_refused() -> None:
+    saved = wrote("Create a Python file called print.py", "print.py", 'print("x")\n')
+    answer = bind(saved, "Create a Python file called helpers.py")
+    assert isinstance(answer, Refusal)
+    assert answer.gate == "code"
+
+
+def test_names_of_gates_are_told_apart() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert {name for name, *_ in PAIRS} == set(NAMES)
