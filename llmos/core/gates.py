@@ -28,6 +28,7 @@ GATES: tuple[Gate, ...] = (
     Gate("effect", wording.check_effect),
     Gate("values", values.check_values),
     Gate("kind", values.check_kinds),
+    Gate("reach", values.check_reach),
     Gate("role", values.check_role),
     Gate("format", values.check_format),
     Gate("pairing", values.check_pairing),

@@ -158,6 +158,23 @@ def check_repeated(case: Case) -> str:
     return ""
 
 
+_WIDE = re.compile(
+    r"/?|[.*/]+|~\w*/?(?:\*)?|\$\{?HOME\}?/?|/(?:bin|boot|dev|etc|home|lib\w*|media|mnt|opt|proc|root|run|s?bin|srv|sys|tmp|"
+    r"usr|var|Users)/?(?:\*)?|/(?:home|Users)/[\w-]+/?"
+)
+"""Places of which more than one job depends."""
+
+
+def check_reach(case: Case) -> str:
+    """A run that changes things must not be let loose on the system, a home or the folder above."""
+    for landing in case.landings:
+        if case.template.effects and _WIDE.fullmatch(landing.new.text) and not _WIDE.fullmatch(landing.old.text):
+            return (
+                f"{landing.new.text!r} reaches further than {landing.old.text!r} did, and the saved run changes things"
+            )
+    return ""
+
+
 def check_form(case: Case) -> str:
     for landing in case.landings:
         if landing.value is None:

@@ -90,7 +90,7 @@ FORMATS = frozenset(
 _NAMED = frozenset(["named", "called", "titled"])
 _CUES = {
     **dict.fromkeys(["user", "owner", "username", "login"], Kind.USER),
-    **dict.fromkeys(["group", "variable", "alias", "word", "string", "process", "command"], Kind.NAME),
+    **dict.fromkeys(["group", "variable", "alias", "word", "string", "process", "command", "service"], Kind.NAME),
     **dict.fromkeys(["option", "directory", "folder", "file", "filename", "table", "database"], Kind.NAME),
     **dict.fromkeys(["host", "server", "machine", "hostname", "domain"], Kind.HOST),
     "branch": Kind.BRANCH,
@@ -320,7 +320,8 @@ def _by_context(tokens: list[Token], goal: str) -> Iterator[Token]:
         if isinstance(token, Plain):
             yield _plain_in_context(token, cue, following, goal[token.start : token.end])
         else:
-            yield _literal_in_context(token, cue, following)
+            after_number = isinstance(before, Literal) and before.kind is Kind.NUMBER
+            yield _literal_in_context(token, cue, following, after_number=after_number)
 
 
 def _plain_in_context(token: Plain, cue: str, following: str, given: str) -> Token:
@@ -338,8 +339,10 @@ def _plain_in_context(token: Plain, cue: str, following: str, given: str) -> Tok
     return token
 
 
-def _literal_in_context(token: Literal, cue: str, following: str) -> Literal:
+def _literal_in_context(token: Literal, cue: str, following: str, *, after_number: bool) -> Token:
     text = token.text.lower()
+    if after_number and token.kind is Kind.NAME and text in _UNITS:
+        return Plain(text, token.start, token.end)
     is_name = cue in _NAMED or cue in ("name", "is", "are") or following not in ("file", "files", "extension", "")
     is_name = is_name and cue not in ("in", "with", "by", "extension", "extensions", "suffix", "of", "word")
     if token.kind is Kind.EXTENSION and text.startswith("."):

@@ -200,6 +200,8 @@ def _in_word(field: _Field, roled: RoledWord, literal: Literal, index: int, form
     word = roled.word
     for at in _find(value, word.value, literal, fixed=roled.fixed):
         end = at + len(value)
+        if form in ("stem", "base") and len(value) < 3 and value != word.value:
+            continue
         role = _role_at(roled, literal, at, end)
         yield Place(
             index, field.step, field.path, word.spans[at][0], word.spans[end - 1][1],
@@ -276,7 +278,7 @@ def _find(value: str, text: str, literal: Literal, *, fixed: int = 0) -> Iterato
 # ------------------------------------------------------------------------------------------------- facts of the steps
 
 _STRUCTURAL = re.compile(
-    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+(?:\.\d+)?[A-Za-z%]?|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
+    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+(?:\.\d+)?[A-Za-z%]?|[ugoa]*[+=-][rwxXst]+|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
     r"|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
 )
 _DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)

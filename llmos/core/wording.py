@@ -16,9 +16,9 @@ from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
 
 _DROPPED = frozenset(
-    """a an the all of that which who is are be been being was were has have had do does please can could you i want
-    would like to's so there their its just entire whole every given specified following also me us""".split()
-) - {"like"}
+    """a an the all of that which who is are be been being was were has have had do does please so there their its just
+    entire whole every given specified following also me us""".split()
+)
 """Words that carry no meaning of their own in a request; removed after the phrases were read."""
 
 _IRREGULAR = {
@@ -64,7 +64,9 @@ def base_word(word: str) -> str:
 _V = r"§[a-z]\d+"
 _PLACE = r"(?:CWD|HOME|ROOT|§[p]\d+)"
 _RULES: tuple[tuple[str, str], ...] = (
+    (r"^(?:please )?(?:can|could|would|will) you (?:please )?|^i (?:want|need|would like|wish) (?:you )?to ", ""),
     (r"\bnot (?:all|every)\b", "NOTALL"),
+    (r"\ball(?= (?:with|in|from|to|and|into|under|except|but|by|on|at|,)|$)", "ALL"),
     # alternatives and compounds
     (r"\b(?:normal|regular|ordinary)(?: / | or )(?:normal|regular|ordinary)\b", "regular"),
     (r"\b(?:normal|ordinary) (?=file)", "regular "),
@@ -182,6 +184,7 @@ def analyse(goal: str) -> Analysis:
         text = pattern.sub(replacement, text)
     words = [word for word in text.split() if word not in _DROPPED and word not in "():;"]
     words, verb = _joined_verb(_led_by_verb(words))
+    words = _out_of_place(words)
     recurses = "RECURSE" in words or any(isinstance(t, Plain) and t.text in _BELOW for t in tokens)
     words = _placed([word for word in words if word != "RECURSE"])
     order = [int(word[2:]) for word in words if word.startswith("§")]
@@ -223,6 +226,14 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
 
 
 _LETTERS = {Kind.EXTENSION: "e", Kind.GLOB: "g", Kind.NUMBER: "n"}
+
+
+def _out_of_place(words: list[str]) -> list[str]:
+    """ "Delete X from Y" as "delete X in Y", where nothing is carried from one place to another."""
+    if words[:1] not in (["delete"], ["LOOK"], ["count"]) or {"to", "into", "and"} & set(words):
+        return words
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    return ["in" if word == "from" and _PLACE_WORD.fullmatch(after) else word for word, after in pairs]
 
 
 def _led_by_verb(words: list[str]) -> list[str]:
@@ -299,8 +310,8 @@ _CLASS_WORDS = {
         greater fewer largest smallest biggest newest oldest latest earliest longest shortest longer shorter before
         after within between since until ago maximum minimum max min above over beyond later earlier highest lowest
         recent recently approximately around about equal""",
-    WordClass.QUANTIFIER: """each any some both either only one single once twice many several few another every half
-        total per multiple""",
+    WordClass.QUANTIFIER: """each ALL any some both either only one single once twice many several few another every
+        half total per multiple""",
     WordClass.CONJUNCTION: "and or , / plus & while",
     WordClass.ORDER: "then first last next previous reverse reversed finally second third top bottom afterwards again",
     WordClass.PRONOUN: "it them they this these those my your our his her mine itself themselves he she",
