@@ -70,6 +70,8 @@ class PlanMade:
     reasons: tuple[str, ...]
     guidance: tuple[str, ...] = ()
     """Ids of the traces shown to the model."""
+    values: tuple[tuple[str, str], ...] = ()
+    """Old and new text of each value that a FOLLOWER rebinds."""
     steps: tuple[str, ...] = ()
     """What a FOLLOWER will run, one line a step."""
     saving_usd: float = 0.0

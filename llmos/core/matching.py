@@ -29,9 +29,13 @@ class Outcomes:
     """UTC, ISO 8601; empty when it was never used."""
 
 
-def replay_confidence(outcomes: Outcomes) -> float:
+PRIOR_REBOUND = 19.0
+"""The same prior where values were rebound: 0.95, until a replay of this trace has shown more."""
+
+
+def replay_confidence(outcomes: Outcomes, *, rebound: bool = False) -> float:
     """Posterior mean of a Beta-binomial over this trace's own verified outcomes: P(the replay is right)."""
-    right = PRIOR_RIGHT + outcomes.successes
+    right = (PRIOR_REBOUND if rebound else PRIOR_RIGHT) + outcomes.successes
     return right / (right + PRIOR_WRONG + outcomes.failures)
 
 

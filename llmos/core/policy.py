@@ -33,7 +33,7 @@ class TurnLimits:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trace of the identical goal, with every fact that a gate asks for."""
+    """A trace of the goal, identical or bound to its values, with every fact that a gate asks for."""
 
     trace: Trace
     outcomes: Outcomes
@@ -43,6 +43,10 @@ class Candidate:
     """Tools that are gone or have another version now."""
     unmet: tuple[str, ...]
     """Preconditions that do not hold, in words."""
+    values: tuple[tuple[str, str], ...] = ()
+    """Old and new text of each value that was rebound; empty for the identical goal."""
+    refusal: str = ""
+    """The gate between the saved goal and this one, and its reason; empty when it is open."""
 
     @property
     def may_guide(self) -> bool:
@@ -58,6 +62,16 @@ class Plan:
     """What a FOLLOWER replays; for the other modes the trace that was refused, or None."""
     guidance: tuple[TraceHeader, ...]
     reasons: tuple[str, ...]
+    values: tuple[tuple[str, str], ...] = ()
+    """Old and new text of each value that a FOLLOWER rebinds."""
+
+
+def _confidence(candidate: Candidate) -> float:
+    return replay_confidence(candidate.outcomes, rebound=bool(candidate.values))
+
+
+def _old_values(candidate: Candidate) -> str:
+    return ", ".join(old for old, _ in candidate.values)
 
 
 def decide(
@@ -74,23 +88,24 @@ def decide(
     first guides, where no run of the goal itself may.
     """
     refusals: list[str] = []
-    best = sorted(candidates, key=lambda c: (-replay_confidence(c.outcomes), c.trace.header.id))
+    best = sorted(candidates, key=lambda c: (-_confidence(c), c.trace.header.id))
     for candidate in best:
-        confidence = replay_confidence(candidate.outcomes)
+        confidence = _confidence(candidate)
         refusal = _first_refusal(goal, candidate, confidence, thresholds)
         if refusal is None:
             counts = candidate.outcomes
+            same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
             why = (
-                f"{candidate.trace.header.learned.model} did this very goal before, and it was checked; "
+                f"{candidate.trace.header.learned.model} did {same}, and it was checked; "
                 f"replays so far: {counts.successes} right, {counts.failures} wrong"
             )
-            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals))
+            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals), candidate.values)
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
     trace = best[0].trace if best else None
     usable = [candidate for candidate in best if candidate.may_guide]
     if usable:
         # A refused gate caps what the number may claim: it is then a related job, not a replay.
-        confidence = min(replay_confidence(usable[0].outcomes), thresholds.follower - 0.01)
+        confidence = min(_confidence(usable[0]), thresholds.follower - 0.01)
         if confidence >= thresholds.mixed:
             return Plan(Mode.MIXED, confidence, trace, (usable[0].trace.header,), tuple(refusals))
         return Plan(Mode.LEARNER, confidence, trace, (), tuple(refusals))
@@ -106,6 +121,8 @@ def decide(
 def _first_refusal(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> str | None:
     """The name and reason of the first closed gate, or None when all are open."""
     header = candidate.trace.header
+    if candidate.refusal:
+        return candidate.refusal
     if header.status is not TraceStatus.VERIFIED:
         return f"status: {header.reason or header.status.value}"
     if not candidate.approved:
@@ -131,6 +148,7 @@ def plan_event(plan: Plan) -> PlanMade:
         trace_id=plan.trace.header.id if plan.trace else None,
         reasons=plan.reasons,
         guidance=tuple(header.id for header in plan.guidance),
+        values=plan.values,
         steps=tuple(_step_summary(step.tool, step.args) for step in steps),
         saving_usd=plan.trace.header.learned.cost_usd if follower and plan.trace else 0.0,
     )

@@ -139,6 +139,7 @@ class Renderer:
         if event.trace_id:
             rows.append(("trace", event.trace_id))
         rows.extend(("why" if n == 0 else "", reason) for n, reason in enumerate(event.reasons))
+        rows.extend(("with" if n == 0 else "", f"{old} → {new}") for n, (old, new) in enumerate(event.values))
         rows.extend(("guided by" if n == 0 else "", guide) for n, guide in enumerate(event.guidance))
         numbered = (f"{n}. {step}" for n, step in enumerate(event.steps, start=1))
         rows.extend(("will run" if n == 0 else "", step) for n, step in enumerate(numbered))

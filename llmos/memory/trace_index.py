@@ -22,15 +22,17 @@ from llmos.core.goal import goal_key
 from llmos.core.matching import Outcomes
 from llmos.core.prune import parse_time
 from llmos.core.trace import Learned, TraceHeader, TraceStatus
+from llmos.core.wording import analyse
 from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path
 from llmos.memory.trace_files import MAX_BYTES, decode_header
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer,
-  id text, goal_key text, status text, sha256 text, header text, problem text);
+  id text, goal_key text, words_key text, status text, sha256 text, header text, problem text);
 create index if not exists files_by_key on files(goal_key);
+create index if not exists files_by_words on files(words_key);
 create index if not exists files_by_id on files(id);
 create table if not exists outcomes(trace text primary key, successes integer, failures integer, last_used text);
 create table if not exists folded(name text primary key, size integer, bad_lines integer);
@@ -59,6 +61,13 @@ class TraceIndex:
     def with_key(self, key: str) -> list[TraceHeader]:
         """The headers of the traces whose goal has this key, by id."""
         return self._headers("where goal_key = ? and problem = '' order by id", (key,))
+
+    def with_words(self, key: str, limit: int) -> list[TraceHeader]:
+        """The headers of verified traces whose goal has the same words and number of values, newest first."""
+        return self._headers(
+            "where words_key = ? and problem = '' and status = 'verified' order by mtime_ns desc, id limit ?",
+            (key, limit),
+        )
 
     def headers(self) -> list[TraceHeader]:
         return self._headers("where problem = '' order by id", ())
@@ -147,7 +156,7 @@ class TraceIndex:
         rows = self._connection.execute("select name, mtime_ns, size from files")
         return {name: (mtime_ns, size) for name, mtime_ns, size in rows}
 
-    def _headers(self, where: str, values: tuple[str, ...]) -> list[TraceHeader]:
+    def _headers(self, where: str, values: tuple[str | int, ...]) -> list[TraceHeader]:
         query = f"select header from files {where}"  # noqa: S608 (our own words)
         return self._guarded(lambda: [_header_from_json(row[0]) for row in self._connection.execute(query, values)])
 
@@ -161,23 +170,25 @@ class TraceIndex:
 
     def _read(self, name: str, stamp: tuple[int, int]) -> None:
         path = self._folder / name
-        identifier = key = status = sha256 = header_json = problem = ""
+        identifier = key = words = status = sha256 = header_json = problem = ""
         try:
             data = read_bounded(path, MAX_BYTES)
             header = decode_header(data, name=str(path))
             if header.id != path.stem:
                 raise StoreError(f"{show_path(path)} says its id is {header.id!r}; a trace file is named by its id")
             identifier, key, status = header.id, goal_key(header.goal), header.status.value
+            words = words_key(header.goal)
             sha256, header_json = hashlib.sha256(data).hexdigest(), json.dumps(asdict(header))
         except StoreError as error:
             problem = str(error)
         self._connection.execute(
-            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(name).decode("utf-8", "replace"),
                 *stamp,
                 identifier,
                 key,
+                words,
                 status,
                 sha256,
                 header_json,
@@ -234,6 +245,11 @@ class TraceIndex:
             "last_used = max(last_used, excluded.last_used)",
             (str(record["trace"]), int(right), int(not right), when),
         )
+
+
+def words_key(goal: str) -> str:
+    """32 hex digits that two goals share when they have the same canonical words and as many values."""
+    return hashlib.sha256(json.dumps(analyse(goal).key).encode()).hexdigest()[:32]
 
 
 def _trace_files(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -17,16 +17,19 @@ from llmos.core.goal import goal_key
 from llmos.core.matching import Outcomes, rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
-from llmos.core.trace import Trace, TraceHeader
+from llmos.core.rebind import Rebound, rebind
+from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.files import append_line, make_private_folder, write_once
 from llmos.memory.trace_analyzer import Judging, TraceAnalyzer
 from llmos.memory.trace_files import encode_trace, file_name, read_trace, trace_id
-from llmos.memory.trace_index import TraceIndex
+from llmos.memory.trace_index import TraceIndex, words_key
 
 JUDGED = 5
 """How many of the traces nearest in words a judging model is asked about."""
+MOST_TEMPLATES = 16
+"""Traces of one wording that are tried with a goal's values; more runs of one job add nothing."""
 MOST_NAMESAKES = 20
 """How many files that are not approved may stand in the way of one trace."""
 
@@ -110,7 +113,7 @@ class TraceManager:
     # ----------------------------------------------------------------------------------------------- matching
 
     def candidates(self, goal: str) -> list[Candidate]:
-        """The traces of the identical goal, with all that is known without looking at the world.
+        """The traces of the identical goal, else of the same goal with other values, without a look at the world.
 
         Goal and id are taken from the file: the index may be of somebody else's making.
         """
@@ -123,12 +126,32 @@ class TraceManager:
                 continue
             if trace.header.id != header.id or goal_key(trace.header.goal) != goal_key(goal):
                 continue
-            changed = tuple(
-                sorted(name for name, version in trace.header.tools.items() if self._tool_versions.get(name) != version)
-            )
-            approved = content_hash in self._approvals
-            found.append(Candidate(trace, self._index.outcomes(header.id), approved, changed, ()))
-        return found
+            found.append(self._candidate(trace, content_hash in self._approvals))
+        return found or self._with_other_values(goal)
+
+    def _with_other_values(self, goal: str) -> list[Candidate]:
+        """The approved traces of the same words, bound to this goal's values or with the gate that keeps them from it.
+
+        Those that bound come first; of the others one is enough to say why not.
+        """
+        bound: list[Candidate] = []
+        refused: list[Candidate] = []
+        for header in self._index.with_words(words_key(goal), MOST_TEMPLATES):
+            trace = self._approved_trace(header.id)
+            if trace is None or trace.header.status is not TraceStatus.VERIFIED:
+                continue
+            answer = rebind(trace, goal)
+            if isinstance(answer, Rebound):
+                bound.append(replace(self._candidate(answer.trace, True), values=answer.values))
+            else:
+                refused.append(replace(self._candidate(trace, True), refusal=f"{answer.gate}: {answer.reason}"))
+        return bound or refused[:1]
+
+    def _candidate(self, trace: Trace, approved: bool) -> Candidate:
+        changed = tuple(
+            sorted(name for name, version in trace.header.tools.items() if self._tool_versions.get(name) != version)
+        )
+        return Candidate(trace, self._index.outcomes(trace.header.id), approved, changed, ())
 
     def nearest(self, goal: str, limit: int) -> list[tuple[TraceHeader, float]]:
         """The approved replayable traces nearest in words, with a similarity of 0 to 1, best first."""

@@ -554,3 +554,38 @@ async def test_a_transcript_that_was_cut_off_is_closed_truthfully(world: World) 
     last = list(read_transcript(path, pytest.fail))[-1]
     assert (last["event"], last["outcome"], last["recovered"]) == ("turn_ended", "interrupted", True)
     assert close_abandoned(path.parent, open_folder, world.clock) == []
+
+
+async def test_the_same_job_with_other_values_calls_no_model(world: World) -> None:
+    """The mission's own pair, in the same words: the file that is asked for is made, and no other."""
+    call = ToolCall("c1", "write_file", {"path": "utils.py", "content": ""})
+    model = ScriptedModel([model_reply(call), model_reply("Created utils.py.")])
+    await world.dispatcher(model).dispatch("Create a Python file called utils.py")
+    (world.cwd / "utils.py").write_text("precious\n")
+    world.take_events()
+
+    result = await world.dispatcher(no_model).dispatch("Create a Python file called helpers.py")
+    assert (result.mode, result.outcome, result.answer, result.model_calls) == (
+        Mode.FOLLOWER,
+        Outcome.OK,
+        "Created helpers.py.",
+        0,
+    )
+    assert {path.name: path.read_text() for path in world.cwd.iterdir()} == {"utils.py": "precious\n", "helpers.py": ""}
+    plan = next(event for event in world.take_events() if isinstance(event, PlanMade))
+    assert plan.values == (("utils.py", "helpers.py"),)
+    assert plan.reasons == (
+        "scripted did this goal before with utils.py, and it was checked; replays so far: 0 right, 0 wrong",
+    )
+
+
+async def test_a_job_that_only_looks_alike_is_not_replayed(world: World) -> None:
+    (world.cwd / "a.txt").write_text("1\n")
+    (world.cwd / "b.txt").write_text("1\n2\n")
+    call = ToolCall("c1", "shell", {"command": "wc -l < a.txt"})
+    model = ScriptedModel([model_reply(call), model_reply("1")])
+    await world.dispatcher(model).dispatch("how many lines does a.txt have?")
+    again = await world.dispatcher(no_model).dispatch("how many lines does b.txt have?")
+    assert (again.mode, again.answer) == (Mode.FOLLOWER, "2")
+    other = await world.dispatcher(no_model).dispatch("how many words does b.txt have?")
+    assert other.mode is not Mode.FOLLOWER

@@ -303,11 +303,31 @@ def test_only_the_end_of_a_failed_output_is_shown() -> None:
     )
 
 
+def test_the_values_of_a_replay_are_shown_before_it_runs() -> None:
+    plan = PlanMade(
+        mode=Mode.FOLLOWER,
+        confidence=0.95,
+        trace_id="create-a-python-file-called-utils-py-1a2b3c4d",
+        reasons=("why",),
+        values=(("utils.py", "helpers.py"), ("a", "b")),
+        steps=("write_file",),
+    )
+    assert render([plan], pipe()).splitlines()[4:6] == ["  with: utils.py → helpers.py", "  a → b"]
+
+
 def test_nothing_from_outside_reaches_the_terminal_as_a_code_or_as_markup() -> None:
     evil = "\x1b[2J\x1b]0;title\x07[red]markup[/red] :smile: \u202etxt.exe\r\x9b31m"
     events: list[Event] = [
         started(evil),
-        PlanMade(mode=Mode.FOLLOWER, confidence=1, trace_id=evil, reasons=(evil,), guidance=(evil,), steps=(evil,)),
+        PlanMade(
+            mode=Mode.FOLLOWER,
+            confidence=1,
+            trace_id=evil,
+            reasons=(evil,),
+            guidance=(evil,),
+            steps=(evil,),
+            values=((evil, evil),),
+        ),
         ModelCallStarted(call=1, model=evil, payer=evil, small=True, reserved_usd=0.0),
         TextStreamed(text=evil, thinking=True),
         TextStreamed(text=evil),

@@ -1,0 +1,111 @@
+"""A trace for other values: its calls, what they need and must leave, and its answer, all rebound together.
+
+The calls are bound by `binding.bind` behind its gates. The paths that the checks name and the words of the answer are
+then rebound as texts of the same goal, so that the check after each step is about the new values: a binding that went
+wrong shows at the first step. What cannot be rebound whole is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llmos.core.binding import bind, make_case, render
+from llmos.core.gate import Refusal
+from llmos.core.gates_values import check_leftover
+from llmos.core.replayable import outside
+from llmos.core.template import Call, generalise
+from llmos.core.trace import AnswerTemplate, AnswerValue, Expect, Require, Step, Trace
+from llmos.core.wording import analyse
+
+FARTHEST = 1
+"""Other values under the same words. Other words (2) are bound as well, and wait for their error to be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebound:
+    """A trace as it is replayed for another goal. Its header stays that of the saved one."""
+
+    trace: Trace
+    values: tuple[tuple[str, str], ...]
+    """Old and new text of each value that differs."""
+
+
+def rebind(trace: Trace, goal: str) -> Rebound | Refusal:
+    """The trace for the values of `goal`, or the gate that is closed and why. Total."""
+    identifier = trace.header.id
+    bound = bind(generalise(trace.header.goal, trace.steps, identifier), goal)
+    if isinstance(bound, Refusal):
+        return bound
+    if bound.distance > FARTHEST:
+        return Refusal(identifier, "wording", "the goal is put in other words than the saved one")
+    if bound.values and (place := _outside(bound.calls)):
+        return Refusal(
+            identifier, "outside", f"{place!r} lies outside the working directory, where effects are not seen"
+        )
+    facts = _rebound_facts(trace, goal)
+    if facts is None:
+        return Refusal(identifier, "checks", "what the saved run must leave cannot be said for the new values")
+    steps = tuple(
+        _step(step, args, fact) for step, args, fact in zip(trace.steps, bound.calls, facts["steps"], strict=True)
+    )
+    return Rebound(Trace(trace.header, steps, _answer(trace.answer, facts["answer"])), bound.values)
+
+
+def _outside(calls: Sequence[Mapping[str, Any]]) -> str:
+    """The first place outside the working directory that the calls name; empty when there is none."""
+    for call in calls:
+        command, path = call.get("command"), call.get("path")
+        if isinstance(command, str) and (place := outside(command)):
+            return place
+        if isinstance(path, str) and (path.startswith(("/", "~")) or ".." in path.split("/")):
+            return path
+    return ""
+
+
+def _facts(trace: Trace) -> dict[str, Any]:
+    """Every text of a trace besides the calls that may hold a value of its goal."""
+    return {
+        "steps": [
+            {
+                "present": list(step.require.present),
+                "absent": list(step.require.absent),
+                "created": list(step.expect.created),
+                "changed": list(step.expect.changed),
+                "deleted": list(step.expect.deleted),
+            }
+            for step in trace.steps
+        ],
+        "answer": {"text": trace.answer.text, "lines": [value.line for value in trace.answer.values]},
+    }
+
+
+def _rebound_facts(trace: Trace, goal: str) -> Mapping[str, Any] | None:
+    facts = _facts(trace)
+    case = make_case(generalise(trace.header.goal, [Call("", facts)]), analyse(goal))
+    if not case.changed:
+        return facts
+    if any(landing.value is None for landing in case.landings):
+        return None
+    calls = render(case.template, case.landings)
+    if calls is None or check_leftover(case.with_calls(calls)):
+        return None
+    return calls[0]
+
+
+def _step(step: Step, args: Mapping[str, Any], fact: Mapping[str, Any]) -> Step:
+    expect: Expect = replace(
+        step.expect,
+        created=tuple(fact["created"]),
+        changed=tuple(fact["changed"]),
+        deleted=tuple(fact["deleted"]),
+    )
+    return replace(step, args=args, require=Require(tuple(fact["present"]), tuple(fact["absent"])), expect=expect)
+
+
+def _answer(answer: AnswerTemplate, fact: Mapping[str, Any]) -> AnswerTemplate:
+    values = tuple(
+        AnswerValue(value.step, value.field, line) for value, line in zip(answer.values, fact["lines"], strict=True)
+    )
+    return AnswerTemplate(fact["text"], values)
