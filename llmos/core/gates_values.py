@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from llmos.core.gate import Case
+from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
@@ -52,7 +52,7 @@ _NEUTRAL = frozenset(
     """find ls locate tree cat grep egrep fgrep zgrep wc head tail cut sort uniq nl tr sed awk gawk tee echo printf
     xargs sudo env nice nohup time test [ cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat file
     basename dirname realpath readlink md5sum sha1sum sha256sum cksum diff cmp comm paste read cd watch sh bash tac
-    shuf split less more git ssh parallel while vim vi nano sum bc for = kill""".split()
+    shuf split less more git ssh parallel while vim vi nano sum bc for = kill curl wget test""".split()
 )
 """Programs that do the same with a file whatever its format."""
 _ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
@@ -70,9 +70,8 @@ def check_format(case: Case) -> str:
         ends = [_ending(literal) for literal in (landing.old, landing.new)]
         if ends[0] == ends[1] or case.template.only_lists:
             continue
-        if any(_ARCHIVE.search(f".{end}") for end in ends) and landing.place.role is not Role.PATTERN:
-            return f"{landing.new.text!r} has another format than {landing.old.text!r}"
-        if other and all(ends):
+        packed = any(_ARCHIVE.search(f".{end}") for end in ends)
+        if other and (all(ends) or packed):
             return f"{other[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
     return ""
 
@@ -194,11 +193,27 @@ def check_code(case: Case) -> str:
         value = landing.value or ""
         if landing.place.role is Role.CODE:
             return f"{value!r} would become part of a program ({landing.place.program})"
+        regex = landing.place.role is Role.REGEX and landing.place.whole and _names_regex(case, landing)
+        if regex and _operators(value) <= _operators(landing.place.written):
+            continue
         if landing.place.role is Role.REGEX and not (_is_plain(value) and _is_plain(landing.place.written)):
             return f"{value!r} would become part of a regular expression"
         if not landing.place.quotes and not landing.place.whole and re.search(r"[\"'\\`$<>{}&\n]", value):
             return f"{value!r} would change the text around it"
     return ""
+
+
+def _names_regex(case: Case, landing: Landing) -> bool:
+    """Whether the goal itself calls the value a regular expression."""
+    form = case.goal.form
+    before = [word for word, after in zip(("", *form), form, strict=False) if after == "§"]
+    calls = (word for word, (_, new) in zip(before, case.pairs, strict=False) if new is landing.new)
+    return next(calls, "") in ("regex", "regexp", "expression")
+
+
+def _operators(regex: str) -> set[str]:
+    """What two dialects of regular expressions write differently."""
+    return set(re.findall(r"\\.|[+?(){}|]", regex))
 
 
 def _is_plain(value: str) -> bool:
@@ -214,13 +229,19 @@ def check_option(case: Case) -> str:
     return ""
 
 
+_BRACES = re.compile(r"(?<!\$)\{[^}]*(?:,|\.\.)[^}]*\}")
+
+
 def check_glob(case: Case) -> str:
     for landing in case.landings:
         old, value = landing.place.written, landing.value or ""
-        special = set("*?[]{}\\") & set(value)
-        if not special or not landing.place.quotes:
+        special = set("*?[]\\") & set(value) | ({"{"} if _BRACES.search(value) else set())
+        if not special or not landing.place.quotes or landing.place.role in (Role.REGEX, Role.CODE):
             continue
-        if landing.place.role is Role.PATTERN and landing.place.whole and not (special - {"*", "?"}):
+        is_glob = bool(special & {"*", "?"}) and special <= set("*?[]")
+        if landing.place.role is Role.PATTERN and landing.place.whole and is_glob:
+            continue
+        if landing.place.role is Role.ARGUMENT and landing.new.kind is Kind.TEXT and landing.new.quoted:
             continue
         if landing.place.whole and special <= set(old) and landing.old.kind in (Kind.GLOB, Kind.EXTENSION):
             continue

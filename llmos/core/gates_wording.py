@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from llmos.core.gate import Case
 from llmos.core.literals import Kind
+from llmos.core.shell_roles import Role
 from llmos.core.wording import WordClass, class_of
 
 
@@ -103,7 +104,7 @@ _ONE_FILE = re.compile(
     r"\b(?:show|display|print|view|see|output|get)s?\s+(?:me\s+)?(?:the\s+|a\s+)?(?:file|[\"'`“‘]?\S+\.\w+)(?:\s|$)",
     re.IGNORECASE,
 )
-_SHOWS = dict.fromkeys(["show", "display", "print"], "show") | dict.fromkeys(["find"], "find")
+_SHOWS = dict.fromkeys(["show", "display", "print", "view", "see"], "show") | dict.fromkeys(["find"], "find")
 
 
 def check_sense(case: Case) -> str:
@@ -123,9 +124,9 @@ def check_sense(case: Case) -> str:
     signs = {value[:1] for option, value in options if option in _SIGNED}
     if ("MORE" in form and signs and "+" not in signs) or ("LESS" in form and signs and "-" not in signs):
         return "the saved run compares in another way than its goal"
-    folds = any(re.match(r"-i(?:name|path|regex|wholename|lname)$", option) for option, _ in options)
-    plain = all(new.kind is not Kind.EXTENSION for _, new in case.changed)
-    if folds and "NOCASE" not in form and "case" not in form and case.changed and plain:
+    folded = [landing for landing in case.landings if landing.place.program.startswith("-i")]
+    folds = any(landing.place.role is Role.PATTERN and landing.new.kind is not Kind.EXTENSION for landing in folded)
+    if folds and "NOCASE" not in form and "case" not in form:
         return "the saved run ignores the case of letters, which the goal does not say"
     return ""
 

@@ -24,6 +24,8 @@ def forms(literal: Literal) -> dict[str, str]:
         found.update(_path_forms(text))
     if kind is Kind.NUMBER and text.startswith(("+", "-")):
         found["digits"] = text[1:]
+    if kind is Kind.NUMBER and re.fullmatch(r"[0-7]{3}", text):
+        found["octal"] = f"0{text}"
     return found
 
 

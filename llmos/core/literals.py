@@ -233,6 +233,11 @@ def _core_tokens(text: str, start: int) -> Iterator[Token]:
             yield Plain(piece.lower(), offset, offset + len(piece))
             offset += len(piece)
         return
+    if match := re.fullmatch(r"([A-Za-z]+)\(([A-Za-z]+)\)?", text):
+        # "empty(size 0)": a bracket that follows a word without a space.
+        yield from _core_tokens(match.group(1), start)
+        yield from _core_tokens(match.group(2), start + match.start(2))
+        return
     if re.fullmatch(r"[A-Z]+\d?s", text) and text[:-1].lower() in FORMATS:
         yield Literal(Kind.EXTENSION, text[:-1], start, end - 1)
         yield Plain("files", end - 1, end)
@@ -343,7 +348,11 @@ def _literal_in_context(token: Literal, cue: str, following: str, *, after_numbe
     text = token.text.lower()
     if after_number and token.kind is Kind.NAME and text in _UNITS:
         return Plain(text, token.start, token.end)
-    is_name = cue in _NAMED or cue in ("name", "is", "are") or following not in ("file", "files", "extension", "")
+    is_name = (
+        cue in _NAMED
+        or cue in ("name", "is", "are", "file", "directory", "folder")
+        or following not in ("file", "files", "extension", "")
+    )
     is_name = is_name and cue not in ("in", "with", "by", "extension", "extensions", "suffix", "of", "word")
     if token.kind is Kind.EXTENSION and text.startswith("."):
         return replace(token, kind=Kind.FILE) if is_name else token
@@ -386,4 +395,4 @@ _COMMON = frozenset(
 
 @lru_cache(maxsize=4096)
 def _is_common(word: str) -> bool:
-    return word in _COMMON or (word.endswith("s") and word[:-1] in _COMMON) or word.endswith(("ly", "ing"))
+    return word in _COMMON or (word.endswith("s") and word[:-1] in _COMMON) or word.endswith(("ly", "ing", "ed"))

@@ -185,6 +185,10 @@ def _operands(name: str, words: Sequence[Word]) -> Iterator[RoledWord]:
         # `git commit`: the first operand says what is done, as a program's name does.
         yield RoledWord(words[0], Role.NAME, f"{name} {words[0].value}")
         words = words[1:]
+    if name == "tar" and words and re.fullmatch(r"[A-Za-z]+", words[0].value):
+        # `tar xf`: the first word is a cluster of options even without its dash.
+        yield RoledWord(words[0], Role.OPTION, name, len(words[0].value))
+        words = words[1:]
     index, ended = 0, False
     while index < len(words):
         word = words[index]

@@ -161,7 +161,7 @@ _TAKES_TEXT = frozenset(["echo", "git", "<<", "=", "for"])
 """Programs to which an argument of several words is text and nothing else; quoted paths with spaces stay code."""
 _CONTENTS = frozenset([("content",), ("text",), ("body",)])
 """Names of arguments that hold a text made for the goal: what else stands in it is no value of its own."""
-_FORM_ORDER = ("text", "glob", "slashed", "folder", "digits", "dotted", "base", "bare", "stem")
+_FORM_ORDER = ("octal", "text", "glob", "slashed", "folder", "digits", "dotted", "base", "bare", "stem")
 
 
 def _align(
@@ -242,7 +242,7 @@ def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
     if value[end : end + 1] == "=":
         return Role.OPTION
     inside = (start, end) != (0, len(value)) and " " in value
-    if inside and roled.role is Role.ARGUMENT and roled.program not in _TAKES_TEXT:
+    if inside and roled.role in (Role.ARGUMENT, Role.REGEX) and roled.program not in _TAKES_TEXT:
         return Role.CODE
     if literal.kind in (Kind.NUMBER, Kind.PORT):
         plain = re.fullmatch(r"[+-]?\d+(?:\.\d+)?[A-Za-z%]{0,3}", value[roled.fixed :])
@@ -306,7 +306,19 @@ def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[
 
 
 def _plural_said(name: str, said: set[str]) -> bool:
-    return name + "s" in said or name.removesuffix("s") in said
+    return name + "s" in said or name.removesuffix("s") in said or _LONG_NAMES.get(name) in said
+
+
+_LONG_NAMES = {
+    "txt": "text",
+    "py": "python",
+    "pl": "perl",
+    "rb": "ruby",
+    "js": "javascript",
+    "jpg": "jpeg",
+    "md": "markdown",
+}
+"""Extensions by which a kind of file is known, and the words for it."""
 
 
 _LISTERS = frozenset("find ls locate tree sort head echo xargs printf uniq nl column".split())

@@ -135,6 +135,8 @@ _RULES: tuple[tuple[str, str], ...] = (
      r"\g<v> \g<n>"),
     (r"\b(?:with|have)(?: the| an?)? (?P<v>§e\d+) extension\b", r"with extension \g<v>"),
     (r"\b(?P<n>file|ENTRY) with extension (?P<v>§e\d+)", r"\g<v> \g<n>"),
+    # "option X" and "X option" are one
+    (rf"\b(?P<n>(?:shell )?(?:option|variable|branch|package|service)) (?P<v>{_V})(?= |$)", r"\g<v> \g<n>"),
     # other synonyms of shell language
     (r"\b(?:delete|remove|erase)\b", "delete"),
     (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|file|symlink|§))", "create"),
