@@ -32,6 +32,9 @@ _ALIKE: tuple[frozenset[Kind], ...] = (
 _ARCHIVE = re.compile(r"\.(?:gz|tgz|bz2|tbz|xz|zip|tar|rar|7z|Z|lz|zst|deb|rpm|jar)$")
 
 
+_NUMERAL = re.compile(r"\d+")
+
+
 def check_kinds(case: Case) -> str:
     for old, new in case.changed:
         if _is_bare(old) != _is_bare(new) and Kind.FILE in (old.kind, new.kind):
@@ -39,6 +42,8 @@ def check_kinds(case: Case) -> str:
         if old.kind is not new.kind and not any(old.kind in group and new.kind in group for group in _ALIKE):
             return f"{new.text!r} is a {new.kind}, where the saved run had the {old.kind} {old.text!r}"
         kinds = {old.kind, new.kind}
+        if kinds == {Kind.NUMBER} and _NUMERAL.sub("", old.text) != _NUMERAL.sub("", new.text):
+            return f"{new.text!r} is another kind of number than {old.text!r}"
         if (" " in old.text) != (" " in new.text) and Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.NAME}:
             return f"only one of {old.text!r} and {new.text!r} is a text of several words"
         if {old.kind, new.kind} == {Kind.EXTENSION, Kind.FILE} and (old.text[0], new.text[0]).count(".") == 1:
@@ -148,6 +153,10 @@ def check_repeated(case: Case) -> str:
     """A short value that stands more often in the run than in the goal may be there for another reason."""
     goals = Counter(literal.text for literal in case.template.analysis.literals)
     places = Counter(case.template.analysis.literals[place.literal].text for place in case.template.places)
+    said = set(case.template.analysis.surface)
+    for landing in case.landings:
+        if landing.place.form in ("stem", "base", "bare") and landing.place.written.lower() in said:
+            return f"{landing.place.written!r} is a part of a value and a word of the saved goal"
     for old, _ in case.changed:
         if old.text.lower() in case.template.analysis.form:
             return f"{old.text!r} is a value and a word of the saved goal"

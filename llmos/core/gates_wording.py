@@ -147,6 +147,9 @@ _MUST = {
 
 
 def check_effect(case: Case) -> str:
+    asks, did = (text.rstrip().endswith("?") for text in (case.goal.goal, case.template.analysis.goal))
+    if asks and not did and (case.template.effects or not case.template.readable):
+        return "the goal may be a question, and the saved run changes things"
     if case.is_identical:
         return ""
     if not case.template.readable:
@@ -154,9 +157,6 @@ def check_effect(case: Case) -> str:
     for effect in sorted(case.template.effects):
         if not _ASKS[effect].search(case.goal.goal):
             return f"the saved run makes a change ({effect}) that the goal does not ask for"
-    asks, did = (text.rstrip().endswith("?") for text in (case.goal.goal, case.template.analysis.goal))
-    if case.template.effects and asks and not did:
-        return "the goal may be a question, and the saved run changes things"
     verb = case.goal.form[:1]
     if verb and verb[0] in _MUST and case.template.arguments and not case.template.effects & _MUST[verb[0]]:
         return f"the goal asks to {verb[0]}, and the saved run does not"

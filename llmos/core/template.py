@@ -191,7 +191,8 @@ def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: 
         return
     for at in _find(value, field.text, literal):
         named = form in ("stem", "base") and field.path[-1:] in _CONTENTS
-        is_code = field.is_shell or (named and not _in_prose(field.text, at, len(value)))
+        number = literal.kind is Kind.NUMBER and len(value) < len(field.text)
+        is_code = field.is_shell or number or (named and not _in_prose(field.text, at, len(value)))
         role, whole = (Role.CODE if is_code else Role.ARGUMENT), len(value) == len(field.text)
         yield Place(index, field.step, field.path, at, at + len(value), form, value, role, (), whole)
 
@@ -291,6 +292,7 @@ def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[
         taken = covered[field.step, field.path]
         if (field.is_shell and field.script is None) or field.path[-1:] in _CONTENTS:
             continue
+        yield from _listed_numbers(field, taken)
         pieces = (
             [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
             if field.script
@@ -303,6 +305,17 @@ def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[
             names = re.findall(r"[^\W_]+", free.lower())
             if names and not all(name in said or _plural_said(name, said) for name in names):
                 yield value
+
+
+_LISTING = frozenset("echo printf for touch mkdir tee".split())
+
+
+def _listed_numbers(field: _Field, taken: set[int]) -> Iterator[str]:
+    """Numbers in a list that was written out ("echo 1 2 3"), of which the goal names only the ends."""
+    for roled in field.words:
+        word = roled.word
+        if roled.program in _LISTING and word.value.isdigit() and word.spans[0][0] not in taken:
+            yield word.value
 
 
 def _plural_said(name: str, said: set[str]) -> bool:

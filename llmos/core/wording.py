@@ -16,8 +16,8 @@ from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
 
 _DROPPED = frozenset(
-    """a an the all of that which who is are be been being was were has have had do does please so there their its just
-    entire whole every given specified following also me us""".split()
+    """a an the all of that which who is are be been being was were has have had do does please so there their its
+    every given specified me us""".split()
 )
 """Words that carry no meaning of their own in a request; removed after the phrases were read."""
 
@@ -30,8 +30,8 @@ _IRREGULAR = {
     "finding": "find", "putting": "put", "running": "running", "getting": "get", "setting": "setting",
     "containing": "contain", "contains": "contain", "has": "have", "having": "have", "matches": "match",
     "matching": "match", "starting": "start", "lines": "line", "uses": "use", "using": "using", "mb": "megabyte",
-    "megabytes": "megabyte", "m": "megabyte", "mib": "megabyte", "gb": "gigabyte", "g": "gigabyte", "gib": "gigabyte",
-    "gigabytes": "gigabyte", "kb": "kilobyte", "k": "kilobyte", "kib": "kilobyte", "kilobytes": "kilobyte",
+    "megabytes": "megabyte", "m": "megabyte", "gb": "gigabyte", "g": "gigabyte",
+    "gigabytes": "gigabyte", "kb": "kilobyte", "k": "kilobyte", "kilobytes": "kilobyte",
     "mins": "minute", "min": "minute", "minutes": "minute", "hrs": "hour", "hours": "hour", "secs": "second",
     "sec": "second", "filenames": "filename", "pathnames": "pathname", "excludes": "exclude",
     "excluding": "exclude", "ignores": "ignore", "ignoring": "ignore", "existing": "existing", "pwd": "pwd",
@@ -62,6 +62,7 @@ def base_word(word: str) -> str:
 
 # `§` stands for a literal: its number, and before it the letter of its kind (e extension, g glob, n number, p others).
 _V = r"§[a-z]\d+"
+_W = r"§[a-mo-z]\d+"
 _PLACE = r"(?:CWD|HOME|ROOT|§[p]\d+)"
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^(?:please )?(?:can|could|would|will) you (?:please )?|^i (?:want|need|would like|wish) (?:you )?to ", ""),
@@ -93,8 +94,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b(?:the )?(?:(?:entire|whole|complete) )?(?:filesystem|file system|system)(?= |$)(?! call| time| log| load|"
      r" variable| information| process| user| command)", "ROOT"),
     (r"\beverywhere\b", "in ROOT"),
-    (rf"\b(?:in|under|below|inside|within|beneath|on|at|throughout|across|through) "
-     rf"(?:the )?(?:directory |path )?(?P<p>{_PLACE}|{_V})(?: (?:directory|path))?(?= |$)", r"in \g<p>"),
+    (rf"\b(?:in|under|below|inside|within|beneath) (?:the )?(?:directory |path )?(?P<p>{_PLACE}|{_W})"
+     rf"(?: (?:directory|path))?(?= |$)", r"in \g<p>"),
+    (r"\b(?:on|at|throughout|across|through) (?:the )?(?P<p>CWD|HOME|ROOT)(?= |$)", r"in \g<p>"),
     (r"\bfrom (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
     (r"\bof (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
     (r"\bin CWD (?:and )?SUBS\b|\bin CWD RECURSE SUBS\b", "in CWD RECURSE"),
@@ -139,7 +141,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"\b(?P<n>(?:shell )?(?:option|variable|branch|package|service)) (?P<v>{_V})(?= |$)", r"\g<v> \g<n>"),
     # other synonyms of shell language
     (r"\b(?:delete|remove|erase)\b", "delete"),
-    (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|file|symlink|§))", "create"),
+    (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|symlink)| an? (?:new |empty )*file)"
+     r"(?!.* (?:\w+able|read|write|public|private|owned|belong|sure)\b)", "create"),
+    (r"\bevery (?=§n)", "each "),
     (r"\b(?:greater|larger|bigger|more) than\b", "MORE"),
     (r"\b(?:less|smaller|fewer) than\b", "LESS"),
     (r"\bolder than (?P<v>§n\d+) (?P<u>day|hour|minute|week|month)\b(?: ago)?", r"modified MORE \g<v> \g<u> ago"),
@@ -262,7 +266,7 @@ def _joined_verb(words: list[str]) -> tuple[list[str], str]:
 _CLAUSE = frozenset(
     ["and", "or", "then", "but", ",", "not", "except", "exclude", "without", "to", "into", "from", "if"]
 )
-_PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pgn]\d+")
+_PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pge]\d+")
 
 
 def _placed(words: list[str]) -> list[str]:

@@ -61,6 +61,12 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("reach", "delete files in /srv/d1", "find /srv/d1 -delete", "delete files in /"),
     ("reach", "delete files in d1", "find d1 -delete", "delete files in ~"),
     ("effect", "delete files in d1", "find d1 -delete", "delete files in d2?"),
+    ("effect", "delete files in d1", "find d1 -delete", "delete files in d1?"),
+    ("kind", "show the last 5 lines of a.txt", "tail -n 5 a.txt", "show the last +5 lines of a.txt"),
+    ("polarity", "run the script x1 in d1", "ssh d1 x1", "run the script x1 on d2"),
+    ("verb", "make the file a.txt readable", "chmod +r a.txt", "create the file b.txt readable"),
+    ("words", "find the word 'x1' in a.txt", "grep x1 a.txt", "find the whole word 'x2' in a.txt"),
+    ("quantifier", "run ls 5 seconds", "timeout 5 ls", "run ls every 5 seconds"),
     ("words", "delete files in d1", "find d1 -delete", "would delete files in d2"),
     ("quantifier", "commit with message 'x y'", "git commit -m 'x y'", "commit all with message 'x z'"),
     ("role", "list files in d1", "find d1", "list files in a.tar"),
@@ -73,6 +79,7 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("unused", "list files on level 1 of d1", "find d1", "list files on level 2 of d1"),
     ("repeated", "show 5 lines of a.txt", "head -n 5 a.txt | tail -n 5", "show 7 lines of a.txt"),
     ("repeated", "log in with password 'password'", "login -p password", "log in with password 'secret'"),
+    ("constant", "write the numbers 1 to 4", "echo 1 2 3 4", "write the numbers 1 to 6"),
     ("command", "show the program 'date'", "date; which date", "show the program 'uptime'"),
     ("form", "find all *.txt files", "find . -name '*txt'", "find all *.php files"),
     ("code", "replace 'foo' in a.txt", "sed -i s/foo/bar/ a.txt", "replace 'baz' in a.txt"),
@@ -172,6 +179,20 @@ def test_a_content_that_would_be_broken_by_a_value_is_refused() -> None:
     assert bind(saved, "create hello.txt containing 'say \"x\"'") == Refusal(
         "t1", "code", "'say \"x\"' would change the text around it"
     )
+
+
+def test_a_part_of_a_name_that_is_a_word_too_is_not_rebound() -> None:
+    saved = wrote("create hello.txt with the text hello", "hello.txt", "hello\n")
+    answer = bind(saved, "create bye.txt with the text hello")
+    assert isinstance(answer, Refusal)
+    assert answer.gate == "repeated"
+
+
+def test_a_number_of_a_goal_is_not_looked_for_in_a_content() -> None:
+    saved = wrote("create n.txt with the numbers 1 to 4", "n.txt", "1\n2\n3\n4\n")
+    answer = bind(saved, "create n.txt with the numbers 1 to 6")
+    assert isinstance(answer, Refusal)
+    assert answer.gate == "code"
 
 
 def test_a_name_that_is_code_in_the_content_is_refused() -> None:
