@@ -43,6 +43,7 @@ GATES: tuple[Gate, ...] = (
     Gate("vocabulary", values.check_vocabulary),
     Gate("quotes", values.check_quotes),
     Gate("constant", values.check_constant),
+    Gate("column", values.check_column),
     Gate("leftover", values.check_leftover),
 )
 AFTER = frozenset(["leftover"])

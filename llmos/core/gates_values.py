@@ -285,6 +285,14 @@ def check_constant(case: Case) -> str:
     return f"the saved run holds {case.template.constants[0]!r}, which its goal does not account for"
 
 
+def check_column(case: Case) -> str:
+    """In another file, what was picked by its place may stand elsewhere."""
+    picks = case.template.columns
+    if picks and any(old.kind not in (Kind.NUMBER, Kind.PORT) for old, _ in case.changed):
+        return f"the saved run picks {picks[0]}, which its goal does not name: elsewhere it may be another"
+    return ""
+
+
 def check_leftover(case: Case) -> str:
     """No old value may stand anywhere in the bound arguments, in whatever case of letters."""
     if not case.changed:

@@ -18,6 +18,7 @@ from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role, RoledWord, effects, roles
 from llmos.core.shell_words import NotParsed, Quote, Script, parse
+from llmos.core.template_columns import unsaid
 from llmos.core.wording import Analysis, analyse
 
 Path = tuple[str | int, ...]
@@ -89,6 +90,8 @@ class Template:
     """Names of the programs that the steps run."""
     options: tuple[tuple[str, str], ...]
     """Each option of shell commands with the argument that follows it."""
+    columns: tuple[str, ...]
+    """Columns and keys that the steps pick out of files though the goal does not name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
         tuple(_roots(fields)),
         frozenset(roled.program for field in fields for roled in field.words if roled.role is Role.NAME),
         tuple(_options(fields)),
+        tuple(column for script in scripts for column in unsaid(script, analysis)),
     )
 
 

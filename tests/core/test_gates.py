@@ -94,6 +94,10 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("vocabulary", "set the option nullglob", "shopt -s nullglob", "set the option xtrace"),
     ("quotes", "say 'foo'", "echo 'foo'", 'say "fo\'o"'),
     ("constant", "list files of bob1", "ls /srv/bob1 /srv/common", "list files of tim1"),
+    ("column", "sum the prices of a.csv", "awk -F, '{s += $3} END {print s}' a.csv", "sum the prices of b.csv"),
+    ("column", "list names in a.csv", "tail -n +2 a.csv | cut -d, -f2", "list names in b.csv"),
+    ("column", "rank teams of a.csv", "sort -t, -k2,2 a.csv", "rank teams of b.csv"),
+    ("column", "show the city in a.json", "jq .ship.city a.json", "show the city in b.json"),
     ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
 )  # fmt: skip
 
@@ -149,6 +153,9 @@ DEFENDED_TWICE = {"quotes"}
         ("list files matching the regex 'a.*'", "find . -regex 'a.*'", "list files matching the regex 'b.*c.*'",
          "find . -regex 'b.*c.*'"),
         ("shows the option 'nullglob'", "shopt nullglob", "shows the 'extglob' option", "shopt extglob"),
+        ("print the third column of a.csv", "cut -f3 a.csv", "print the third column of b.csv", "cut -f3 b.csv"),
+        ("show sizes in /x", "ls -l /x | awk '{print $5}'", "show sizes in /y", "ls -l /y | awk '{print $5}'"),
+        ("show the city in a.json", "jq .city a.json", "show the city in b.json", "jq .city b.json"),
         ("make b.sh executable", "chmod u+x b.sh", "make c.sh executable", "chmod u+x c.sh"),
         ("show file a.txt", "cat a.txt", "show file /x/b.txt", "cat /x/b.txt"),
         ("list '/x'", "ls /x", "list '/y z'", "ls '/y z'"),
