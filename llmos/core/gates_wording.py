@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 from llmos.core.gate import Case
 from llmos.core.literals import Kind
@@ -62,7 +63,7 @@ def check_order(case: Case) -> str:
 
 
 _ASKED_BY = {
-    "delete": r"delet\w*|remov\w*|eras\w*|clean\w*|clear\w*|purg\w*|wip\w*|drop|discard\w*|unlink|rid|prun\w*"
+    "delete": r"delet\w*|remov\w*|eras\w*|clean\w*|clear\w*|purg\w*|wip\w*|drop|discard\w*|unlink|rid|throw\w*|prun\w*"
     r"|truncat\w*|rm|uninstall|shred|destroy|empty",
     "move": r"mov\w+|renam\w+|mv|append\w*|prepend\w*|chang\w+|replac\w+|add\w*|strip\w*|convert\w*|swap|put|prefix\w*",
     "copy": r"cop(?:y|ies|ied|ying)|duplicat\w+|back\w*|sync\w*|transfer\w*|clon\w+|cp|archiv\w+|upload\w*|download\w*"
@@ -113,12 +114,14 @@ def check_sense(case: Case) -> str:
         return ""
     form, options = case.template.analysis.form, case.template.options
     types = {value for option, value in options if option in ("-type", "-xtype")}
-    if types == {"f"} and "directory" in form and not {"file", "ENTRY", "§"} & set(form[:3]):
+    named = form[:3] if form[:1] in (("LOOK",), ("delete",), ("count",)) else ()
+    if types == {"f"} and "directory" in named and not {"file", "ENTRY", "§"} & set(named):
         return "the goal means directories, the saved run looks for files"
-    if types == {"d"} and "file" in form[:3] and "directory" not in form:
+    if types == {"d"} and "file" in named and "directory" not in form:
         return "the goal means files, the saved run looks for directories"
     classes = {class_of(word) for word in form}
-    denied = any(option in ("!", "-not") for option, _ in options)
+    tests = pairwise([option for option, _ in options])
+    denied = any(option in ("!", "-not") and not after.startswith("-newer") for option, after in tests)
     if denied and not classes & {WordClass.NEGATION, WordClass.EXCEPTION} and not _DENIES.search(case.goal.goal):
         return "the saved run leaves out what the goal asks for"
     signs = {value[:1] for option, value in options if option in _SIGNED}
@@ -135,6 +138,9 @@ _DENIES = re.compile(
     r"\b(?:non|un\w+|other|only|hidden|outside|lack\w*|empty|missing|broken|but|else)\b", re.IGNORECASE
 )
 _SIGNED = frozenset("-mtime -atime -ctime -mmin -amin -cmin -size".split())
+
+
+_GRAVE = frozenset(["delete", "stop", "system", "user", "mount", "install"])
 
 
 _MUST = {
@@ -154,7 +160,8 @@ def check_effect(case: Case) -> str:
         return ""
     if not case.template.readable:
         return "what the saved command changes is not known with certainty"
-    for effect in sorted(case.template.effects):
+    # In the very words of a run that was checked, only what cannot be undone has to be asked for by its name.
+    for effect in sorted(case.template.effects & _GRAVE if case.same_surface else case.template.effects):
         if not _ASKS[effect].search(case.goal.goal):
             return f"the saved run makes a change ({effect}) that the goal does not ask for"
     verb = case.goal.form[:1]

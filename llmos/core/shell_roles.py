@@ -66,7 +66,17 @@ _VALUE_OPTIONS = {
     "ps": "opuCUtG", "top": "pnd", "screen": "SXp", "curl": "oXHdu", "wget": "OPo", "mount": "to", "du": "d",
     "chmod": "", "mkdir": "m", "touch": "dtr", "xargs": "ILnPsEadJ", "find": "",
 }  # fmt: skip
-_CODE_OPTIONS = {"awk": "F", "stat": "cf", "date": "", "ps": "o", "watch": "", "xargs": "I", "sort": "t", "cut": "d"}
+_CODE_OPTIONS = {
+    "awk": "Fv",
+    "gawk": "Fv",
+    "stat": "cf",
+    "date": "",
+    "ps": "o",
+    "watch": "",
+    "xargs": "I",
+    "sort": "t",
+    "cut": "d",
+}
 _FIND_PATTERNS = frozenset("-name -iname -path -ipath -wholename -iwholename -lname -ilname".split())
 _FIND_REGEX = frozenset(["-regex", "-iregex"])
 _FIND_CODE = frozenset("-printf -fprintf -regextype -type -xtype".split())

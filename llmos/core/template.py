@@ -306,7 +306,7 @@ def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[
             free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
             if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
                 continue
-            names = re.findall(r"[^\W_]+", free.lower())
+            names = re.findall(r"[^\W_]+", re.sub(r"\[:\w+:\]", " ", free.lower()))
             if names and not all(name in said or _plural_said(name, said) for name in names):
                 yield value
 
