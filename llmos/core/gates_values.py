@@ -289,7 +289,7 @@ def check_column(case: Case) -> str:
     """In another file, what was picked by its place may stand elsewhere."""
     picks = case.template.columns
     if picks and any(old.kind not in (Kind.NUMBER, Kind.PORT) for old, _ in case.changed):
-        return f"the saved run picks {picks[0]}, which its goal does not name: elsewhere it may be another"
+        return f"the saved run rests on {picks[0]}, which its goal does not name: elsewhere it may be another"
     return ""
 
 

@@ -31,6 +31,8 @@ def _said(words: tuple[str, ...]) -> str:
 
 
 def check_strange(case: Case) -> str:
+    if case.goal.goal == case.template.analysis.goal:
+        return ""
     return case.goal.strange or case.template.analysis.strange
 
 
@@ -119,6 +121,9 @@ def check_sense(case: Case) -> str:
         return "the goal means directories, the saved run looks for files"
     if types == {"d"} and "file" in named and "directory" not in form:
         return "the goal means files, the saved run looks for directories"
+    limited = any(option == "-maxdepth" for option, _ in options)
+    if limited and case.goal.recurses and not {"level", "depth", "deep", "maximum", "FLAT"} & set(form):
+        return "the goal means everything below a place, the saved run does not go down"
     classes = {class_of(word) for word in form}
     tests = pairwise([option for option, _ in options])
     denied = any(option in ("!", "-not") and not after.startswith("-newer") for option, after in tests)

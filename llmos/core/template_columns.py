@@ -1,4 +1,4 @@
-"""Which columns of a file a run picks by number, though its goal does not say which.
+"""What a run knows of a file that its goal does not say: columns picked by number, keys, versions written into it.
 
 "The average of the score column of quiz.csv" was answered by `awk "{s += $2}"` because somebody had looked into it;
 in another file the scores may stand elsewhere. Columns of what a program prints (`ls -l`, `ps`) stay where they are.
@@ -19,6 +19,7 @@ _PRINTERS = frozenset(
     env set tree bc seq systemctl docker kubectl crontab uptime tar unzip pgrep xrandr""".split()
 )
 """Programs whose output has its columns by itself."""
+_EDITORS = frozenset("sed gsed perl awk gawk mawk".split())
 _AWKS = frozenset(["awk", "gawk", "mawk"])
 _ORDINALS = ("", *"first second third fourth fifth sixth seventh eighth ninth tenth".split())
 
@@ -30,6 +31,10 @@ def unsaid(script: Script, goal: Analysis) -> Iterator[str]:
         said = {literal.text for literal in goal.literals}
         said |= {str(number) for number, word in enumerate(_ORDINALS) if word in goal.surface}
         yield from (written for written, number in _columns(found) if number not in said)
+    for roled in found:
+        if roled.role is Role.CODE and roled.program in _EDITORS:
+            numbers = re.findall(r"(?<![\w.])\d+(?:\.\d+)+|(?<![\w.])\d{3,}", roled.word.value)
+            yield from (number for number in numbers if number not in goal.goal)
     words = {part for word in goal.surface for part in re.findall(r"[^\W_]+", word)}
     words |= {literal.text.lower() for literal in goal.literals}
     for roled in found:

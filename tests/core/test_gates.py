@@ -95,6 +95,8 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("quotes", "say 'foo'", "echo 'foo'", 'say "fo\'o"'),
     ("constant", "list files of bob1", "ls /srv/bob1 /srv/common", "list files of tim1"),
     ("column", "sum the prices of a.csv", "awk -F, '{s += $3} END {print s}' a.csv", "sum the prices of b.csv"),
+    ("column", "set the version in a.cfg", "sed -i 's/^version.*/version 1.4.3/' a.cfg", "set the version in b.cfg"),
+    ("sense", "list files under d1", "find d1 -maxdepth 1", "list files under d2"),
     ("column", "list names in a.csv", "tail -n +2 a.csv | cut -d, -f2", "list names in b.csv"),
     ("column", "rank teams of a.csv", "sort -t, -k2,2 a.csv", "rank teams of b.csv"),
     ("column", "show the city in a.json", "jq .ship.city a.json", "show the city in b.json"),
