@@ -15,7 +15,7 @@ from llmos.core.gates import GATES
 from llmos.core.template import Template
 from llmos.core.wording import Analysis, analyse
 
-MAX_CANDIDATES = 64
+MAX_CANDIDATES = 24
 """Templates of one key that are looked at; more runs of one job than this add nothing."""
 
 
