@@ -45,6 +45,12 @@ WRITE = trace(
     ),
     answer=AnswerTemplate("Created utils.py.", ()),
 )
+TEXT = trace(
+    "create a.txt containing hello",
+    Step(
+        "write_file", {"path": "a.txt", "content": "hello\n"}, Effect.WRITE, Require(), Expect(created=("a.txt",)), ""
+    ),
+)
 COUNT = trace(
     "how many lines are in README.md?",
     shell("wc -l README.md", Require(present=("README.md",)), Expect(0, output=OutputShape.LINE)),
@@ -98,6 +104,8 @@ def test_the_goal_itself_is_bound_to_the_saved_run(saved: Trace) -> None:
         (WRITE, "Delete a Python file called helpers.py", "verb"),
         (WRITE, "Create a Python file named helpers.py", "wording"),
         (WRITE, "Create a Python file called ../helpers.py", "outside"),
+        (TEXT, "create a.md containing hello!", "letters"),
+        (TEXT, "create a.txt containing Hello", "letters"),
         (COUNT, "how many words are in notes.txt?", "words"),
         (COUNT, "how many lines are in a.md and b.md?", "conjunction"),
         (COUNT, "how many lines are in /etc/passwd?", "role"),
