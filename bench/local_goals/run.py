@@ -1,6 +1,7 @@
 """Everyday shell goals, carried out by an embedded model through the product's own path, judged by their end state.
 
     python -m bench.local_goals.run --model NAME [--split dev|held-out|all] [--only ID ...] [--out FILE]
+    python -m bench.local_goals.run --model NAME --report FILE      the report of what an earlier run wrote to FILE
 
 Every goal runs in a directory and a workspace of its own, both thrown away; nothing is learned from one to the next.
 The model stays loaded between goals, so the times are those of a session, without the load of some seconds.
@@ -143,7 +144,12 @@ def main() -> None:
     parser.add_argument("--split", choices=("dev", "held-out", "all"), default="all")
     parser.add_argument("--only", nargs="*", default=())
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--report", type=Path)
     given = parser.parse_args()
+    if given.report is not None:
+        lines = given.report.read_text(encoding="utf-8").splitlines()
+        print(report(given.model, [Result(**json.loads(line)) for line in lines]))
+        return
     goals = [
         goal
         for goal in load_goals()
