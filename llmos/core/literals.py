@@ -118,11 +118,6 @@ def tokens_of(goal: str) -> tuple[Token, ...]:
     return tuple(_by_context(_joined(found, goal), goal))
 
 
-def is_cut(goal: str) -> bool:
-    """Whether the goal is longer than what tokens_of looks at."""
-    return len(goal) > 20_000 or len(tokens_of(goal)) >= MAX_TOKENS
-
-
 def _scan(goal: str) -> Iterator[Token]:
     at = 0
     while at < len(goal):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llmos.core.shell_words import Command, Quote, Script, Word
+from llmos.core.shell_words import Command, Script, Word
 
 
 class Role(StrEnum):
@@ -299,7 +299,3 @@ def effects(script: Script) -> frozenset[str]:
         if roled.program in (">", ">>", ">|", "&>", "&>>") and value != "/dev/null":
             found.add("write")
     return frozenset(found)
-
-
-def has_expansion(word: Word) -> bool:
-    return any(quote in (Quote.OPAQUE, Quote.OPAQUE_DOUBLE) for quote in word.quotes)

@@ -60,14 +60,6 @@ class Word:
     spans: tuple[tuple[int, int], ...]
     quotes: tuple[Quote, ...]
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the word holds no expansion and no active glob character."""
-        return not any(
-            quote in (Quote.OPAQUE, Quote.OPAQUE_DOUBLE) or (quote is Quote.NONE and char in GLOB_CHARS)
-            for char, quote in zip(self.value, self.quotes, strict=True)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Command:
