@@ -40,9 +40,6 @@ class CodecError(StoreError):
     """A file does not hold what it should, or a value cannot be written; names file and line."""
 
 
-# reading YAML
-
-
 def load_documents(text: bytes, *, name: str) -> list[Any]:
     """The documents of a YAML stream as dicts, lists, strings, numbers, booleans and None. Raises CodecError."""
     return [value for value, _ in _documents(text, name)]
@@ -83,7 +80,9 @@ def _documents(data: bytes, name: str) -> Iterator[tuple[Any, dict[KeyPath, int]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        _refuse(name, mark.line if mark else 0, f"this is not valid YAML ({problem})")
+        # libyaml has a limit of its own since PyYAML 6.0.4
+        deep = f"this is nested deeper than {MAX_DEPTH} levels" if "nesting depth" in problem else ""
+        _refuse(name, mark.line if mark else 0, deep or f"this is not valid YAML ({problem})")
     except yaml.YAMLError as error:
         raise CodecError(f"{show_path(name)} is not valid YAML ({error})") from None
     finally:
