@@ -16,7 +16,8 @@ from llmos.core.literals import Kind, Literal
 from llmos.core.shell_edit import encode, substitute
 from llmos.core.shell_roles import Role
 from llmos.core.shell_words import GLOB_CHARS, NotParsed, Quote, parse
-from llmos.core.template import COMMAND_ARGUMENTS, Path, Place, Template, texts
+from llmos.core.template import Place, Template
+from llmos.core.template_facts import COMMAND_ARGUMENTS, Path, texts
 from llmos.core.wording import Analysis, analyse
 
 
@@ -66,6 +67,9 @@ def _landing(place: Place, old: Literal, new: Literal) -> Landing:
         value = forms(new).get("glob") if new.text.startswith("*") else None
     if value is None and place.form == "slashed":
         value = forms(new).get("folder")
+    if value is not None and place.form == "text" and old.text.endswith("/") and not place.whole:
+        # "/srv/" in "/srv/*": what follows stands on that slash.
+        value = forms(new).get("slashed")
     written = None if value is None else _written(place, value, new)
     return Landing(place, old, new, value, written)
 

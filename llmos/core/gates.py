@@ -44,6 +44,7 @@ GATES: tuple[Gate, ...] = (
     Gate("quotes", values.check_quotes),
     Gate("constant", values.check_constant),
     Gate("column", values.check_column),
+    Gate("signs", wording.check_signs),
     Gate("leftover", values.check_leftover),
 )
 AFTER = frozenset(["leftover"])

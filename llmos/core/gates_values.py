@@ -12,7 +12,7 @@ from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
-from llmos.core.template import texts
+from llmos.core.template_facts import texts
 
 
 def check_values(case: Case) -> str:
@@ -103,10 +103,39 @@ def check_role(case: Case) -> str:
         if word in _NAME_PARTS and (("*" in old.text) != ("*" in new.text) or extension):
             return f"only one of {old.text!r} and {new.text!r} is a pattern"
     for landing in case.landings:
+        if reason := _misplaced(case, landing):
+            return reason
         rooted = (landing.value or "").startswith(("/", "~", "$"))
         if rooted and not landing.place.whole and not landing.old.text.startswith(("/", "~", "$")):
             return f"{landing.new.text!r} starts at a place of its own, where {landing.old.text!r} was part of a path"
     return ""
+
+
+def _misplaced(case: Case, landing: Landing) -> str:
+    """Why the run took the value of its own goal for another thing than the goal says, a place for a name say."""
+    place, word = landing.place, _word_before(case, landing.new)
+    if place.role is Role.PATTERN and place.whole and place.form in ("dotted", "bare"):
+        return f"{place.written!r} is how names end, and the saved run took it for a whole name"
+    if place.role is Role.PATTERN and word == "in" and place.program in ("-name", "-iname"):
+        return f"{place.written!r} is a place in the goal, and the saved run looked for that name"
+    text = _argument_around(case, landing)
+    before, _, after = text.partition(place.written)
+    if place.role is Role.PATTERN and ((word == "NAMESTART" and before) or (word == "NAMEEND" and after)):
+        return f"the saved run looked for {text!r}, which is not what its goal says of names"
+    return ""
+
+
+def _word_before(case: Case, literal: Literal) -> str:
+    """The word of the goal's form that stands before a value."""
+    form = case.goal.form
+    before = (word for word, after in zip(("", *form), form, strict=False) if after == "§")
+    return next((word for word, (_, new) in zip(before, case.pairs, strict=False) if new is literal), "")
+
+
+def _argument_around(case: Case, landing: Landing) -> str:
+    """The whole argument of the saved run in which a value stands."""
+    written = landing.place.written
+    return next((value for value in case.template.arguments if written in value), written)
 
 
 def _is_folder(text: str) -> bool:
@@ -214,10 +243,7 @@ def check_code(case: Case) -> str:
 
 def _names_regex(case: Case, landing: Landing) -> bool:
     """Whether the goal itself calls the value a regular expression."""
-    form = case.goal.form
-    before = [word for word, after in zip(("", *form), form, strict=False) if after == "§"]
-    calls = (word for word, (_, new) in zip(before, case.pairs, strict=False) if new is landing.new)
-    return next(calls, "") in ("regex", "regexp", "expression")
+    return _word_before(case, landing.new) in ("regex", "regexp", "expression")
 
 
 def _operators(regex: str) -> set[str]:
@@ -280,7 +306,11 @@ def check_quotes(case: Case) -> str:
 
 
 def check_constant(case: Case) -> str:
-    if case.is_identical or not case.template.constants:
+    if case.is_identical:
+        return ""
+    if case.template.variables:
+        return f"the saved run rests on {case.template.variables[0]!r}, whose value its goal does not give"
+    if not case.template.constants:
         return ""
     return f"the saved run holds {case.template.constants[0]!r}, which its goal does not account for"
 

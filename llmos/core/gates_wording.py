@@ -10,9 +10,10 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from llmos.core.gate import Case
+from llmos.core.goal import normalise_goal
 from llmos.core.literals import Kind
 from llmos.core.shell_roles import Role
-from llmos.core.wording import WordClass, class_of
+from llmos.core.wording import Analysis, WordClass, class_of
 
 
 def same_class(wanted: WordClass, what: str) -> Callable[[Case], str]:
@@ -34,6 +35,28 @@ def check_strange(case: Case) -> str:
     if case.goal.goal == case.template.analysis.goal:
         return ""
     return case.goal.strange or case.template.analysis.strange
+
+
+def check_signs(case: Case) -> str:
+    """A sign around the values may be meant, as the `!` of "containing hello!" may."""
+    if len(case.template.analysis.literals) != len(case.goal.literals):
+        return ""
+    old, new = _around_values(case.template.analysis), _around_values(case.goal)
+    if not case.same_surface:
+        old, new = ("".join(sorted(_ORDINARY.sub("", text))) for text in (old, new))
+    return "" if old == new else "what stands around the values differs, if only by a sign"
+
+
+_ORDINARY = re.compile(r"[\w\s.,;:?'\"`()/“”‘’–—-]")
+
+
+def _around_values(goal: Analysis) -> str:
+    """The goal with a mark in place of each value."""
+    rest, end = "", 0
+    for literal in sorted(goal.literals, key=lambda literal: literal.start):
+        rest += f"{goal.goal[end : literal.start]}§"
+        end = literal.end
+    return normalise_goal(rest + goal.goal[end:]).rstrip(" .")
 
 
 def check_pronoun(case: Case) -> str:
@@ -132,8 +155,15 @@ def check_sense(case: Case) -> str:
     signs = {value[:1] for option, value in options if option in _SIGNED}
     if ("MORE" in form and signs and "+" not in signs) or ("LESS" in form and signs and "-" not in signs):
         return "the saved run compares in another way than its goal"
-    folded = [landing for landing in case.landings if landing.place.program.startswith("-i")]
-    folds = any(landing.place.role is Role.PATTERN and landing.new.kind is not Kind.EXTENSION for landing in folded)
+    folded = [
+        landing
+        for landing in case.landings
+        if landing.place.program.startswith("-i") or (case.template.folds_case and landing.place.role is Role.REGEX)
+    ]
+    folds = any(
+        landing.place.role in (Role.PATTERN, Role.REGEX) and landing.new.kind is not Kind.EXTENSION
+        for landing in folded
+    )
     if folds and "NOCASE" not in form and "case" not in form:
         return "the saved run ignores the case of letters, which the goal does not say"
     return ""
@@ -170,16 +200,22 @@ def check_effect(case: Case) -> str:
         if not _ASKS[effect].search(case.goal.goal):
             return f"the saved run makes a change ({effect}) that the goal does not ask for"
     verb = case.goal.form[:1]
-    if verb and verb[0] in _MUST and case.template.arguments and not case.template.effects & _MUST[verb[0]]:
+    if verb and verb[0] in _MUST and case.template.programs and not case.template.effects & _MUST[verb[0]]:
         return f"the goal asks to {verb[0]}, and the saved run does not"
     return ""
 
 
 def check_recursion(case: Case) -> str:
     old, new = case.template.analysis.recurses, case.goal.recurses
-    if old == new or (case.template.descends and (new or not case.template.effects)):
+    if old == new:
+        return ""
+    # "Print the current directory" asks for its name; its tree is another thing.
+    if new and case.template.descends and _LISTED & set(case.goal.form):
         return ""
     return "one goal means everything below a place and the other does not say so"
+
+
+_LISTED = frozenset("file ENTRY directory subdirectory symlink filename path §".split())
 
 
 _HOME = re.compile(r"~|\$\{?HOME\}?|/home\b")

@@ -8,31 +8,32 @@ does not account for is listed as constants. Nothing here decides whether a temp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
-from llmos.core.shell_roles import Role, RoledWord, effects, roles
-from llmos.core.shell_words import NotParsed, Quote, Script, parse
+from llmos.core.shell_roles import Role, RoledWord, effects
+from llmos.core.shell_words import Quote
 from llmos.core.template_columns import unsaid
+from llmos.core.template_facts import (
+    CONTENTS,
+    Field,
+    Path,
+    StepLike,
+    constants,
+    descends,
+    fields_of,
+    folds_case,
+    only_lists,
+    options,
+    roots,
+    tool_effects,
+    variables,
+)
 from llmos.core.wording import Analysis, analyse
-
-Path = tuple[str | int, ...]
-COMMAND_ARGUMENTS = frozenset(["command", "cmd"])
-"""Names of arguments that hold a shell command."""
-
-
-class StepLike(Protocol):
-    """A recorded tool call; `llmos.core.trace.Step` is one."""
-
-    @property
-    def tool(self) -> str: ...
-    @property
-    def args(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Template:
     places: tuple[Place, ...]
     constants: tuple[str, ...]
     """Values in the arguments that the goal does not account for."""
+    variables: tuple[str, ...]
+    """Shell variables and single letters among the arguments that neither the goal nor the steps give a value."""
     effects: frozenset[str]
     """The kinds of change that the steps make, as far as shell commands and tool names tell."""
     readable: bool
@@ -90,86 +93,50 @@ class Template:
     """Names of the programs that the steps run."""
     options: tuple[tuple[str, str], ...]
     """Each option of shell commands with the argument that follows it."""
+    folds_case: bool
+    """A search in the steps takes capital and small letters for the same."""
     columns: tuple[str, ...]
     """Columns and keys that the steps pick out of files though the goal does not name them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    step: int
-    path: Path
-    text: str
-    script: Script | None
-    words: tuple[RoledWord, ...]
-    is_shell: bool
 
 
 def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
     """The template of a verified run; total: any goal and steps have one."""
     analysis = analyse(goal)
-    fields = tuple(_fields(steps))
+    fields = tuple(fields_of(steps))
     covered: dict[tuple[int, Path], set[int]] = {(f.step, f.path): set() for f in fields}
     places = tuple(_align(analysis.literals, fields, covered))
     scripts = [field.script for field in fields if field.script is not None]
-    found = frozenset().union(*(effects(script) for script in scripts), *(_tool_effects(step) for step in steps))
+    found = frozenset().union(*(effects(script) for script in scripts), *(tool_effects(step) for step in steps))
     readable = all(field.script is not None for field in fields if field.is_shell)
-    lists = readable and not found and bool(scripts) and all(_only_lists(script) for script in scripts)
-    descends = readable and bool(scripts) and all(_descends(script) for script in scripts)
+    lists = readable and not found and bool(scripts) and all(only_lists(script) for script in scripts)
     return Template(
-        ref,
-        analysis,
-        tuple(steps),
-        places,
-        tuple(_constants(fields, covered, analysis)),
-        found,
-        readable,
-        lists,
-        descends,
-        tuple(_roots(fields)),
-        frozenset(roled.program for field in fields for roled in field.words if roled.role is Role.NAME),
-        tuple(_options(fields)),
-        tuple(column for script in scripts for column in unsaid(script, analysis)),
+        ref=ref,
+        analysis=analysis,
+        steps=tuple(steps),
+        places=places,
+        constants=tuple(constants(fields, covered, analysis)),
+        variables=tuple(variables(fields, covered, analysis)),
+        effects=found,
+        readable=readable,
+        only_lists=lists,
+        descends=readable and bool(scripts) and all(descends(script) for script in scripts),
+        arguments=tuple(roots(fields)),
+        programs=frozenset(roled.program for field in fields for roled in field.words if roled.role is Role.NAME),
+        options=tuple(options(fields)),
+        folds_case=folds_case(fields),
+        columns=tuple(column for script in scripts for column in unsaid(script, analysis)),
     )
-
-
-def texts(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every text in a call's arguments with the keys that lead to it."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from texts(item, (*path, str(key)))
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from texts(item, (*path, index))
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield path, str(value)
-
-
-def _fields(steps: Sequence[StepLike]) -> Iterator[_Field]:
-    for index, step in enumerate(steps):
-        for path, text in texts(step.args):
-            is_shell = bool(path) and path[-1] in COMMAND_ARGUMENTS
-            script: Script | None = None
-            if is_shell:
-                try:
-                    script = parse(text)
-                except NotParsed:
-                    script = None
-            yield _Field(index, path, text, script, roles(script) if script else (), is_shell)
 
 
 # ------------------------------------------------------------------------------------------------------- alignment
 
 _TAKES_TEXT = frozenset(["echo", "git", "<<", "=", "for"])
 """Programs to which an argument of several words is text and nothing else; quoted paths with spaces stay code."""
-_CONTENTS = frozenset([("content",), ("text",), ("body",)])
-"""Names of arguments that hold a text made for the goal: what else stands in it is no value of its own."""
 _FORM_ORDER = ("octal", "text", "glob", "slashed", "folder", "digits", "dotted", "base", "bare", "stem")
 
 
 def _align(
-    literals: Sequence[Literal], fields: Sequence[_Field], covered: dict[tuple[int, Path], set[int]]
+    literals: Sequence[Literal], fields: Sequence[Field], covered: dict[tuple[int, Path], set[int]]
 ) -> Iterator[Place]:
     wanted = [
         (_FORM_ORDER.index(form), -len(value), index, form, value)
@@ -186,7 +153,7 @@ def _align(
                     yield place
 
 
-def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
+def _occurrences(field: Field, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
     if not value:
         return
     if field.script is not None:
@@ -194,14 +161,14 @@ def _occurrences(field: _Field, literal: Literal, index: int, form: str, value: 
             yield from _in_word(field, roled, literal, index, form, value)
         return
     for at in _find(value, field.text, literal):
-        named = form in ("stem", "base") and field.path[-1:] in _CONTENTS
+        named = form in ("stem", "base") and field.path[-1:] in CONTENTS
         number = literal.kind is Kind.NUMBER and len(value) < len(field.text)
         is_code = field.is_shell or number or (named and not _in_prose(field.text, at, len(value)))
         role, whole = (Role.CODE if is_code else Role.ARGUMENT), len(value) == len(field.text)
         yield Place(index, field.step, field.path, at, at + len(value), form, value, role, (), whole)
 
 
-def _in_word(field: _Field, roled: RoledWord, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
+def _in_word(field: Field, roled: RoledWord, literal: Literal, index: int, form: str, value: str) -> Iterator[Place]:
     word = roled.word
     for at in _find(value, word.value, literal, fixed=roled.fixed):
         end = at + len(value)
@@ -255,11 +222,15 @@ def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
     return Role.ARGUMENT if roled.role is Role.OPTION else roled.role
 
 
+_NOT_BEFORE = {".": r"(?<![\w.])", "/": r"(?<![\w.~}*/])"}
+"""What must not stand before a value with this first character: "./tmp" is another place than "/tmp"."""
+
+
 @lru_cache(maxsize=4096)
 def _pattern(value: str, numeric: bool) -> re.Pattern[str]:
     if numeric:
         return re.compile(rf"(?<![\d.]){re.escape(value)}(?!\d|\.\d)")
-    before = r"(?<![^\W_])" if value[0].isalnum() else r"(?<![\w.])" if value[0] == "." else ""
+    before = r"(?<![^\W_])" if value[0].isalnum() else _NOT_BEFORE.get(value[0], "")
     after = r"(?![^\W_])" if value[-1].isalnum() else ""
     return re.compile(f"{before}{re.escape(value)}{after}")
 
@@ -278,100 +249,3 @@ def _find(value: str, text: str, literal: Literal, *, fixed: int = 0) -> Iterato
         inside = text[: match.start()].isalpha() and text[match.end() : match.end() + 1].isalpha()
         if not (numeric and fixed == 0 and inside):
             yield match.start()
-
-
-# ------------------------------------------------------------------------------------------------- facts of the steps
-
-_STRUCTURAL = re.compile(
-    r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+(?:\.\d+)?[A-Za-z%]?|[ugoa]*[+=-][rwxXst]+|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
-    r"|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
-)
-_DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)
-
-
-def _constants(fields: Sequence[_Field], covered: Mapping[tuple[int, Path], set[int]], goal: Analysis) -> Iterator[str]:
-    """Values in the arguments that no literal and no word of the goal accounts for."""
-    said = {part for word in goal.surface for part in re.findall(r"[^\W_]+", word)}
-    for field in fields:
-        taken = covered[field.step, field.path]
-        if (field.is_shell and field.script is None) or field.path[-1:] in _CONTENTS:
-            continue
-        yield from _listed_numbers(field, taken)
-        pieces = (
-            [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
-            if field.script
-            else [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
-        )
-        for value, spans in pieces:
-            free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
-            if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
-                continue
-            names = re.findall(r"[^\W_]+", re.sub(r"\[:\w+:\]", " ", free.lower()))
-            if names and not all(name in said or _plural_said(name, said) for name in names):
-                yield value
-
-
-_LISTING = frozenset("echo printf for touch mkdir tee".split())
-
-
-def _listed_numbers(field: _Field, taken: set[int]) -> Iterator[str]:
-    """Numbers in a list that was written out ("echo 1 2 3"), of which the goal names only the ends."""
-    for roled in field.words:
-        word = roled.word
-        if roled.program in _LISTING and word.value.isdigit() and word.spans[0][0] not in taken:
-            yield word.value
-
-
-def _plural_said(name: str, said: set[str]) -> bool:
-    return name + "s" in said or name.removesuffix("s") in said or _LONG_NAMES.get(name) in said
-
-
-_LONG_NAMES = {
-    "txt": "text",
-    "py": "python",
-    "pl": "perl",
-    "rb": "ruby",
-    "js": "javascript",
-    "jpg": "jpeg",
-    "md": "markdown",
-}
-"""Extensions by which a kind of file is known, and the words for it."""
-
-
-_LISTERS = frozenset("find ls locate tree sort head echo xargs printf uniq nl column".split())
-
-
-def _only_lists(script: Script) -> bool:
-    names = [roled for roled in roles(script) if roled.role is Role.NAME]
-    return bool(names) and all(roled.program in _LISTERS for roled in names) and "find" in {n.program for n in names}
-
-
-def _descends(script: Script) -> bool:
-    found = roles(script)
-    options = {roled.word.value for roled in found if roled.role is Role.OPTION}
-    programs = [roled.program for roled in found if roled.role is Role.NAME]
-    return programs[:1] in (["find"], ["tree"]) and not {"-maxdepth", "-mindepth", "-prune"} & options
-
-
-def _options(fields: Sequence[_Field]) -> Iterator[tuple[str, str]]:
-    for field in fields:
-        words = [*field.words, None]
-        for roled, after in pairwise(words):
-            if roled is not None and roled.role is Role.OPTION:
-                yield roled.word.value, after.word.value if after is not None and after.role is not Role.OPTION else ""
-
-
-def _roots(fields: Sequence[_Field]) -> Iterator[str]:
-    for field in fields:
-        if field.is_shell and field.script is None:
-            yield field.text
-        yield from (roled.word.value for roled in field.words if roled.role in _DATA_ROLES)
-
-
-def _tool_effects(step: StepLike) -> Iterable[str]:
-    name = step.tool
-    if re.search(r"delete|remove|unlink", name):
-        return ("delete",)
-    if re.search(r"write|create|edit|append|save", name):
-        return ("write",)
-    return ()

@@ -220,7 +220,10 @@ _BELOW = frozenset("under below beneath throughout underneath deeper".split())
 def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
     literals: list[Literal] = []
     words: list[str] = []
-    for token in tokens:
+    for token, after in zip(tokens, [*tokens[1:], None], strict=False):
+        if isinstance(token, Plain) and token.text == "a" and _is_name(after):
+            words.append("NAMED_A")
+            continue
         if isinstance(token, Plain) and token.text in _NUMBER_WORDS:
             token = Literal(Kind.NUMBER, str(_NUMBER_WORDS[token.text]), token.start, token.end)
         if isinstance(token, Literal):
@@ -231,6 +234,12 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
     return " ".join(words), literals
 
 
+def _is_name(after: Token | None) -> bool:
+    """Whether an "a" with this after it is a name ("copy a to b"), not an article."""
+    return after is None or (isinstance(after, Plain) and after.text in _NO_NOUN)
+
+
+_NO_NOUN = frozenset("to and or in into from as with on at by is , . ; :".split())
 _LETTERS = {Kind.EXTENSION: "e", Kind.GLOB: "g", Kind.NUMBER: "n"}
 
 

@@ -102,10 +102,9 @@ def test_the_goal_itself_is_bound_to_the_saved_run(saved: Trace) -> None:
     ("saved", "goal", "gate"),
     [
         (WRITE, "Delete a Python file called helpers.py", "verb"),
-        (WRITE, "Create a Python file named helpers.py", "wording"),
         (WRITE, "Create a Python file called ../helpers.py", "outside"),
-        (TEXT, "create a.md containing hello!", "letters"),
-        (TEXT, "create a.txt containing Hello", "letters"),
+        (TEXT, "create a.md containing hello!", "signs"),
+        (TEXT, "create a.txt containing Hello", "signs"),
         (COUNT, "how many words are in notes.txt?", "words"),
         (COUNT, "how many lines are in a.md and b.md?", "conjunction"),
         (COUNT, "how many lines are in /etc/passwd?", "role"),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from llmos.core.binding import bind
 from llmos.core.gate import Bound, Refusal
-from llmos.core.template import Call, Template, generalise, texts
+from llmos.core.template import Call, Template, generalise
+from llmos.core.template_facts import texts
 from llmos.core.template_index import TemplateIndex, match
 
 
