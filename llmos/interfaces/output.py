@@ -13,8 +13,8 @@ from typing import Any, TextIO
 from llmos.core.errors import ExitStatus
 from llmos.core.events import Event, PlanMade, TraceKept, TurnEnded, TurnStarted, event_record
 from llmos.core.ports import Emit
-from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.printable import printable
+from llmos.interfaces.turn import TurnResult
 from llmos.memory.codec import dump_line
 
 _NOT_FOR_TERMINALS = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")

@@ -29,13 +29,13 @@ from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event, TurnEnded
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.call_view import money
-from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.printable import printable
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.slash import command_of, run_command
+from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import make_derived_folder
 
 

@@ -15,13 +15,13 @@ from rich.text import Text
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.ports import Ask
-from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.questions import TerminalAsk
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
+from llmos.interfaces.turn import TurnResult
 
 STDIN_BYTES = 2_000_000
 """More than any goal may have: what is longer is refused without being read."""

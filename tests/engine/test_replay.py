@@ -15,7 +15,7 @@ from llmos.core.errors import NoModelError
 from llmos.core.events import Mode, Outcome, PlanMade, StepChecked, ToolStarted, TraceKept
 from llmos.core.messages import ToolCall
 from llmos.core.ports import Model
-from llmos.interfaces.dispatcher import TurnResult
+from llmos.interfaces.turn import TurnResult
 from llmos.testing import ScriptedModel, model_reply
 
 OTHER = "its output is another than the one that the next step was chosen by"

@@ -1,0 +1,89 @@
+"""What a session says to a model, and what the model keeps of earlier turns.
+
+Invariant: within a session the system prompt never changes, and a small model never sees earlier turns.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+from llmos.core.messages import Message, Text, all_text, user_text
+from llmos.core.policy import TurnLimits
+from llmos.core.ports import Emit, Example, Model
+from llmos.core.prompt import example_of, guidance_text, system_prompt
+from llmos.core.trace import Trace
+from llmos.core.verify import judge
+from llmos.engine.converse import Converse, Conversed
+from llmos.engine.invoke import Invoker
+from llmos.engine.surroundings import surroundings
+from llmos.interfaces.turn import Turn
+from llmos.memory.record import Record
+
+EXAMPLES_SHOWN = 3
+SMALL_MODEL_TOOLS = ("read_file", "shell", "write_file")
+"""What a small model is offered: with more ways to the same end it picks the wrong one (docs/decisions/0003)."""
+
+
+class Conversation:
+    """The conversation of one session with its model, turn after turn."""
+
+    def __init__(self, *, record: Record, invoker: Invoker, limits: TurnLimits, emit: Emit) -> None:
+        self._record = record
+        self._invoker = invoker
+        self._limits = limits
+        self._emit = emit
+        self._messages: tuple[Message, ...] = ()
+        self._system: str | None = None
+
+    async def run(self, turn: Turn, model: Model, guidance: Sequence[Trace], handoff: str) -> Conversed:
+        """Work on the goal of a turn with a model; `handoff` is what a replay that stopped leaves to it."""
+        small = model.info.small
+        examples: tuple[Example, ...] = ()
+        if small:
+            # Nearest last: what stands next to the goal weighs most with a small model.
+            found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
+            examples = tuple(example_of(trace) for trace in reversed(found))
+            context = handoff + surroundings(turn.goal, self._invoker.context.cwd)
+        else:
+            context = handoff + guidance_text(guidance)
+        earlier = () if small else self._messages
+        turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])
+        opening = Message("user", (Text(context + turn.goal),))
+        return await self._loop(turn, model).run(earlier, opening, examples)
+
+    def take(self, messages: tuple[Message, ...]) -> None:
+        """Go on from here: the messages of a turn that the model ended by itself, earlier ones among them."""
+        self._messages = messages
+
+    def extend(self, goal: str, answer: str) -> None:
+        """Take a turn into the conversation that the model did not see whole."""
+        self._messages = (*self._messages, user_text(goal), Message("assistant", (Text(answer or "Done."),)))
+
+    def _loop(self, turn: Turn, model: Model) -> Converse:
+        small = model.info.small
+        return Converse(
+            model=model,
+            calls=turn.calls,
+            invoker=self._invoker,
+            tools=[
+                tool.spec
+                for name, tool in sorted(self._invoker.tools.items())
+                if not small or name in SMALL_MODEL_TOOLS
+            ],
+            system=self._record.memory.core_text() if small else self._system_prompt(),
+            max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
+            max_tokens=self._limits.max_tokens,
+            emit=self._emit,
+            review=(lambda answer, steps: judge(turn.goal, answer, steps, small=True)[1]) if small else None,
+        )
+
+    def _system_prompt(self) -> str:
+        """Built once a session: within a conversation the prefix never changes."""
+        if self._system is None:
+            self._system = system_prompt(
+                cwd=str(self._invoker.context.cwd),
+                platform=f"{platform.system()} {platform.machine()}",
+                core_memory=self._record.memory.core_text(),
+            )
+        return self._system

@@ -1,0 +1,65 @@
+"""What a turn leaves in the traces: the run that it was, and what became of a replay.
+
+Invariant: nothing here stops a turn. What was done stays done where it cannot be written, and a notice says so.
+"""
+
+from __future__ import annotations
+
+from llmos.core.errors import StoreError
+from llmos.core.events import Notice, Outcome, TraceKept
+from llmos.core.learn import FinishedRun, trace_of
+from llmos.core.ports import Clock, Emit
+from llmos.core.trace import Learned, Trace
+from llmos.engine.converse import Conversed
+from llmos.interfaces.turn import Turn
+from llmos.memory.traces_sdk import TraceManager
+
+
+class Keeper:
+    """Writes for one session; `cwd` is the working directory of its runs."""
+
+    def __init__(self, *, traces: TraceManager, clock: Clock, cwd: str, emit: Emit) -> None:
+        self._traces = traces
+        self._clock = clock
+        self._cwd = cwd
+        self._emit = emit
+
+    def count(self, trace: Trace, outcome: str) -> None:
+        """Note what became of a replay."""
+        try:
+            self._traces.record_outcome(trace.header.id, outcome, self._clock.now())
+        except StoreError as error:
+            self._emit(Notice(text=f"this replay does not count: {error}"))
+
+    def keep(self, turn: Turn, conversed: Conversed, outcome: Outcome, reason: str, *, healed: bool) -> None:
+        """Keep a run as a trace; `healed` says that it went on from a replay that had stopped."""
+        run = FinishedRun(
+            goal=turn.goal,
+            outcome=outcome,
+            reason=reason,
+            answer=conversed.answer,
+            steps=conversed.steps,
+            cwd=self._cwd,
+            shown=turn.shown,
+            denied=conversed.any_denied,
+            continued=healed,
+        )
+        learned = Learned(
+            when=self._clock.now().isoformat(timespec="seconds"),
+            mode=turn.mode.value,
+            model=conversed.model,
+            cost_usd=turn.calls.ledger.spent,
+            elapsed_s=round(self._clock.monotonic() - turn.started, 3),
+        )
+        trace = trace_of(run, learned)
+        try:
+            kept = self._traces.keep(trace, self._clock.now())
+        except StoreError as error:
+            self._emit(Notice(text=f"this run was not kept: {error}"))
+            return
+        turn.kept = kept.header.id
+        if kept.new:
+            header = kept.header
+            self._emit(
+                TraceKept(trace_id=header.id, path=str(kept.path), status=header.status.value, reason=header.reason)
+            )

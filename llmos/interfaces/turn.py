@@ -1,0 +1,121 @@
+"""The state and the ends of one turn, as the dispatcher's parts hand them to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from llmos.core.errors import ExitStatus, StoreError
+from llmos.core.events import Event, Mode, Outcome, TurnEnded
+from llmos.core.policy import Plan
+from llmos.core.ports import Emit
+from llmos.engine.model_calls import ModelCalls
+
+EXIT_OF_OUTCOME = {
+    Outcome.OK: ExitStatus.OK,
+    Outcome.UNVERIFIED: ExitStatus.UNVERIFIED,
+    Outcome.FAILED: ExitStatus.FAILED,
+    Outcome.DIVERGED: ExitStatus.DIVERGED,
+    Outcome.DENIED: ExitStatus.DENIED,
+    Outcome.INTERRUPTED: ExitStatus.INTERRUPTED,
+    Outcome.OVER_BUDGET: ExitStatus.OVER_BUDGET,
+}
+
+UNDECIDED = Plan(Mode.LEARNER, 0.0, None, (), ())
+"""What stands in a turn that ends before its plan is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResult:
+    """What became of a goal. `outcome` is None for a dry run, which does nothing."""
+
+    goal: str
+    mode: Mode
+    confidence: float
+    trace_id: str | None
+    reasons: tuple[str, ...]
+    answer: str
+    outcome: Outcome | None
+    reason: str
+    exit_status: ExitStatus
+    cost_usd: float
+    saved_usd: float
+    model_calls: int
+    elapsed_s: float
+    kept: str | None
+
+
+@dataclass(slots=True)
+class Turn:
+    """What accumulates while one goal is worked on."""
+
+    goal: str
+    plan: Plan
+    calls: ModelCalls
+    started: float
+    mode: Mode
+    begun: bool = False
+    saved_usd: float = 0.0
+    kept: str | None = None
+    shown: str = ""
+    """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
+
+    def ended(self, ending: Ending, now: float) -> TurnEnded:
+        """The event of this end; `now` is of the clock that `started` was read from."""
+        return TurnEnded(
+            outcome=ending.outcome,
+            mode=self.mode,
+            answer=ending.answer,
+            reason=ending.reason,
+            cost_usd=self.calls.ledger.spent,
+            saved_usd=self.saved_usd,
+            model_calls=self.calls.count,
+            elapsed_s=round(now - self.started, 3),
+        )
+
+    def result(self, ending: Ending, now: float, *, ran: bool = True) -> TurnResult:
+        """What the caller is told; without `ran` nothing was carried out and there is no outcome."""
+        return TurnResult(
+            goal=self.goal,
+            mode=self.mode,
+            confidence=self.plan.confidence,
+            trace_id=self.plan.trace.header.id if self.plan.trace else None,
+            reasons=self.plan.reasons,
+            answer=ending.answer,
+            outcome=ending.outcome if ran else None,
+            reason=ending.reason,
+            exit_status=ending.exit_status or EXIT_OF_OUTCOME[ending.outcome],
+            cost_usd=self.calls.ledger.spent,
+            saved_usd=self.saved_usd,
+            model_calls=self.calls.count,
+            elapsed_s=round(now - self.started, 3),
+            kept=self.kept,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a turn ended, before its numbers are known. `exit_status` None: the outcome's own."""
+
+    outcome: Outcome
+    answer: str = ""
+    reason: str = ""
+    exit_status: ExitStatus | None = None
+
+
+@dataclass(slots=True)
+class Sink:
+    """Events to the transcript first, then to the screen. A transcript that fails is reported once, then left."""
+
+    record: Callable[[Event], None]
+    show: Emit
+    broken: bool = field(default=False)
+
+    def __call__(self, event: Event) -> None:
+        if not self.broken:
+            try:
+                self.record(event)
+            except StoreError:
+                self.broken = True
+                raise
+        self.show(event)
