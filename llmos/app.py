@@ -25,6 +25,7 @@ from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.record import Record
+from llmos.memory.sessions import Sessions
 from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, close_abandoned
@@ -116,6 +117,10 @@ class App:
     @cached_property
     def models(self) -> ModelStore:
         return ModelStore(models_folder(self._environ, Path.home()))
+
+    @property
+    def sessions(self) -> Sessions:
+        return Sessions(self.workspace.recall, self._open_folder, self.workspace.root / "backups")
 
     @property
     def _open_folder(self) -> Path:

@@ -1,0 +1,217 @@
+"""Sessions: the transcripts of a workspace seen from outside. Listed, read back as a conversation, deleted.
+
+Invariant: a session that a living process writes to is never deleted, and a transcript that cannot be read stands in
+nobody's way.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from llmos.core.conversation import conversation_of
+from llmos.core.errors import StoreError, UsageError
+from llmos.core.messages import Message
+from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
+from llmos.memory.codec import CodecError, check_format
+from llmos.memory.files import os_cause, show_path
+from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, read_transcript
+
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([A-Za-z0-9_-]+)")
+_MARKS = tuple(f'"event":"{name}"'.encode() for name in sorted(TOLD_BY))
+
+
+class SessionState(StrEnum):
+    """Whether a session can change: OPEN in a living process, CUT_OFF in the middle of a turn, or ENDED."""
+
+    OPEN = "open"
+    CUT_OFF = "cut off"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """One session in numbers. Costs are US dollars, times UTC in ISO 8601 (empty where nothing was recorded)."""
+
+    id: str
+    path: Path
+    state: SessionState
+    started: str
+    last: str
+    turns: int
+    first_goal: str
+    last_goal: str
+    cwd: str
+    cost_usd: float
+    saved_usd: float
+    model_calls: int
+    bytes: int
+
+
+class Sessions:
+    """The sessions of one workspace. `recall` holds the transcripts, `open_folder` the markers of living processes."""
+
+    def __init__(self, recall: Path, open_folder: Path, backups: Path) -> None:
+        self._recall = recall
+        self._open_folder = open_folder
+        self._backups = backups
+        self.problems: list[str] = []
+        """A sentence for each transcript that could not be read."""
+
+    def all(self) -> list[SessionSummary]:
+        """All readable sessions, the one used last at the end."""
+        found = []
+        for path in self._paths():
+            try:
+                found.append(self._summary(path))
+            except StoreError as error:
+                self.problems.append(str(error))
+        return sorted(found, key=lambda session: (session.last, session.id))
+
+    def find(self, identifier: str = "") -> SessionSummary:
+        """The session with this id or unambiguous beginning of one; the one used last for an empty text.
+
+        Raises UsageError, and StoreError when its transcript cannot be read.
+        """
+        if not identifier:
+            sessions = self.all()
+            if not sessions:
+                raise UsageError("there is no session in this workspace yet")
+            return sessions[-1]
+        paths = [path for path in self._paths() if path.stem == identifier or _id(path).startswith(identifier)]
+        whole = [path for path in paths if identifier in (path.stem, _id(path))]
+        paths = whole or paths
+        if not paths:
+            raise UsageError(f"there is no session {identifier!r}; `llmos sessions list` shows them")
+        if len(paths) > 1:
+            names = ", ".join(_id(path) for path in paths[:5])
+            raise UsageError(f"{identifier!r} could be {len(paths)} sessions: {names}; give more of the id")
+        return self._summary(paths[0])
+
+    def records(self, identifier: str = "") -> list[dict[str, Any]]:
+        """The records of a session's transcript, in order. Raises as `find` does."""
+        return list(self._read(self.find(identifier).path))
+
+    def load_conversation(self, identifier: str = "") -> tuple[Message, ...]:
+        """The conversation of a session, to go on with (core/conversation.py). Raises as `find` does."""
+        path = self.find(identifier).path
+        try:
+            return conversation_of(self._read(path))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise StoreError(f"{show_path(path)} is not a readable transcript: {_what(error)}") from None
+
+    def backups(self, session: SessionSummary) -> tuple[int, int]:
+        """How many files, and bytes of them, the session kept copies of before it changed them."""
+        sizes = [file.stat().st_size for file in (self._backups / session.id).rglob("*") if file.is_file()]
+        return len(sizes), sum(sizes)
+
+    def delete(self, session: SessionSummary, *, backups: bool) -> None:
+        """Delete the transcript, and the copies of changed files with `backups`. Raises UsageError, StoreError."""
+        if self._is_open(session.path):
+            raise UsageError(f"the session {session.id} is open in another process; leave it first")
+        target = session.path
+        try:
+            session.path.unlink(missing_ok=True)
+            (self._open_folder / session.path.name).unlink(missing_ok=True)
+            target = self._backups / session.id
+            if backups and target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+        except OSError as error:
+            raise StoreError(f"cannot delete {show_path(target)}: {os_cause(error)}") from None
+
+    # ------------------------------------------------------------------------------------------------- the files
+
+    def _paths(self) -> list[Path]:
+        try:
+            return sorted(path for path in self._recall.glob("*.jsonl") if _NAME.fullmatch(path.stem))
+        except OSError as error:
+            raise StoreError(f"cannot read {show_path(self._recall)}: {os_cause(error)}") from None
+
+    def _read(self, path: Path) -> Iterator[dict[str, Any]]:
+        return read_transcript(path, lambda _: None)
+
+    def _is_open(self, path: Path) -> bool:
+        """Whether a living process holds the marker of this transcript."""
+        with suppress(OSError):
+            descriptor = os.open(self._open_folder / path.name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                return error.errno in (errno.EWOULDBLOCK, errno.EAGAIN)
+            finally:
+                os.close(descriptor)
+        return False
+
+    def _summary(self, path: Path) -> SessionSummary:
+        """Raises StoreError."""
+        size = path.stat().st_size if path.exists() else 0
+        facts, last = facts_of(path)
+        ended = not facts or facts[-1].outcome
+        state = SessionState.ENDED if ended else SessionState.CUT_OFF
+        return SessionSummary(
+            id=_id(path),
+            path=path,
+            state=SessionState.OPEN if self._is_open(path) else state,
+            started=facts[0].at if facts else last,
+            last=last,
+            turns=len(facts),
+            first_goal=facts[0].goal if facts else "",
+            last_goal=facts[-1].goal if facts else "",
+            cwd=facts[-1].cwd if facts else "",
+            cost_usd=math.fsum(turn.cost_usd for turn in facts),
+            saved_usd=math.fsum(turn.saved_usd for turn in facts),
+            model_calls=sum(turn.model_calls for turn in facts),
+            bytes=size,
+        )
+
+
+def facts_of(path: Path) -> tuple[list[TurnFacts], str]:
+    """The turns of a transcript and the time of its last told event. Raises StoreError, naming file and line.
+
+    Lines of other events, which hold the outputs of tools, are not even parsed.
+    """
+    last = ""
+
+    def told() -> Iterator[dict[str, Any]]:
+        nonlocal last
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if number > 1 and not any(mark in line for mark in _MARKS):
+                    continue
+                try:
+                    record = json.loads(line)
+                    if number == 1:
+                        check_format(record.get("format"), kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=str(path))
+                    last = str(record["at"])
+                except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    if not line.endswith(b"\n"):
+                        return  # torn by a crash: that record was never acknowledged
+                    raise CodecError(f"{show_path(path)} line {number}: this is no record of a transcript") from None
+                yield record
+
+    try:
+        return list(turn_facts(told())), last
+    except OSError as error:
+        raise StoreError(f"cannot read {show_path(path)}: {os_cause(error)}") from None
+    except (KeyError, ValueError, TypeError) as error:
+        raise CodecError(f"{show_path(path)} is not a readable transcript: {_what(error)}") from None
+
+
+def _id(path: Path) -> str:
+    found = _NAME.fullmatch(path.stem)
+    return found[2] if found else path.stem
+
+
+def _what(error: Exception) -> str:
+    return f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
