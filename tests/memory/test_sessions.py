@@ -101,6 +101,7 @@ async def test_what_is_resumed_is_what_the_session_had(world: World) -> None:
             model_reply(ToolCall("c1", "shell", {"command": "wc -l < notes.txt"})),
             model_reply(Text("2")),
             model_reply(Text("in words alone")),
+            model_reply(Text("bye")),
         ]
     )
     dispatcher = world.dispatcher(model)
@@ -108,11 +109,9 @@ async def test_what_is_resumed_is_what_the_session_had(world: World) -> None:
         await dispatcher.dispatch(goal)
     found = Sessions(world.workspace / "memories/recall", world.workspace / ".llmos/open", world.workspace / "backups")
     resumed = found.load_conversation("session1")
-    assert resumed == dispatcher._conversation
-    assert [message.role for message in resumed] == ["user", "assistant", "user", "assistant"] + [
-        "user",
-        "assistant",
-    ] * 2
+    await dispatcher.dispatch("say bye")
+    assert resumed == model.requests[-1].messages[:-1]
+    assert [message.role for message in resumed] == ["user", "assistant"] * 4
     assert resumed[4:6] == (user_text("count the lines of notes.txt"), said("2"))
 
 
