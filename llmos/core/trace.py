@@ -122,6 +122,8 @@ class TraceHeader:
     tools: Mapping[str, str]
     """Version of each tool that the steps use."""
     learned: Learned
+    supersedes: str = ""
+    """Id of the trace that this one takes the place of: that one is listed still, and used no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,8 @@ def list_traces(
     with closing(opened.traces) as manager:
         headers = manager.headers()
         shown = [header for header in headers if everything or header.status != "draft"]
-        rows = [_row(manager, header) for header in shown]
+        superseded = manager.superseded()
+        rows = [_row(manager, header, superseded.get(header.id)) for header in shown]
         _tell_problems(manager)
     if as_json:
         from llmos.interfaces.output import json_line
@@ -130,7 +131,7 @@ def parse_age(text: str) -> timedelta:
     return timedelta(hours=int(match[1]) * _HOURS[match[2]])
 
 
-def _row(manager: TraceManager, header: TraceHeader) -> dict[str, Any]:
+def _row(manager: TraceManager, header: TraceHeader, superseded_by: str | None) -> dict[str, Any]:
     from llmos.core.matching import replay_confidence
 
     outcomes = manager.outcomes(header.id)
@@ -149,6 +150,7 @@ def _row(manager: TraceManager, header: TraceHeader) -> dict[str, Any]:
         "model": header.learned.model,
         "cost_usd": header.learned.cost_usd,
         "approved": manager.approved(header.id),
+        "superseded_by": superseded_by,
     }
 
 
@@ -160,7 +162,7 @@ def _write_table(rows: list[dict[str, Any]]) -> None:
     cells += [
         (
             row["id"],
-            row["status"],
+            "superseded" if row["superseded_by"] else row["status"],
             str(row["used"]),
             str(row["right"]),
             str(row["wrong"]),
@@ -196,12 +198,16 @@ def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
         if header.status == "verified"
         else "none: it is never replayed"
     )
+    superseded = manager.superseded().get(header.id)
+    lineage = [f"superseded  by {superseded}, so it is used no more"] if superseded else []
+    lineage += [f"supersedes  {header.supersedes}"] if header.supersedes else []
     approved = "learned or approved here, unchanged" if manager.approved(header.id) else "not approved: never replayed"
     return [
         f"trace       {header.id}",
         f"goal        {one_line(header.goal)}",
         f"status      {_STATUS_WORDS[header.status.value]}{why}",
         f"origin      {approved}",
+        *lineage,
         f"learned     {learned.when} · {learned.mode} · {learned.model or 'no model'} · {money(learned.cost_usd)}"
         f" · {learned.elapsed_s:.1f} s",
         f"replays     {outcomes.successes} right, {outcomes.failures} wrong, last {last}",

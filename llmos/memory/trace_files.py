@@ -45,6 +45,7 @@ def trace_id(trace: Trace) -> str:
     header = trace.header
     steps = [{key: value for key, value in _step_data(step).items() if key != "saw"} for step in trace.steps]
     facts = {"goal": header.goal, "status": header.status.value, "tools": dict(sorted(header.tools.items()))}
+    facts |= {"supersedes": header.supersedes} if header.supersedes else {}
     content = dump_documents([facts, {**_body_data(trace), "steps": steps}])
     return f"{slug(header.goal)}-{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -125,6 +126,7 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
                 float(learned["cost_usd"]),
                 float(learned["elapsed_s"]),
             ),
+            supersedes=data.get("supersedes", ""),
         )
         if parse_time(header.learned.when).tzinfo is None:
             raise ValueError(f"the time {header.learned.when!r} has no zone")
@@ -132,6 +134,7 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
             header.id,
             header.goal,
             header.reason,
+            header.supersedes,
             header.learned.mode,
             header.learned.model,
             *header.tools.values(),
@@ -151,7 +154,7 @@ def _what(error: Exception) -> str:
 
 
 def _header_data(header: TraceHeader) -> dict[str, Any]:
-    return {
+    data: dict[str, Any] = {
         "format": f"{FORMAT_KIND}/{FORMAT_NUMBER}",
         "id": header.id,
         "goal": header.goal,
@@ -160,6 +163,7 @@ def _header_data(header: TraceHeader) -> dict[str, Any]:
         "tools": dict(header.tools),
         "learned": asdict(header.learned),
     }
+    return data | ({"supersedes": header.supersedes} if header.supersedes else {})
 
 
 def _body_data(trace: Trace) -> dict[str, Any]:

@@ -26,14 +26,15 @@ from llmos.core.wording import analyse
 from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path
 from llmos.memory.trace_files import MAX_BYTES, decode_header
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer,
-  id text, goal_key text, words_key text, status text, sha256 text, header text, problem text);
+  id text, goal_key text, words_key text, status text, sha256 text, supersedes text, header text, problem text);
 create index if not exists files_by_key on files(goal_key);
 create index if not exists files_by_words on files(words_key);
 create index if not exists files_by_id on files(id);
+create index if not exists files_by_supersedes on files(supersedes) where supersedes != '';
 create table if not exists outcomes(trace text primary key, successes integer, failures integer, last_used text);
 create table if not exists folded(name text primary key, size integer, bad_lines integer);
 """
@@ -83,6 +84,14 @@ class TraceIndex:
                 )
             ]
         )
+
+    def superseding(self) -> list[tuple[str, str, str]]:
+        """For each verified trace that supersedes another: that one's id, its own id, and the SHA-256 of its file."""
+        query = (
+            "select supersedes, id, sha256 from files "
+            "where supersedes != '' and problem = '' and status = 'verified' order by id"
+        )
+        return self._guarded(lambda: [(str(a), str(b), str(c)) for a, b, c in self._connection.execute(query)])
 
     def find(self, prefix: str) -> list[TraceHeader]:
         """The headers whose id begins with `prefix`; one when it is a whole id."""
@@ -170,19 +179,19 @@ class TraceIndex:
 
     def _read(self, name: str, stamp: tuple[int, int]) -> None:
         path = self._folder / name
-        identifier = key = words = status = sha256 = header_json = problem = ""
+        identifier = key = words = status = sha256 = supersedes = header_json = problem = ""
         try:
             data = read_bounded(path, MAX_BYTES)
             header = decode_header(data, name=str(path))
             if header.id != path.stem:
                 raise StoreError(f"{show_path(path)} says its id is {header.id!r}; a trace file is named by its id")
             identifier, key, status = header.id, goal_key(header.goal), header.status.value
-            words = words_key(header.goal)
+            words, supersedes = words_key(header.goal), header.supersedes
             sha256, header_json = hashlib.sha256(data).hexdigest(), json.dumps(asdict(header))
         except StoreError as error:
             problem = str(error)
         self._connection.execute(
-            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 os.fsencode(name).decode("utf-8", "replace"),
                 *stamp,
@@ -191,6 +200,7 @@ class TraceIndex:
                 words,
                 status,
                 sha256,
+                supersedes,
                 header_json,
                 problem,
             ),
@@ -277,6 +287,7 @@ def _header_from_json(text: str) -> TraceHeader:
         data["reason"],
         data["tools"],
         Learned(**data["learned"]),
+        data.get("supersedes", ""),
     )
 
 

@@ -6,7 +6,7 @@ Invariant: a trace file is written once; what happens to it later is a line in o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -95,6 +95,14 @@ class TraceManager:
     def outcomes(self, identifier: str) -> Outcomes:
         return self._index.outcomes(identifier)
 
+    def superseded(self) -> dict[str, str]:
+        """The traces that another took the place of, each with that other's id; only approved ones count."""
+        self._index.refresh()
+        return self._superseded()
+
+    def _superseded(self) -> dict[str, str]:
+        return {old: new for old, new, sha256 in self._index.superseding() if sha256 in self._approvals and old != new}
+
     def load(self, identifier: str) -> Trace:
         """The trace with this id or unambiguous beginning of one. Raises UsageError, StoreError."""
         self._index.refresh()
@@ -119,7 +127,10 @@ class TraceManager:
         """
         self._index.refresh()
         found = []
+        superseded = self._superseded()
         for header in self._index.with_key(goal_key(goal)):
+            if header.id in superseded:
+                continue
             try:
                 trace, content_hash = read_trace(self._path(header.id))
             except StoreError:
@@ -127,9 +138,9 @@ class TraceManager:
             if trace.header.id != header.id or goal_key(trace.header.goal) != goal_key(goal):
                 continue
             found.append(self._candidate(trace, content_hash in self._approvals))
-        return found or self._with_other_values(goal)
+        return found or self._with_other_values(goal, superseded)
 
-    def _with_other_values(self, goal: str) -> list[Candidate]:
+    def _with_other_values(self, goal: str, superseded: Container[str]) -> list[Candidate]:
         """The approved traces of the same words, bound to this goal's values or with the gate that keeps them from it.
 
         Those that bound come first; of the others one is enough to say why not.
@@ -137,7 +148,7 @@ class TraceManager:
         bound: list[Candidate] = []
         refused: list[Candidate] = []
         for header in self._index.with_words(words_key(goal), MOST_TEMPLATES):
-            trace = self._approved_trace(header.id)
+            trace = None if header.id in superseded else self._approved_trace(header.id)
             if trace is None or trace.header.status is not TraceStatus.VERIFIED:
                 continue
             answer = rebind(trace, goal)
@@ -162,7 +173,12 @@ class TraceManager:
         self._index.refresh()
         shipped = more or {}
         # What the index says of the content only spares reading files; each one taken is looked at itself.
-        own = {header.id: header for header, sha256 in self._index.verified() if sha256 in self._approvals}
+        superseded = self._superseded()
+        own = {
+            header.id: header
+            for header, sha256 in self._index.verified()
+            if sha256 in self._approvals and header.id not in superseded
+        }
         headers = [*own.values(), *(trace.header for name, trace in shipped.items() if name not in own)]
         found: list[tuple[Trace, float]] = []
         for header, score in rank(goal, headers, len(headers)):

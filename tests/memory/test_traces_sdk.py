@@ -429,3 +429,46 @@ def test_two_processes_at_once_lose_and_double_nothing(opened: Open, tmp_path: P
 def test_encoding_is_what_is_on_the_disk(opened: Open) -> None:
     kept = opened().keep(made("list the files"), NOW)
     assert kept.path.read_bytes() == encode_trace(replace(made("list the files"), header=kept.header))
+
+
+def successor(old: TraceHeader, command: str = "wc -l < a.txt") -> Trace:
+    trace = made(old.goal, command)
+    return replace(trace, header=replace(trace.header, supersedes=old.id))
+
+
+class TestSuperseding:
+    def test_a_superseded_trace_is_listed_and_not_used(self, opened: Open) -> None:
+        manager = opened()
+        old = manager.keep(made("count the lines of a.txt", "wc -l a.txt"), NOW).header
+        new = manager.keep(successor(old), NOW).header
+        assert sorted(header.id for header in manager.headers()) == sorted([old.id, new.id])
+        for seen in (manager, opened()):
+            assert seen.superseded() == {old.id: new.id}
+            for goal in ("count the lines of a.txt", "count the lines of b.txt"):
+                assert [candidate.trace.header.id for candidate in seen.candidates(goal)] == [new.id]
+            assert [header.id for header, _ in seen.nearest("count the lines", 5)] == [new.id]
+        assert read_trace(manager.folder / f"{new.id}.yaml")[0].header == new
+
+    def test_what_was_not_learned_here_supersedes_nothing(self, opened: Open) -> None:
+        manager = opened()
+        old = manager.keep(made("count the lines of a.txt", "wc -l a.txt"), NOW).header
+        trace = successor(old)
+        foreign = replace(trace, header=replace(trace.header, id="foreign-00000000"))
+        (manager.folder / "foreign-00000000.yaml").write_bytes(encode_trace(foreign))
+        assert manager.superseded() == {}
+        assert old.id in [candidate.trace.header.id for candidate in manager.candidates("count the lines of a.txt")]
+
+    def test_a_run_that_is_no_replay_supersedes_nothing(self, opened: Open) -> None:
+        manager = opened()
+        old = manager.keep(made("count the lines of a.txt", "wc -l a.txt"), NOW).header
+        trace = successor(old)
+        draft = replace(trace, header=replace(trace.header, status=TraceStatus.DRAFT, reason="failed"))
+        manager.keep(draft, NOW)
+        assert manager.superseded() == {}
+
+    def test_without_the_newer_one_the_older_is_used_again(self, opened: Open) -> None:
+        manager = opened()
+        old = manager.keep(made("count the lines of a.txt", "wc -l a.txt"), NOW).header
+        manager.keep(successor(old), NOW).path.unlink()
+        assert manager.superseded() == {}
+        assert [candidate.trace.header.id for candidate in manager.candidates("count the lines of a.txt")] == [old.id]
