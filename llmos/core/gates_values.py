@@ -12,7 +12,7 @@ from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
-from llmos.core.template_facts import texts
+from llmos.core.template_facts import LANGUAGES, texts
 
 
 def check_values(case: Case) -> str:
@@ -60,6 +60,11 @@ _NEUTRAL = frozenset(
     shuf split less more git ssh parallel while vim vi nano sum bc for = kill curl wget test""".split()
 )
 """Programs that do the same with a file whatever its format."""
+_NEVER_READ = frozenset(
+    """find ls locate tree echo printf xargs sudo cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat
+    basename dirname realpath readlink md5sum sha1sum sha256sum cksum git curl wget test [ for while = cd""".split()
+)
+"""Programs that do the same with a file whether it is packed or not."""
 _ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
 
 
@@ -71,13 +76,17 @@ def _is_bare(literal: Literal) -> bool:
 def check_format(case: Case) -> str:
     """What a file's name ends in says which programs can read it."""
     other = sorted(case.template.programs - _NEUTRAL)
+    readers = sorted(case.template.programs - _NEVER_READ)
     for landing in case.landings:
         ends = [_ending(literal) for literal in (landing.old, landing.new)]
         if ends[0] == ends[1] or case.template.only_lists:
             continue
-        packed = any(_ARCHIVE.search(f".{end}") for end in ends)
-        if other and (all(ends) or packed):
-            return f"{other[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
+        said = LANGUAGES.get(ends[0], ends[0])
+        if ends[0] and landing.old.kind is Kind.FILE and {said, ends[0]} & set(case.goal.surface):
+            return f"the goal says {said!r}, and {landing.new.text!r} does not end in .{ends[0]}"
+        packed = [_ARCHIVE.search(f".{end}") is not None for end in ends]
+        if (other and (all(ends) or any(packed))) or (readers and packed[0] != packed[1]):
+            return f"{(other or readers)[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
     return ""
 
 
@@ -234,11 +243,22 @@ def check_code(case: Case) -> str:
         regex = landing.place.role is Role.REGEX and landing.place.whole and _names_regex(case, landing)
         if regex and _operators(value) <= _operators(landing.place.written):
             continue
+        is_sed = landing.place.program in ("sed", "gsed") and landing.place.role is Role.REGEX
+        if is_sed and not _is_whole_substitution(case, landing):
+            return f"{value!r} would become part of a program ({landing.place.program})"
         if landing.place.role is Role.REGEX and not (_is_plain(value) and _is_plain(landing.place.written)):
             return f"{value!r} would become part of a regular expression"
         if not landing.place.quotes and not landing.place.whole and re.search(r"[\"'\\`$<>{}&\n]", value):
             return f"{value!r} would change the text around it"
     return ""
+
+
+def _is_whole_substitution(case: Case, landing: Landing) -> bool:
+    """Whether both texts of sed's `s/old/new/` are values of the goal, and the new one can stand there."""
+    place = landing.place
+    sides = {(other.start, other.end) for other in case.template.places if other.program == place.program
+             and (other.role, other.step, other.path) == (Role.REGEX, place.step, place.path)}  # fmt: skip
+    return len(sides) == 2 and re.search(r"[/|#,@&]", landing.value or "") is None
 
 
 def _names_regex(case: Case, landing: Landing) -> bool:

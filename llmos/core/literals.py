@@ -115,7 +115,7 @@ def tokens_of(goal: str) -> tuple[Token, ...]:
         found.append(token)
         if len(found) >= MAX_TOKENS:
             break
-    return tuple(_by_context(_joined(found, goal), goal))
+    return tuple(_by_context(_replaced(_joined(found, goal), goal), goal))
 
 
 def _scan(goal: str) -> Iterator[Token]:
@@ -306,6 +306,19 @@ def _joined(tokens: list[Token], goal: str) -> list[Token]:
     return found
 
 
+def _replaced(tokens: list[Token], goal: str) -> list[Token]:
+    """The tokens with X and Y of "replace X with Y" as texts."""
+    found = list(tokens)
+    for at in range(len(tokens) - 3):
+        four = [token for token in tokens[at : at + 4] if isinstance(token, Plain)]
+        if len(four) < 4 or four[0].text != "replace" or four[2].text not in ("with", "by"):
+            continue
+        if not any(token.text in _COMMON or len(token.text) < 2 for token in (four[1], four[3])):
+            for index, token in ((at + 1, four[1]), (at + 3, four[3])):
+                found[index] = Literal(Kind.NAME, goal[token.start : token.end], token.start, token.end)
+    return found
+
+
 def _by_context(tokens: list[Token], goal: str) -> Iterator[Token]:
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
@@ -331,7 +344,7 @@ def _plain_in_context(token: Plain, cue: str, following: str, given: str) -> Tok
     if not re.fullmatch(r"[^\W\d_]{2,}(?:-\w+)*", text):
         return token
     named = cue in _NAMED and text not in _AFTER_NAMED
-    cued = cue in _CUES and not _is_common(text)
+    cued = cue in _CUES and not (text in _COMMON if cue in ("word", "string") else _is_common(text))
     if named or cued:
         return Literal(Kind.NAME if named else _CUES[cue], given, token.start, token.end)
     if cue in ("extension", "extensions") and not _is_common(text):

@@ -51,6 +51,7 @@ _INTERPRETERS = {
 }  # fmt: skip
 """Programs with an option whose value is code."""
 
+_PYTHONS = frozenset(["python", "python2", "python3"])
 _FAMILIES = frozenset(
     """git svn hg docker podman kubectl apt apt-get yum dnf brew pacman npm yarn pip pip3 cargo go gem systemctl ip
     conda uv poetry make terraform helm aws gcloud az gh""".split()
@@ -195,6 +196,12 @@ def _operands(name: str, words: Sequence[Word]) -> Iterator[RoledWord]:
         # `git commit`: the first operand says what is done, as a program's name does.
         yield RoledWord(words[0], Role.NAME, f"{name} {words[0].value}")
         words = words[1:]
+    if name in _PYTHONS and len(words) > 1 and words[0].value == "-m":
+        # `python -m pytest`: the module is the program.
+        yield _option(name, words[0])
+        yield RoledWord(words[1], Role.NAME, words[1].value)
+        yield from _operands(words[1].value, words[2:])
+        return
     if name == "tar" and words and re.fullmatch(r"[A-Za-z]+", words[0].value):
         # `tar xf`: the first word is a cluster of options even without its dash.
         yield RoledWord(words[0], Role.OPTION, name, len(words[0].value))
@@ -279,6 +286,15 @@ _CHANGES = {
 }
 _EFFECTS = {name: effect for effect, names in _CHANGES.items() for name in names.split()}
 _READ_ONLY = {"zcat", "ssh", "git", "curl"}
+
+
+_SUBSTITUTION = re.compile(r"s([/|#,@])([^/|#,@\\&\n]+)\1([^/|#,@\\&\n]*)\1[gIip0-9]*")
+
+
+def substitution_spans(roled: RoledWord) -> tuple[tuple[int, int], ...]:
+    """Where in the word the two texts of a plain `s/old/new/` of sed stand; none for any other program text."""
+    match = _SUBSTITUTION.fullmatch(roled.word.value) if roled.program in ("sed", "gsed") else None
+    return (match.span(2), match.span(3)) if match and roled.role is Role.CODE else ()
 
 
 def effects(script: Script) -> frozenset[str]:

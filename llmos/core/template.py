@@ -15,7 +15,7 @@ from typing import Any
 
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
-from llmos.core.shell_roles import Role, RoledWord, effects
+from llmos.core.shell_roles import Role, RoledWord, effects, substitution_spans
 from llmos.core.shell_words import Quote
 from llmos.core.template_columns import unsaid
 from llmos.core.template_facts import (
@@ -206,6 +206,8 @@ def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
 
     A piece of a text of several words, and a number inside other text, count as code: what they do there is unknown.
     """
+    if (start, end) in substitution_spans(roled):
+        return Role.REGEX
     if start < roled.fixed or roled.role in (Role.NAME, Role.CODE):
         return Role.OPTION if roled.role is Role.OPTION else roled.role
     if roled.role is Role.OPTION and roled.fixed >= len(roled.word.value):

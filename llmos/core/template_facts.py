@@ -111,10 +111,10 @@ def _listed_numbers(field: Field, taken: set[int]) -> Iterator[str]:
 
 
 def _plural_said(name: str, said: set[str]) -> bool:
-    return name + "s" in said or name.removesuffix("s") in said or _LONG_NAMES.get(name) in said
+    return name + "s" in said or name.removesuffix("s") in said or LANGUAGES.get(name) in said
 
 
-_LONG_NAMES = {
+LANGUAGES = {
     "txt": "text",
     "py": "python",
     "pl": "perl",
@@ -122,6 +122,11 @@ _LONG_NAMES = {
     "js": "javascript",
     "jpg": "jpeg",
     "md": "markdown",
+    "sh": "shell",
+    "rs": "rust",
+    "ts": "typescript",
+    "htm": "html",
+    "yml": "yaml",
 }
 """Extensions by which a kind of file is known, and the words for it."""
 

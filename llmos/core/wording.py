@@ -60,10 +60,11 @@ def base_word(word: str) -> str:
     return word[:-1]
 
 
-# `§` stands for a literal: its number, and before it the letter of its kind (e extension, g glob, n number, p others).
+# `§` stands for a literal: its number, and before it the letter of its kind (e extension, f file or path, g glob,
+# n number, p others).
 _V = r"§[a-z]\d+"
 _W = r"§[a-mo-z]\d+"
-_PLACE = r"(?:CWD|HOME|ROOT|§[p]\d+)"
+_PLACE = r"(?:CWD|HOME|ROOT|§[pf]\d+)"
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^(?:please )?(?:can|could|would|will) you (?:please )?|^i (?:want|need|would like|wish) (?:you )?to ", ""),
     (r"\bnot (?:all|every)\b", "NOTALL"),
@@ -139,10 +140,25 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b(?P<n>file|ENTRY) with extension (?P<v>§e\d+)", r"\g<v> \g<n>"),
     # "option X" and "X option" are one
     (rf"\b(?P<n>(?:shell )?(?:option|variable|branch|package|service)) (?P<v>{_V})(?= |$)", r"\g<v> \g<n>"),
+    # counting
+    (r"^how many (?P<x>[\w ]+?) (?:are|is) (?:there )?(?=in )", r"count \g<x> "),
+    (rf"^how many (?P<x>[\w ]+?) (?:do|does) (?:the )?(?:file |directory )?(?P<v>{_V}) (?:have|contain)$",
+     r"count \g<x> in \g<v>"),
+    (r"^(?:count|show|print|display|get|output|calculate|find) (?:the )?(?:number|count) of (?:the |all )*", "count "),
+    # "the file a.txt" is a.txt; its lines are in it and of it
+    (rf"\b(?P<w>line|word|character|row|byte|entry) in (?=(?:the )?(?:file )?{_W})", r"\g<w> of "),
+    (r"(?<=\bline of )(?:the )?file (?=§[pf]\d+)|(?<=\bin )(?:the )?file (?=§f\d+)", ""),
+    (r"^(?P<v>delete|remove|count|copy|move|rename|sort|split|compress|extract|append|truncate)(?P<x>| .*?)"
+     r" (?:the )?file (?=§[pf]\d+)", r"\g<v>\g<x> "),
     # other synonyms of shell language
+    (r"\badd(?= .* to the (?:end|bottom) of )", "append"),
+    (rf"\bappend (?P<x>.+) to the (?:end|bottom) of (?=(?:the )?{_V})", r"append \g<x> to "),
+    (rf"^rename (?P<v>{_V}) as (?={_V})", r"rename \g<v> to "),
     (r"\b(?:delete|remove|erase)\b", "delete"),
-    (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|symlink)| an? (?:new |empty )*file)"
+    (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|symlink)"
+     r"| an? (?:new )?(?:empty )?(?:[a-z]+ )?(?:file|script|module|branch|repository)\b)"
      r"(?!.* (?:\w+able|read|write|public|private|owned|belong|sure)\b)", "create"),
+    (r"^create (?:an? |the )?new ", "create "),
     (r"\bevery (?=§n)", "each "),
     (r"\b(?:greater|larger|bigger|more) than\b", "MORE"),
     (r"\b(?:less|smaller|fewer) than\b", "LESS"),
@@ -240,7 +256,7 @@ def _is_name(after: Token | None) -> bool:
 
 
 _NO_NOUN = frozenset("to and or in into from as with on at by is , . ; :".split())
-_LETTERS = {Kind.EXTENSION: "e", Kind.GLOB: "g", Kind.NUMBER: "n"}
+_LETTERS = {Kind.EXTENSION: "e", Kind.FILE: "f", Kind.PATH: "f", Kind.GLOB: "g", Kind.NUMBER: "n"}
 
 
 def _out_of_place(words: list[str]) -> list[str]:
@@ -275,7 +291,7 @@ def _joined_verb(words: list[str]) -> tuple[list[str], str]:
 _CLAUSE = frozenset(
     ["and", "or", "then", "but", ",", "not", "except", "exclude", "without", "to", "into", "from", "if"]
 )
-_PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pge]\d+")
+_PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pfge]\d+")
 
 
 def _placed(words: list[str]) -> list[str]:

@@ -107,7 +107,7 @@ def test_the_goal_itself_is_bound_to_the_saved_run(saved: Trace) -> None:
         (TEXT, "create a.txt containing Hello", "signs"),
         (COUNT, "how many words are in notes.txt?", "words"),
         (COUNT, "how many lines are in a.md and b.md?", "conjunction"),
-        (COUNT, "how many lines are in /etc/passwd?", "role"),
+        (COUNT, "how many lines are in /etc/passwd?", "outside"),
         (COPY, "copy to c.txt b.txt", "order"),
         (COPY, "move b.txt to c.txt", "verb"),
         (COPY, "do not copy b.txt to c.txt", "negation"),

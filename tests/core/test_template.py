@@ -59,7 +59,7 @@ def calls(template: Template, goal: str) -> list[dict[str, Any]]:
         ("show the first 10 lines of a.txt", shell("head -n10 a.txt"),
          [("text", "argument", "10"), ("text", "argument", "a.txt")]),
         ("show ten lines of b2", shell("head -10 b2"), [("text", "argument", "10"), ("text", "argument", "b2")]),
-        ("replace 'foo' in b2", shell("sed -i s/foo/b/ b2"), [("text", "code", "foo"), ("text", "argument", "b2")]),
+        ("replace 'foo' in b2", shell("sed -i s/foo/b/ b2"), [("text", "regex", "foo"), ("text", "argument", "b2")]),
         ("show program 'date'", shell("which date; date"), [("text", "argument", "date"), ("text", "name", "date")]),
         ("search '$HOME' for a.txt", shell('find "$HOME" -name a.txt'),
          [("text", "argument", "$HOME"), ("text", "pattern", "a.txt")]),
