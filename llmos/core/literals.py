@@ -12,7 +12,8 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import lru_cache
+
+from llmos.core.literal_words import COMMON, is_common
 
 
 class Kind(StrEnum):
@@ -299,7 +300,7 @@ def _joined(tokens: list[Token], goal: str) -> list[Token]:
         hyphen = last is not None and token.start == last.end + 1 and goal[last.end] == "-"
         if isinstance(token, Plain) and isinstance(last, Plain) and hyphen and len(found) > 1:
             cue = found[-2]
-            if isinstance(cue, Plain) and (cue.text in _NAMED or cue.text in _CUES) and not _is_common(last.text):
+            if isinstance(cue, Plain) and (cue.text in _NAMED or cue.text in _CUES) and not is_common(last.text):
                 found[-1] = Plain(f"{last.text}-{token.text}", last.start, token.end)
                 continue
         found.append(token)
@@ -313,7 +314,7 @@ def _replaced(tokens: list[Token], goal: str) -> list[Token]:
         four = [token for token in tokens[at : at + 4] if isinstance(token, Plain)]
         if len(four) < 4 or four[0].text != "replace" or four[2].text not in ("with", "by"):
             continue
-        if not any(token.text in _COMMON or len(token.text) < 2 for token in (four[1], four[3])):
+        if not any(token.text in COMMON or len(token.text) < 2 for token in (four[1], four[3])):
             for index, token in ((at + 1, four[1]), (at + 3, four[3])):
                 found[index] = Literal(Kind.NAME, goal[token.start : token.end], token.start, token.end)
     return found
@@ -344,10 +345,10 @@ def _plain_in_context(token: Plain, cue: str, following: str, given: str) -> Tok
     if not re.fullmatch(r"[^\W\d_]{2,}(?:-\w+)*", text):
         return token
     named = cue in _NAMED and text not in _AFTER_NAMED
-    cued = cue in _CUES and not (text in _COMMON if cue in ("word", "string") else _is_common(text))
+    cued = cue in _CUES and not (text in COMMON if cue in ("word", "string") else is_common(text))
     if named or cued:
         return Literal(Kind.NAME if named else _CUES[cue], given, token.start, token.end)
-    if cue in ("extension", "extensions") and not _is_common(text):
+    if cue in ("extension", "extensions") and not is_common(text):
         return Literal(Kind.EXTENSION, given, token.start, token.end)
     return token
 
@@ -377,30 +378,3 @@ def _literal_in_context(token: Literal, cue: str, following: str, *, after_numbe
 _AFTER_NAMED = frozenset(
     "after as by for from in like of on or and the a an to with that it them this which exactly only by".split()
 )
-
-_COMMON = frozenset(
-    """a about access accessed accounts active after again ago all also an and any are as at attributes based be been
-    before being belong belonging belongs below between binary both but by called can case changed child column columns
-    command commands contain containing contains content contents copy count created current data date deleted
-    depth descriptor descriptors differ directories directory does each either empty end ending ends entire entries
-    every except excluding execute executed execution exist exists extension extensions file filename filenames files
-    first folder folders following for found format from full get given group groups has have having hierarchy home id
-    ids if in inside instead into is it its itself keeping last length level like line lines link links list listing
-    located location long match matched matches matching mode modification modified more most name named names newer
-    no non not number numbers of older on one only open or order other out output over owned owner ownership page
-    passed password path paths pattern patterns per permission permissions present print process processes prompt
-    reading recursive recursively related replace residing result results run running same script search session set
-    shell should single size sizes so sorted space spaces specified standard start started starting starts statistics
-    status stored string structure sub such system table text than that the their them then there these they this
-    those through time times to total tree trees type types under unique until up usage use used user username users
-    using value values variable variables was were what when where which while who whose will with within without
-    word words write writing would you your owning deletion creation manager limits quota load log logs info
-    information details history prefix suffix separator delimiter count counts via side version versions sharing
-    descending ascending alphabetically numerically""".split()
-)
-"""Words of plain English that follow "file", "user", "directory" ... without being a value."""
-
-
-@lru_cache(maxsize=4096)
-def _is_common(word: str) -> bool:
-    return word in _COMMON or (word.endswith("s") and word[:-1] in _COMMON) or word.endswith(("ly", "ing", "ed"))
