@@ -5,6 +5,7 @@ Each check gives a reason for a person, or an empty text when it is open.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 
@@ -29,7 +30,12 @@ _ALIKE: tuple[frozenset[Kind], ...] = (
     frozenset([Kind.GLOB, Kind.FILE]),
     _NAMES,
 )
-_ARCHIVE = re.compile(r"\.(?:gz|tgz|bz2|tbz|xz|zip|tar|rar|7z|Z|lz|zst|deb|rpm|jar)$")
+_NO_TEXT = frozenset(
+    """gz tgz bz2 tbz xz zip tar rar 7z z lz zst deb rpm jar war whl pdf doc docx xls xlsx ppt pptx odt ods odp rtf png
+    jpg jpeg gif bmp ico tif tiff webp psd mp3 mp4 m4a avi mov mkv flv wma wav flac ogg epub mobi exe dll so o a pyc
+    class db sqlite sqlite3 bin iso img woff woff2 ttf parquet pkl npy npz dmg""".split()
+)
+"""Endings of files that hold no lines of text."""
 
 
 _NUMERAL = re.compile(r"\d+")
@@ -48,7 +54,8 @@ def check_kinds(case: Case) -> str:
             return f"only one of {old.text!r} and {new.text!r} is a text of several words"
         if {old.kind, new.kind} == {Kind.EXTENSION, Kind.FILE} and (old.text[0], new.text[0]).count(".") == 1:
             return f"{new.text!r} may be a whole name where {old.text!r} is only how names end, or the other way round"
-        if _is_folder(old.text) != _is_folder(new.text) and (_is_file(old.text) or _is_file(new.text)):
+        file = _is_file(old.text) or _is_file(new.text) or case.template.effects & {"copy", "move", "create", "write"}
+        if _is_folder(old.text) != _is_folder(new.text) and file:
             return f"one of {old.text!r} and {new.text!r} is a folder, the other a file"
     return ""
 
@@ -56,10 +63,11 @@ def check_kinds(case: Case) -> str:
 _NEUTRAL = frozenset(
     """find ls locate tree cat grep egrep fgrep zgrep wc head tail cut sort uniq nl tr sed awk gawk tee echo printf
     xargs sudo env nice nohup time test [ cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat file
-    basename dirname realpath readlink md5sum sha1sum sha256sum cksum diff cmp comm paste read cd watch sh bash tac
+    basename dirname realpath readlink md5sum sha1sum sha256sum cksum diff cmp comm paste read cd watch tac
     shuf split less more git ssh parallel while vim vi nano sum bc for = kill curl wget test""".split()
 )
 """Programs that do the same with a file whatever its format."""
+_RUN_FILES = frozenset("sh bash dash zsh ksh source . python python2 python3 perl ruby node php".split())
 _NEVER_READ = frozenset(
     """find ls locate tree echo printf xargs sudo cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat
     basename dirname realpath readlink md5sum sha1sum sha256sum cksum git curl wget test [ for while = cd""".split()
@@ -79,12 +87,14 @@ def check_format(case: Case) -> str:
     readers = sorted(case.template.programs - _NEVER_READ)
     for landing in case.landings:
         ends = [_ending(literal) for literal in (landing.old, landing.new)]
-        if ends[0] == ends[1] or case.template.only_lists:
+        if ends[0] == ends[1] or case.template.only_lists or landing.place.role is Role.REGEX:
             continue
         said = LANGUAGES.get(ends[0], ends[0])
-        if ends[0] and landing.old.kind is Kind.FILE and {said, ends[0]} & set(case.goal.surface):
+        if ends[0] not in ("", "txt") and landing.old.kind is Kind.FILE and {said, ends[0]} & set(case.goal.surface):
             return f"the goal says {said!r}, and {landing.new.text!r} does not end in .{ends[0]}"
-        packed = [_ARCHIVE.search(f".{end}") is not None for end in ends]
+        if landing.place.program in _RUN_FILES:
+            return f"{landing.place.program} may not run {landing.new.text!r} as it does {landing.old.text!r}"
+        packed = [end in _NO_TEXT for end in ends]
         if (other and (all(ends) or any(packed))) or (readers and packed[0] != packed[1]):
             return f"{(other or readers)[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
     return ""
@@ -114,10 +124,21 @@ def check_role(case: Case) -> str:
     for landing in case.landings:
         if reason := _misplaced(case, landing):
             return reason
+        if _relinks(case, landing):
+            return f"{landing.new.text!r} lies in another folder, from where a link leads elsewhere"
         rooted = (landing.value or "").startswith(("/", "~", "$"))
         if rooted and not landing.place.whole and not landing.old.text.startswith(("/", "~", "$")):
             return f"{landing.new.text!r} starts at a place of its own, where {landing.old.text!r} was part of a path"
     return ""
+
+
+def _relinks(case: Case, landing: Landing) -> bool:
+    """Whether a link is put into another folder while its target is said from where it was."""
+    place = landing.place
+    if place.program != "ln" or posixpath.dirname(landing.old.text) == posixpath.dirname(landing.value or ""):
+        return False
+    start, index = min((p.start, p.literal) for p in case.template.places if p.program == "ln" and p.step == place.step)
+    return start != place.start and not case.pairs[index][1].text.startswith(("/", "~", "$"))
 
 
 def _misplaced(case: Case, landing: Landing) -> str:

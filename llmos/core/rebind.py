@@ -7,6 +7,8 @@ wrong shows at the first step. What cannot be rebound whole is refused.
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +18,7 @@ from llmos.core.gate import Refusal
 from llmos.core.gates_values import check_leftover
 from llmos.core.replayable import outside
 from llmos.core.template import Call, generalise
-from llmos.core.trace import AnswerTemplate, AnswerValue, Expect, Require, Step, Trace
+from llmos.core.trace import AnswerTemplate, AnswerValue, Expect, Step, Trace
 from llmos.core.wording import analyse
 
 
@@ -72,8 +74,17 @@ def _facts(trace: Trace) -> dict[str, Any]:
             }
             for step in trace.steps
         ],
-        "answer": {"text": trace.answer.text, "lines": [value.line for value in trace.answer.values]},
+        "answer": {
+            "text": _PLACEHOLDER.split(trace.answer.text),
+            "lines": [[_MARKED.get(part, part) for part in value.line.split(" ")] for value in trace.answer.values],
+        },
     }
+
+
+_PLACEHOLDER = re.compile(r"\$\{\d+\}")
+_MARKED = {"0": "\0n", "*": "\0v"}
+"""The marks in an answer's line (trace.AnswerValue), out of reach of the goal's own numbers."""
+_UNMARKED = {mark: part for part, mark in _MARKED.items()}
 
 
 def _rebound_facts(trace: Trace, goal: str) -> Mapping[str, Any] | None:
@@ -92,15 +103,24 @@ def _rebound_facts(trace: Trace, goal: str) -> Mapping[str, Any] | None:
 def _step(step: Step, args: Mapping[str, Any], fact: Mapping[str, Any]) -> Step:
     expect: Expect = replace(
         step.expect,
-        created=tuple(fact["created"]),
-        changed=tuple(fact["changed"]),
-        deleted=tuple(fact["deleted"]),
+        created=_paths(fact["created"]),
+        changed=_paths(fact["changed"]),
+        deleted=_paths(fact["deleted"]),
     )
-    return replace(step, args=args, require=Require(tuple(fact["present"]), tuple(fact["absent"])), expect=expect)
+    require = replace(step.require, present=_paths(fact["present"]), absent=_paths(fact["absent"]))
+    return replace(step, args=args, require=require, expect=expect)
+
+
+def _paths(paths: Sequence[str]) -> tuple[str, ...]:
+    """Paths as effects name them: "./b.txt" is b.txt."""
+    return tuple(posixpath.normpath(path) + ("/" if path.endswith("/") else "") for path in paths)
 
 
 def _answer(answer: AnswerTemplate, fact: Mapping[str, Any]) -> AnswerTemplate:
     values = tuple(
-        AnswerValue(value.step, value.field, line) for value, line in zip(answer.values, fact["lines"], strict=True)
+        AnswerValue(value.step, value.field, " ".join(_UNMARKED.get(part, part) for part in line))
+        for value, line in zip(answer.values, fact["lines"], strict=True)
     )
-    return AnswerTemplate(fact["text"], values)
+    between = [*_PLACEHOLDER.findall(answer.text), ""]
+    text = "".join(piece + mark for piece, mark in zip(fact["text"], between, strict=True))
+    return AnswerTemplate(text, values)

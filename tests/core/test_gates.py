@@ -121,6 +121,11 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("format", "create a Python file called a.py", "touch a.py", "create a Python file called b1"),
     ("code", "replace 'foo' with 'bar' in a.txt", "sed -i s/foo/bar/ a.txt", "replace 'f/o' with 'bar' in a.txt"),
     ("code", "replace 'foo' with 'bar' in a.txt", "sed -i s/foo/bar/ a.txt", "replace 'foo' with 'a&b' in a.txt"),
+    ("format", "count lines in a.txt", "wc -l a.txt", "count lines in b.pdf"),
+    ("format", "run the script run.sh", "bash run.sh", "run the script app.py"),
+    ("format", "run the script run.sh", "bash run.sh", "run the script docs1"),
+    ("role", "link now1 to docs/a.md", "ln -s docs/a.md now1", "link docs/now1 to docs/a.md"),
+    ("kind", "copy a.csv to saved1/", "mkdir -p saved1; cp a.csv saved1/", "copy a.csv to saved2"),
     ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
 )  # fmt: skip
 
@@ -156,6 +161,8 @@ DEFENDED_TWICE = {"quotes"}
         ("create a Python file called a.py", "touch a.py", "make a new Python file named b.py", "touch b.py"),
         ("how many lines does a.txt have", "wc -l < a.txt", "count the lines of the file b.txt", "wc -l < b.txt"),
         ("how many words are there in a.txt?", "wc -w a.txt", "print the number of words in b.txt", "wc -w b.txt"),
+        ("link now1 to docs/a.md", "ln -s docs/a.md now1", "link now2 to src/b.md", "ln -s src/b.md now2"),
+        ("link now1 to docs/a.md", "ln -s docs/a.md now1", "link x/now2 to /srv/b.md", "ln -s /srv/b.md x/now2"),
         ("rename a.txt to b.txt", "mv a.txt b.txt", "rename the file c.txt as d.txt", "mv c.txt d.txt"),
         ("delete the file old.log", "rm old.log", "remove new.log", "rm new.log"),
         ("show the last 3 lines of a.txt", "tail -n 3 a.txt", "show me the last 7 lines in b.txt",

@@ -140,3 +140,26 @@ def test_a_value_that_would_become_code_is_refused() -> None:
     )
     found = rebind(saved, "set the port to 8081 in app.conf")
     assert found == Refusal("saved", "code", "'8081' would become part of a program (sed)")
+
+
+def test_the_marks_of_an_answer_are_out_of_reach_of_the_numbers_of_a_goal() -> None:
+    saved = trace(
+        "show files larger than 1 kB in src/ 0 levels down",
+        shell("find src/ -maxdepth 0 -size +1k", Require(present=("src/",)), Expect(0, output=OutputShape.LINE)),
+        answer=AnswerTemplate("1 kB: ${1}", (AnswerValue(0, 0, "0 src/"),)),
+    )
+    found = rebind(saved, "show files larger than 2 kB in lib/ 5 levels down")
+    assert isinstance(found, Rebound)
+    assert found.trace.answer == AnswerTemplate("2 kB: ${1}", (AnswerValue(0, 0, "0 lib/"),))
+
+
+def test_paths_are_expected_as_effects_name_them() -> None:
+    found = rebind(COPY, "copy ./c.txt to ./d.txt")
+    assert isinstance(found, Rebound)
+    (step,) = found.trace.steps
+    assert (step.args, step.require.present, step.require.absent, step.expect.created) == (
+        {"command": "cp ./c.txt ./d.txt"},
+        ("c.txt",),
+        ("d.txt",),
+        ("d.txt",),
+    )
