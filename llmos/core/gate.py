@@ -47,6 +47,12 @@ class Case:
     def same_surface(self) -> bool:
         return self.template.analysis.surface == self.goal.surface
 
+    def word_before(self, literal: Literal) -> str:
+        """The word of the goal's form that stands before one of its values."""
+        form = self.goal.form
+        before = (word for word, after in zip(("", *form), form, strict=False) if after == "§")
+        return next((word for word, (_, new) in zip(before, self.pairs, strict=False) if new is literal), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:

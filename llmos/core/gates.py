@@ -5,6 +5,7 @@ A gate is never out-voted. Each has a name and gives a reason that a person read
 
 from __future__ import annotations
 
+from llmos.core import gates_format as formats
 from llmos.core import gates_values as values
 from llmos.core import gates_wording as wording
 from llmos.core.gate import Gate
@@ -30,7 +31,7 @@ GATES: tuple[Gate, ...] = (
     Gate("kind", values.check_kinds),
     Gate("reach", values.check_reach),
     Gate("role", values.check_role),
-    Gate("format", values.check_format),
+    Gate("format", formats.check_format),
     Gate("pairing", values.check_pairing),
     Gate("unused", values.check_unused),
     Gate("unaccounted", values.check_unaccounted),

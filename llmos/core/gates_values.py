@@ -13,7 +13,7 @@ from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
-from llmos.core.template_facts import LANGUAGES, texts
+from llmos.core.template_facts import texts
 
 
 def check_values(case: Case) -> str:
@@ -30,12 +30,7 @@ _ALIKE: tuple[frozenset[Kind], ...] = (
     frozenset([Kind.GLOB, Kind.FILE]),
     _NAMES,
 )
-_NO_TEXT = frozenset(
-    """gz tgz bz2 tbz xz zip tar rar 7z z lz zst deb rpm jar war whl pdf doc docx xls xlsx ppt pptx odt ods odp rtf png
-    jpg jpeg gif bmp ico tif tiff webp psd mp3 mp4 m4a avi mov mkv flv wma wav flac ogg epub mobi exe dll so o a pyc
-    class db sqlite sqlite3 bin iso img woff woff2 ttf parquet pkl npy npz dmg""".split()
-)
-"""Endings of files that hold no lines of text."""
+_NO_FILES = frozenset([Kind.PACKAGE, Kind.USER])
 
 
 _NUMERAL = re.compile(r"\d+")
@@ -52,6 +47,8 @@ def check_kinds(case: Case) -> str:
             return f"{new.text!r} is another kind of number than {old.text!r}"
         if (" " in old.text) != (" " in new.text) and Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.NAME}:
             return f"only one of {old.text!r} and {new.text!r} is a text of several words"
+        if kinds & _NO_FILES and kinds & {Kind.PATH, Kind.FILE}:
+            return f"one of {old.text!r} and {new.text!r} is a file, the other a {min(kinds & _NO_FILES)}"
         if {old.kind, new.kind} == {Kind.EXTENSION, Kind.FILE} and (old.text[0], new.text[0]).count(".") == 1:
             return f"{new.text!r} may be a whole name where {old.text!r} is only how names end, or the other way round"
         file = _is_file(old.text) or _is_file(new.text) or case.template.effects & {"copy", "move", "create", "write"}
@@ -60,51 +57,9 @@ def check_kinds(case: Case) -> str:
     return ""
 
 
-_NEUTRAL = frozenset(
-    """find ls locate tree cat grep egrep fgrep zgrep wc head tail cut sort uniq nl tr sed awk gawk tee echo printf
-    xargs sudo env nice nohup time test [ cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat file
-    basename dirname realpath readlink md5sum sha1sum sha256sum cksum diff cmp comm paste read cd watch tac
-    shuf split less more git ssh parallel while vim vi nano sum bc for = kill curl wget test""".split()
-)
-"""Programs that do the same with a file whatever its format."""
-_RUN_FILES = frozenset("sh bash dash zsh ksh source . python python2 python3 perl ruby node php".split())
-_NEVER_READ = frozenset(
-    """find ls locate tree echo printf xargs sudo cp mv rm rsync scp ln touch mkdir rmdir chmod chown chgrp du df stat
-    basename dirname realpath readlink md5sum sha1sum sha256sum cksum git curl wget test [ for while = cd""".split()
-)
-"""Programs that do the same with a file whether it is packed or not."""
-_ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
-
-
 def _is_bare(literal: Literal) -> bool:
     """A format named by its word alone: "PDF files"."""
     return literal.kind is Kind.EXTENSION and literal.text[0] not in "*."
-
-
-def check_format(case: Case) -> str:
-    """What a file's name ends in says which programs can read it."""
-    other = sorted(case.template.programs - _NEUTRAL)
-    readers = sorted(case.template.programs - _NEVER_READ)
-    for landing in case.landings:
-        ends = [_ending(literal) for literal in (landing.old, landing.new)]
-        if ends[0] == ends[1] or case.template.only_lists or landing.place.role is Role.REGEX:
-            continue
-        said = LANGUAGES.get(ends[0], ends[0])
-        if ends[0] not in ("", "txt") and landing.old.kind is Kind.FILE and {said, ends[0]} & set(case.goal.surface):
-            return f"the goal says {said!r}, and {landing.new.text!r} does not end in .{ends[0]}"
-        if landing.place.program in _RUN_FILES:
-            return f"{landing.place.program} may not run {landing.new.text!r} as it does {landing.old.text!r}"
-        packed = [end in _NO_TEXT for end in ends]
-        if (other and (all(ends) or any(packed))) or (readers and packed[0] != packed[1]):
-            return f"{(other or readers)[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"
-    return ""
-
-
-def _ending(literal: Literal) -> str:
-    if literal.kind is Kind.EXTENSION:
-        return forms(literal)["bare"].lower()
-    found = _ENDS.search(literal.text)
-    return found.group(1).lower() if found else ""
 
 
 _NAME_PARTS = frozenset("NAMEEND NAMESTART NAMEHAS start end begin contain with".split())
@@ -143,7 +98,7 @@ def _relinks(case: Case, landing: Landing) -> bool:
 
 def _misplaced(case: Case, landing: Landing) -> str:
     """Why the run took the value of its own goal for another thing than the goal says, a place for a name say."""
-    place, word = landing.place, _word_before(case, landing.new)
+    place, word = landing.place, case.word_before(landing.new)
     if place.role is Role.PATTERN and place.whole and place.form in ("dotted", "bare"):
         return f"{place.written!r} is how names end, and the saved run took it for a whole name"
     if place.role is Role.PATTERN and word == "in" and place.program in ("-name", "-iname"):
@@ -153,13 +108,6 @@ def _misplaced(case: Case, landing: Landing) -> str:
     if place.role is Role.PATTERN and ((word == "NAMESTART" and before) or (word == "NAMEEND" and after)):
         return f"the saved run looked for {text!r}, which is not what its goal says of names"
     return ""
-
-
-def _word_before(case: Case, literal: Literal) -> str:
-    """The word of the goal's form that stands before a value."""
-    form = case.goal.form
-    before = (word for word, after in zip(("", *form), form, strict=False) if after == "§")
-    return next((word for word, (_, new) in zip(before, case.pairs, strict=False) if new is literal), "")
 
 
 def _argument_around(case: Case, landing: Landing) -> str:
@@ -284,7 +232,7 @@ def _is_whole_substitution(case: Case, landing: Landing) -> bool:
 
 def _names_regex(case: Case, landing: Landing) -> bool:
     """Whether the goal itself calls the value a regular expression."""
-    return _word_before(case, landing.new) in ("regex", "regexp", "expression")
+    return case.word_before(landing.new) in ("regex", "regexp", "expression")
 
 
 def _operators(regex: str) -> set[str]:

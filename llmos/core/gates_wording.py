@@ -13,6 +13,7 @@ from llmos.core.gate import Case
 from llmos.core.goal import normalise_goal
 from llmos.core.literals import Kind
 from llmos.core.shell_roles import Role
+from llmos.core.template_facts import texts
 from llmos.core.wording import Analysis, WordClass, class_of
 
 
@@ -42,6 +43,8 @@ def check_signs(case: Case) -> str:
     if len(case.template.analysis.literals) != len(case.goal.literals):
         return ""
     old, new = _around_values(case.template.analysis), _around_values(case.goal)
+    if not any("  " in text for step in case.template.steps for _, text in texts(step.args)):
+        old, new = (" ".join(text.split()) for text in (old, new))
     if not case.same_surface:
         old, new = ("".join(sorted(_ORDINARY.sub("", text))) for text in (old, new))
     return "" if old == new else "what stands around the values differs, if only by a sign"
@@ -166,6 +169,10 @@ def check_sense(case: Case) -> str:
     )
     if folds and "NOCASE" not in form and "case" not in form:
         return "the saved run ignores the case of letters, which the goal does not say"
+    if case.template.greps_parts and any(
+        landing.place.role is Role.REGEX and case.word_before(landing.new) == "word" for landing in case.landings
+    ):
+        return "the goal means a whole word, the saved run looked for letters anywhere"
     return ""
 
 

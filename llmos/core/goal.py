@@ -64,11 +64,15 @@ _OPENERS = (
 """First words whose capital is only that of a sentence; of any other ("Makefile") it may be that of a name."""
 
 
+_LINE_BREAK = re.compile(r"[ \t]*\n[ \t]*")
+"""A wrapped line; runs of spaces stay, since one may stand in a file's name."""
+
+
 def normalise_goal(text: str) -> str:
     """The normal form of a goal; equal for two goals that ask the same with the same values."""
     goal = text.strip()
     if not asks_for_change(goal) and not _HANDS_OVER_TEXT.search(goal):
-        goal = " ".join(goal.split())
+        goal = _LINE_BREAK.sub(" ", goal)
         if goal.endswith(".") and not goal.endswith(("..", " .", "/.")):
             goal = goal[:-1]
     first = re.match(r"[A-Z][a-z]+(?=\s|$)", goal)

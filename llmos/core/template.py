@@ -27,6 +27,7 @@ from llmos.core.template_facts import (
     descends,
     fields_of,
     folds_case,
+    greps_parts,
     only_lists,
     options,
     roots,
@@ -95,6 +96,8 @@ class Template:
     """Each option of shell commands with the argument that follows it."""
     folds_case: bool
     """A search in the steps takes capital and small letters for the same."""
+    greps_parts: bool
+    """A search in the steps finds a text also inside longer words."""
     columns: tuple[str, ...]
     """Columns and keys that the steps pick out of files though the goal does not name them."""
 
@@ -124,6 +127,7 @@ def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
         programs=frozenset(roled.program for field in fields for roled in field.words if roled.role is Role.NAME),
         options=tuple(options(fields)),
         folds_case=folds_case(fields),
+        greps_parts=greps_parts(fields),
         columns=tuple(column for script in scripts for column in unsaid(script, analysis)),
     )
 

@@ -184,6 +184,13 @@ def folds_case(fields: Sequence[Field]) -> bool:
     )
 
 
+def greps_parts(fields: Sequence[Field]) -> bool:
+    """Whether a grep in the steps was not told to find whole words alone."""
+    greps = [roled for field in fields for roled in field.words if roled.program in _GREPS]
+    whole = any(re.search(r"^-[A-Za-z]*w|^--word-regexp$|\\b|\\<", roled.word.value) for roled in greps)
+    return bool(greps) and not whole
+
+
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?|[a-z]")
 _GIVEN = frozenset("HOME PWD USER LOGNAME HOSTNAME SHELL PATH UID TMPDIR OLDPWD RANDOM".split())
 _ASSIGNED = re.compile(r"\b(?:for|select)\s+(\w+)\s+in\b|\bread\b((?:\s+-?\w+)+)|\b([A-Za-z_]\w*)\+?=")

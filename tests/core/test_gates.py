@@ -126,6 +126,9 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("format", "run the script run.sh", "bash run.sh", "run the script docs1"),
     ("role", "link now1 to docs/a.md", "ln -s docs/a.md now1", "link docs/now1 to docs/a.md"),
     ("kind", "copy a.csv to saved1/", "mkdir -p saved1; cp a.csv saved1/", "copy a.csv to saved2"),
+    ("sense", "find the word 'beta' in a.txt", "grep beta a.txt", "find the word 'bet' in a.txt"),
+    ("kind", "install the package requests", "pip install requests", "install the package ./src"),
+    ("signs", "show 'big  plan.txt' and a  x", "cat 'big  plan.txt' 'a  x'", "show 'big  plan.txt' and a x"),
     ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
 )  # fmt: skip
 
@@ -176,8 +179,8 @@ DEFENDED_TWICE = {"quotes"}
          "sed -i s/red/blue/g b.txt"),
         ("run the tests in tests/a.py", "python -m pytest tests/a.py", "run the tests in tests/b.py",
          "python -m pytest tests/b.py"),
-        ("count how often the word error appears in a.log", "grep -o error a.log | wc -l",
-         "count how often the word warning appears in b.log", "grep -o warning b.log | wc -l"),
+        ("count how often the word error appears in a.log", "grep -ow error a.log | wc -l",
+         "count how often the word warning appears in b.log", "grep -ow warning b.log | wc -l"),
         ("copy a to /x/b", "cp a /x/b", "copy a to /y/b", "cp a /y/b"),
         ("find files named a1 in /x", "find /x -name a1", "in /y find files named b1", "find /y -name b1"),
         ("find files in /x named a1", "find /x -name a1", "find files named b1 in /y", "find /y -name b1"),

@@ -11,9 +11,9 @@ from llmos.core.goal import asks_for_change, context_reference, goal_key, normal
     ("left", "right"),
     [
         ("List the files", "list the files"),
-        ("list   the\nfiles ", "list the files"),
+        ("list the \n  files ", "list the files"),
         ("list the files.", "list the files"),
-        ("How many  files are here.", "how many files are here"),
+        ("How many files are here.", "how many files are here"),
         (" Create a.txt ", "create a.txt"),
     ],
 )

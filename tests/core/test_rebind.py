@@ -103,7 +103,7 @@ def test_the_goal_itself_is_bound_to_the_saved_run(saved: Trace) -> None:
     [
         (WRITE, "Delete a Python file called helpers.py", "verb"),
         (WRITE, "Create a Python file called ../helpers.py", "outside"),
-        (TEXT, "create a.md containing hello!", "signs"),
+        (TEXT, "create b.txt containing hello!", "signs"),
         (TEXT, "create a.txt containing Hello", "signs"),
         (COUNT, "how many words are in notes.txt?", "words"),
         (COUNT, "how many lines are in a.md and b.md?", "conjunction"),
@@ -163,3 +163,11 @@ def test_paths_are_expected_as_effects_name_them() -> None:
         ("d.txt",),
         ("d.txt",),
     )
+
+
+def test_spaces_that_no_argument_holds_are_free() -> None:
+    assert rebind(COUNT, "how many  lines are  in README.md?") == Rebound(COUNT, ())
+    spaced = trace("show 'my  a.txt' and b  c", shell("cat 'my  a.txt' 'b  c'"))
+    found = rebind(spaced, "show 'my  a.txt' and b c")
+    assert isinstance(found, Refusal)
+    assert found.gate == "signs"
