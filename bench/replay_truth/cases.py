@@ -1,0 +1,9 @@
+"""All jobs of the bench."""
+
+from __future__ import annotations
+
+from bench.replay_truth.cases_files import JOBS as FILES
+from bench.replay_truth.cases_text import JOBS as TEXT
+from bench.replay_truth.cases_trees import JOBS as TREES
+
+JOBS = (*FILES, *TEXT, *TREES)
