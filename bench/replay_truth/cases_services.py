@@ -88,7 +88,8 @@ JOBS = (
     job(
         "commit notes.md with the message 'Add notes'", "git add notes.md && git commit -q -m 'Add notes'",
         may("literal", "commit todo.md with the message 'Add todo'", "git add todo.md; git commit -qm 'Add todo'"),
-        may("content", "commit notes.md with the message 'Keep notes'", "git add notes.md; git commit -qm 'Keep notes'"),
+        may("content", "commit notes.md with the message 'Keep notes'",
+            "git add notes.md; git commit -qm 'Keep notes'"),
         trap("verb", "stage notes.md with the message 'Add notes'"),
         trap("several values", "commit notes.md and todo.md with the message 'Add notes'"),
         trap("extra clause", "commit notes.md with the message 'Add notes' and push"),

@@ -1,6 +1,6 @@
 """What is in files: counted, searched, shown, sorted, changed. Numbers, patterns, quotes and formats."""
 
-from bench.replay_truth.pairs import edit, job, may, read, sh, trap, write
+from bench.replay_truth.pairs import edit, job, may, read, trap, write
 
 JOBS = (
     job(
@@ -207,7 +207,8 @@ JOBS = (
         "awk -F, 'NR > 1 {s += $2} END {print s}' sales.csv",
         may("world", "what is the total of the amount column in sales.csv?", says="3",
             sales__csv="region,amount\nnorth,1\nsouth,2\n"),
-        trap("name part", "what is the total of the amount column in costs.tsv?", costs__tsv="region\tamount\neast\t7\n"),
+        trap("name part", "what is the total of the amount column in costs.tsv?",
+             costs__tsv="region\tamount\neast\t7\n"),
         trap("content", "what is the total of the price column in sales.csv?", sales__csv="price,amount\n1,10\n"),
         trap("comparative", "what is the largest of the amount column in sales.csv?", says="30"),
         trap("quantifier", "what is the average of the amount column in sales.csv?", says="15"),
@@ -230,8 +231,10 @@ JOBS = (
     job(
         "fix the typo 'recieve' in mail1.txt", [read("mail1.txt"), edit("mail1.txt", "recieve", "receive")],
         may("world", "fix the typo 'recieve' in mail1.txt", {"mail1.txt": "please receive\n"}),
-        trap("content", "fix the typo 'adress' in mail1.txt", {"mail1.txt": "my address\n"}, mail1__txt="my adress\n"),
-        trap("literal", "fix the typo 'recieve' in mail2.txt", {"mail2.txt": "we receive\n"}, mail2__txt="we recieve\n"),
+        trap("content", "fix the typo 'adress' in mail1.txt", {"mail1.txt": "my address\n"},
+             mail1__txt="my adress\n"),
+        trap("literal", "fix the typo 'recieve' in mail2.txt", {"mail2.txt": "we receive\n"},
+             mail2__txt="we recieve\n"),
         trap("several values", "fix the typos 'recieve' and 'adress' in mail1.txt"),
         said="Fixed the typo in mail1.txt.",
         mail1__txt="please recieve\n",

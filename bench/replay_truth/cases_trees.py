@@ -7,7 +7,8 @@ _MD = "./docs/faq.md\n./docs/guide.md\n./docs/old/v1.md\n./notes.md\n./todo.md"
 JOBS = (
     job(
         "find all *.md files", "find . -name '*.md'",
-        may("literal", "find all *.py files", says="./app.py\n./main.py\n./src/lib/three.py\n./src/one.py\n./src/two.py"),
+        may("literal", "find all *.py files",
+            says="./app.py\n./main.py\n./src/lib/three.py\n./src/one.py\n./src/two.py"),
         may("paraphrase", "list all *.js files", says="./tool.js"),
         may("paraphrase", "find the *.js files", says="./tool.js"),
         may("paraphrase", "find all files ending in .js", says="./tool.js"),
@@ -175,7 +176,7 @@ JOBS = (
         trap("world", "move a.txt to shelf1", ":", **{"shelf1/": None}),
         trap("world", "move a.txt to shelf1", **{"shelf1/a.txt": "older\n"}),
         trap("world", "move b.txt to shelf2", ":"),
-        trap("world", "move b.txt to shelf2", ":", **{"shelf2": "precious\n"}),
+        trap("world", "move b.txt to shelf2", ":", shelf2="precious\n"),
         trap("polarity", "move a.txt from shelf1", ":"),
         trap("order", "move shelf1 to a.txt", ":"),
         **{"shelf1/": ""},
@@ -184,7 +185,7 @@ JOBS = (
         "copy sales.csv to saved1/", [sh("mkdir -p saved1"), sh("cp sales.csv saved1/")],
         may("literal", "copy costs.csv to saved2/", {"saved2/costs.csv": "region,amount\neast,7\nwest,2\n"}),
         trap("name part", "copy costs.csv to saved2", {"saved2": "region,amount\neast,7\nwest,2\n"}),
-        trap("world", "copy costs.csv to saved2/", **{"saved2": "precious\n"}),
+        trap("world", "copy costs.csv to saved2/", saved2="precious\n"),
         trap("path role", "copy costs.csv to /"),
         trap("path role", "copy costs.csv to ./"),
         trap("verb", "move costs.csv to saved2/", {"saved2/costs.csv": "region,amount\neast,7\nwest,2\n",

@@ -84,16 +84,12 @@ def job(
     return Job(goal, numbered, tuple(asked), said, _named(files), setup)
 
 
-def may(
-    kind: str, goal: str, want: str | Files | None = ":", says: str | None = None, **files: str | None
-) -> Asked:
+def may(kind: str, goal: str, want: str | Files | None = ":", says: str | None = None, **files: str | None) -> Asked:
     """A goal that a replay can answer rightly; by default it changes nothing."""
     return Asked(kind, goal, True, want, says, _named(files))
 
 
-def trap(
-    kind: str, goal: str, want: str | Files | None = None, says: str | None = None, **files: str | None
-) -> Asked:
+def trap(kind: str, goal: str, want: str | Files | None = None, says: str | None = None, **files: str | None) -> Asked:
     """A goal that the saved run does not answer, however its values are bound."""
     return Asked(kind, goal, False, want, says, _named(files))
 
@@ -152,5 +148,5 @@ BASE: Files = {
 }
 """The directory in which every job is learned and every goal is asked, but for what a pair says otherwise."""
 
-PROGRAMS = ("docker", "systemctl", "pip", "kubectl", "apt-get", "ssh", "ufw", "crontab", "npm")
+PROGRAMS = ("docker", "systemctl", "pip", "kubectl", "apt-get", "ssh", "ufw", "crontab", "npm", "curl")
 """Programs that act outside a directory: stand-ins on PATH that only note in calls.log how they were called."""

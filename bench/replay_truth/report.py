@@ -72,5 +72,6 @@ def listed(title: str, found: Sequence[Judged]) -> list[str]:
     lines = ["", f"{title} ({len(found)}):"]
     for each in found:
         changed = ", something was changed" if each.touched else ""
-        lines.append(f"  [{each.asked.kind}{changed}] {each.job.goal!r}\n      -> {each.asked.goal!r}\n      {each.why}")
+        lines.append(f"  [{each.asked.kind}{changed}] {each.job.goal!r}")
+        lines += [f"      -> {each.asked.goal!r}", f"      {each.why}"]
     return lines if found else []

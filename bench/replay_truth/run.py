@@ -9,7 +9,7 @@ hand. Baselines decide and act on the same pairs; they have no gates and no chec
 
 - exact-hash     the product's key of the normalised goal, calls verbatim
 - cosine-0.92    cosine of word counts >= 0.92, calls verbatim (0.75: the same with that cut)
-- cosine-0.92+   the same, and the values of the goals (quoted text, names with a dot or slash, numbers) replaced in order
+- cosine-0.92+   the same, and the values of the goals (quoted text, names with a dot or slash, numbers) are replaced
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -50,12 +51,12 @@ class Saved:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="How often a replay is wrong, judged by the final file system.")
-    parser.add_argument("--only", default="", help="only jobs whose saved goal holds this text")
+    parser.add_argument("--only", default="", help="only jobs whose saved goal this regular expression finds")
     parser.add_argument("--json", type=Path, help="also write a line for each pair there")
     parser.add_argument("--no-baselines", action="store_true", help="the product alone")
     parser.add_argument("--verbose", action="store_true", help="also print every pair that was not replayed")
     options = parser.parse_args(argv)
-    jobs = [job for job in JOBS if options.only in job.goal]
+    jobs = [job for job in JOBS if re.search(options.only, job.goal)]
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="llmos-truth-") as folder:
         root = Path(folder)
