@@ -28,7 +28,7 @@ JOBS = (
         trap("content", "replace the an with a o in b.txt"),
         trap("content", "replace a the with an o in b.txt"),
         trap("content", "replace all with an o in b.txt"),
-        trap("content", "replace the a with the o in the b.txt", {"b.txt": "delto\nepsilon\n"}),
+        may("content", "replace the a with the o in the b.txt", {"b.txt": "delto\nepsilon\n"}),
         said="Replaced a with o in b.txt.",
     ),
     job(
@@ -211,7 +211,7 @@ JOBS = (
         may("name part", "create the page contact1.html",
             {"contact1.html": "<!doctype html>\n<title>contact1</title>\n"}),
         trap("name part", "create the page about1.md"),
-        trap("path role", "create the page docs/about1.html",
+        may("path role", "create the page docs/about1.html",
              {"docs/about1.html": "<!doctype html>\n<title>about1</title>\n"}),
         trap("several values", "create the pages about1.html and contact1.html"),
         said="Created about1.html.",
