@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +33,37 @@ ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help
 MaxCostOption = Annotated[
     float | None,
     typer.Option("--max-cost", metavar="USD", callback=_cost, help="Most that a goal may cost, in US dollars."),
+]
+
+
+def _complete_trace(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids and goals for a shell that completes; nothing where they cannot be read."""
+    from llmos.interfaces.completion import trace_ids
+
+    return trace_ids(ctx, incomplete)
+
+
+def _complete_session(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    from llmos.interfaces.completion import session_ids
+
+    return session_ids(ctx, incomplete)
+
+
+TraceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        autocompletion=_complete_trace,
+        help="The id, an unambiguous beginning of it, or the hash at its end.",
+    ),
+]
+SessionArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        autocompletion=_complete_session,
+        help="The id or an unambiguous beginning of it; the session used last by default.",
+    ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
 
@@ -85,9 +117,33 @@ class ReaderGoneError(Exception):
     """Whoever read standard output has left. Not an OSError, which typer would turn into a failure of its own."""
 
 
+def write_lines(lines: Iterable[str]) -> None:
+    """Several lines of result."""
+    for line in lines:
+        write(line)
+
+
+_DIFF_COLOURS = {"+": "32", "-": "31", "@": "36"}
+
+
+def write_diff(lines: Iterable[str]) -> None:
+    """A unified diff; in colour where the person wants it, and the signs carry the meaning all the same."""
+    from llmos.interfaces.layout import wants_colour
+
+    coloured = wants_colour()
+    for line in lines:
+        shown = printable(line) if coloured or sys.stdout.isatty() else line
+        code = _DIFF_COLOURS.get(line[:1]) if coloured else None
+        _print(f"\x1b[{code}m{shown}\x1b[0m" if code else shown)
+
+
 def write(line: str = "") -> None:
     """One line of result, on standard output. Raises ReaderGoneError."""
+    _print(printable(line) if sys.stdout.isatty() else line)
+
+
+def _print(line: str) -> None:
     try:
-        print(printable(line) if sys.stdout.isatty() else line)  # noqa: T201
+        print(line)  # noqa: T201
     except BrokenPipeError:
         raise ReaderGoneError from None

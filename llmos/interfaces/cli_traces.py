@@ -5,27 +5,23 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmos.core.errors import UsageError
-from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write
+from llmos.interfaces.cli_shared import TraceArgument, WorkspaceOption, open_app, say, write, write_lines
 from llmos.interfaces.printable import one_line
 
 if TYPE_CHECKING:
-    from llmos.core.trace import Trace, TraceHeader
     from llmos.memory.traces_sdk import TraceManager
 
-app = typer.Typer(help="Saved runs: list, inspect, prune.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Saved runs: look at them, change them, share them.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _AGE = re.compile(r"(\d{1,5})\s*([hdwy])")
 _HOURS = {"h": 1, "d": 24, "w": 24 * 7, "y": 24 * 365}
-_STATUS_WORDS = {
-    "verified": "verified: the same goal is replayed",
-    "guidance": "guidance: shown to a model, never replayed",
-    "draft": "draft: kept to be read, never replayed",
-}
 
 
 @app.callback()
@@ -44,42 +40,122 @@ def list_traces(
 ) -> None:
     """List the saved runs.
 
-    With status, how often replayed, how often rightly and wrongly, when learned, and whether approved here.
+    With status, how often replayed rightly and wrongly, when learned, and whether approved here.
+
+    \b
+    Examples:
+      llmos traces list
+      llmos traces list --all --json
     """
     opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_traces import list_lines, trace_rows
+    from llmos.interfaces.layout import screen_width
+
     with closing(opened.traces) as manager:
-        headers = manager.headers()
-        shown = [header for header in headers if everything or header.status != "draft"]
-        superseded = manager.superseded()
-        rows = [_row(manager, header, superseded.get(header.id)) for header in shown]
+        total = len(manager.headers())
+        rows = trace_rows(opened, everything=everything)
         _tell_problems(manager)
     if as_json:
         from llmos.interfaces.output import json_line
 
         write("[" + ",\n ".join(json_line(row) for row in rows) + "]")
     else:
-        _write_table(rows)
-    if hidden := len(headers) - len(shown):
+        write_lines(list_lines(rows, screen_width()))
+    if hidden := total - len(rows):
         say(f"{hidden} drafts are not shown; --all shows them")
-    if not headers:
+    if not total:
         say(f'no traces yet in {opened.workspace.traces}; `llmos run "..."` keeps what it learned there')
 
 
 @app.command()
 def inspect(
     ctx: typer.Context,
-    identifier: Annotated[str, typer.Argument(metavar="ID", help="The id, or an unambiguous beginning of it.")],
+    identifier: TraceArgument,
+    whole: Annotated[bool, typer.Option("--whole", help="Cut nothing, however long a text is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show one saved run whole.
+    """Show one saved run.
 
     What it needs, what each step does and must give, and how sure a replay is.
+
+    \b
+    Examples:
+      llmos traces inspect 7ee73448
+      llmos traces inspect count-the-lines --whole
     """
     opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_traces import exchange, inspect_lines, load_trace, trace_row
+    from llmos.interfaces.layout import screen_width
+
+    with closing(opened.traces):
+        trace = load_trace(opened, identifier)
+        if as_json:
+            from llmos.interfaces.output import json_line
+            from llmos.memory.trace_files import trace_data
+
+            row = trace_row(opened, trace.header, exchange(opened).approved(trace.header.id))
+            write(json_line({**row, **trace_data(trace)}))
+        else:
+            write_lines(inspect_lines(opened, trace, screen_width(), whole=whole))
+
+
+@app.command()
+def search(
+    ctx: typer.Context,
+    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Of a goal, a command, a file name.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Show at most so many.")] = 20,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Find saved runs by their goals and by what their steps do.
+
+    \b
+    Examples:
+      llmos traces search notes.txt
+      llmos traces search "tar czf" -n 5
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_traces import search_traces, short_id
+    from llmos.interfaces.layout import cards, screen_width
+
     with closing(opened.traces) as manager:
-        trace = manager.load(identifier)
-        for line in (*_header_lines(manager, trace), *_step_lines(trace), *_answer_lines(trace)):
-            write(line)
+        found = search_traces(opened, " ".join(words), limit)
+        _tell_problems(manager)
+    heads = [
+        (
+            f"{short_id(one.header.id)}  {one.header.status.value}",
+            one_line(one.header.goal) + (f"\n{one_line(one.line)}" if one.line else ""),
+        )
+        for one in found
+    ]
+    write_lines(cards(heads, screen_width()))
+    if not found:
+        say("no saved run is like it; `llmos traces list --all` shows them all")
+
+
+@app.command()
+def diff(
+    ctx: typer.Context,
+    old: TraceArgument,
+    new: TraceArgument,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what one saved run does otherwise than another: goals, steps and answers as a unified diff.
+
+    \b
+    Example:
+      llmos traces diff 7ee73448 1a2b3c4d
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_traces import load_trace
+    from llmos.interfaces.cli_shared import write_diff
+    from llmos.interfaces.trace_text import diff_lines
+
+    with closing(opened.traces):
+        lines = diff_lines(load_trace(opened, old), load_trace(opened, new))
+    write_diff(lines)
+    if not lines:
+        say("they do the same")
 
 
 @app.command()
@@ -131,120 +207,6 @@ def parse_age(text: str) -> timedelta:
     return timedelta(hours=int(match[1]) * _HOURS[match[2]])
 
 
-def _row(manager: TraceManager, header: TraceHeader, superseded_by: str | None) -> dict[str, Any]:
-    from llmos.core.matching import replay_confidence
-
-    outcomes = manager.outcomes(header.id)
-    return {
-        "id": header.id,
-        "goal": header.goal,
-        "status": header.status.value,
-        "reason": header.reason,
-        "used": outcomes.successes + outcomes.failures,
-        "right": outcomes.successes,
-        "wrong": outcomes.failures,
-        "confidence": round(replay_confidence(outcomes), 4) if header.status == "verified" else None,
-        "learned": header.learned.when,
-        "last_used": outcomes.last_used or None,
-        "mode": header.learned.mode,
-        "model": header.learned.model,
-        "cost_usd": header.learned.cost_usd,
-        "approved": manager.approved(header.id),
-        "superseded_by": superseded_by,
-    }
-
-
-def _write_table(rows: list[dict[str, Any]]) -> None:
-    """Columns that align; tab-separated columns would not, and ids differ much in length."""
-    if not rows:
-        return
-    cells = [("ID", "STATUS", "USED", "RIGHT", "WRONG", "LEARNED", "APPROVED", "GOAL")]
-    cells += [
-        (
-            row["id"],
-            "superseded" if row["superseded_by"] else row["status"],
-            str(row["used"]),
-            str(row["right"]),
-            str(row["wrong"]),
-            row["learned"][:10],
-            "yes" if row["approved"] else "no",
-            one_line(row["goal"], 100),
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(7)]
-    for line in cells:
-        write("  ".join([*(f"{cell:<{width}}" for cell, width in zip(line[:7], widths, strict=True)), line[7]]))
-
-
 def _tell_problems(manager: TraceManager) -> None:
     for problem in manager.problems():
         say(f"skipped: {problem}")
-
-
-def _header_lines(manager: TraceManager, trace: Trace) -> list[str]:
-    from llmos.core.matching import PRIOR_RIGHT, PRIOR_WRONG, replay_confidence
-    from llmos.interfaces.call_view import money
-
-    header = trace.header
-    outcomes = manager.outcomes(header.id)
-    learned = header.learned
-    tools = ", ".join(f"{name} {version}" for name, version in sorted(header.tools.items()))
-    why = f" ({header.reason})" if header.reason else ""
-    last = outcomes.last_used or "never"
-    confidence = (
-        f"{replay_confidence(outcomes):.3f} that a replay is right: {outcomes.successes} right and {outcomes.failures} "
-        f"wrong of its own, beside {PRIOR_RIGHT:g} and {PRIOR_WRONG:g} that a verified run starts with"
-        if header.status == "verified"
-        else "none: it is never replayed"
-    )
-    superseded = manager.superseded().get(header.id)
-    lineage = [f"superseded  by {superseded}, so it is used no more"] if superseded else []
-    lineage += [f"supersedes  {header.supersedes}"] if header.supersedes else []
-    approved = "learned or approved here, unchanged" if manager.approved(header.id) else "not approved: never replayed"
-    return [
-        f"trace       {header.id}",
-        f"goal        {one_line(header.goal)}",
-        f"status      {_STATUS_WORDS[header.status.value]}{why}",
-        f"origin      {approved}",
-        *lineage,
-        f"learned     {learned.when} · {learned.mode} · {learned.model or 'no model'} · {money(learned.cost_usd)}"
-        f" · {learned.elapsed_s:.1f} s",
-        f"replays     {outcomes.successes} right, {outcomes.failures} wrong, last {last}",
-        f"confidence  {confidence}",
-        f"tools       {tools or 'none'}",
-    ]
-
-
-def _step_lines(trace: Trace) -> list[str]:
-    from dataclasses import asdict
-
-    from llmos.interfaces.call_view import call_details, call_subject
-
-    lines: list[str] = []
-    for number, step in enumerate(trace.steps, start=1):
-        lines.append(f"step {number}      {step.tool} ({step.effect.value})")
-        lines += [f"    {line}" for line in call_subject(step.tool, step.args).split("\n")]
-        lines += [f"    {line}" for line in call_details(step.tool, step.args)]
-        lines += [f"    needs   {name}: {', '.join(paths)}" for name, paths in asdict(step.require).items() if paths]
-        expect = step.expect
-        wants = [f"output of the form {expect.output.value}"]
-        if expect.exit_code is not None:
-            wants.insert(0, f"exit code {expect.exit_code}")
-        for word, paths in (("created", expect.created), ("changed", expect.changed), ("deleted", expect.deleted)):
-            if paths:
-                wants.append(f"{word} {', '.join(paths)}")
-        lines.append(f"    expect  {'; '.join(wants)}")
-        if step.saw:
-            lines.append(f"    saw     {one_line(step.saw, 200)}")
-    return lines
-
-
-def _answer_lines(trace: Trace) -> list[str]:
-    answer = trace.answer
-    text = one_line(answer.text) if answer.text else "the files that changed"
-    lines = [f"answer      {text}"]
-    for number, value in enumerate(answer.values, start=1):
-        part = "the whole output" if value.field is None else f"field {value.field + 1}"
-        lines.append(f"    ${{{number}}} is {part} of step {value.step + 1}")
-    return lines

@@ -55,6 +55,11 @@ def encode_trace(trace: Trace) -> bytes:
     return dump_documents([_header_data(trace.header), _body_data(trace)])
 
 
+def trace_data(trace: Trace) -> dict[str, Any]:
+    """Steps and answer as JSON-ready data, in the keys of the file."""
+    return _body_data(trace)
+
+
 def decode_trace(data: bytes, *, name: str) -> Trace:
     """Raises StoreError (CodecError, newer format) in one sentence that names the file."""
     documents = load_documents(data, name=name)

@@ -450,8 +450,8 @@ def kept(llmos: Llmos, api: FakeMessagesServer) -> str:
 def test_traces_are_listed_as_a_table_and_as_json(kept: str, llmos: Llmos) -> None:
     llmos("run", "-y", COUNT)
     head, line = llmos("traces", "list").out.splitlines()
-    assert head.split() == ["ID", "STATUS", "USED", "RIGHT", "WRONG", "LEARNED", "APPROVED", "GOAL"]
-    assert line.split()[:5] + line.split()[6:] == [kept, "verified", "1", "1", "0", "yes", *COUNT.split()]
+    assert head.split() == ["ID", "STATUS", "RIGHT", "WRONG", "LEARNED", "APPROVED", "GOAL"]
+    assert line.split()[:4] + line.split()[5:] == [kept, "verified", "1", "0", "yes", *COUNT.split()]
     (row,) = json.loads(llmos("traces", "list", "--json").out)
     facts = ("id", "goal", "status", "used", "right", "wrong", "approved")
     assert [row[key] for key in facts] == [kept, COUNT, "verified", 1, 1, 0, True]

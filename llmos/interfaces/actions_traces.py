@@ -1,0 +1,172 @@
+"""What can be done with saved runs, without a command line: the commands and the prompt's slash commands call this.
+
+Each function gives values or lines; the caller prints them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmos.app import App
+from llmos.core.errors import StoreError, UsageError
+from llmos.core.matching import rank, replay_confidence
+from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.interfaces.layout import cards, pairs, table, wrapped
+from llmos.interfaces.printable import one_line
+from llmos.interfaces.trace_text import body_lines, head_pairs
+from llmos.memory.files import read_bounded
+from llmos.memory.trace_exchange import TraceExchange
+from llmos.memory.trace_files import MAX_BYTES
+
+_SHORT = re.compile(r"[0-9a-f]{8}(?:-\d+)?\Z")
+_FULL_ID_FROM = 100
+"""Columns from which a list shows whole ids."""
+
+
+def exchange(app: App) -> TraceExchange:
+    return TraceExchange(app.workspace.traces, app.workspace.home)
+
+
+def short_id(identifier: str) -> str:
+    """The hash at the end of an id, which names a trace as well as the whole id does."""
+    found = _SHORT.search(identifier)
+    return found.group() if found else identifier
+
+
+def load_trace(app: App, named: str) -> Trace:
+    """The trace with this id, beginning of one, or hash at the end of one. Raises UsageError, StoreError."""
+    if _SHORT.fullmatch(named):
+        found = [header.id for header in app.traces.headers() if short_id(header.id) == named]
+        if len(found) == 1:
+            return app.traces.load(found[0])
+    return app.traces.load(named)
+
+
+# --------------------------------------------------------------------------------------------------------------- lists
+
+
+def trace_rows(app: App, *, everything: bool = False) -> list[dict[str, Any]]:
+    """One JSON-ready record for each trace, by id; without drafts unless `everything`."""
+    shown = exchange(app)
+    return [
+        trace_row(app, header, shown.approved(header.id))
+        for header in app.traces.headers()
+        if everything or header.status is not TraceStatus.DRAFT
+    ]
+
+
+def trace_row(app: App, header: TraceHeader, approved: bool) -> dict[str, Any]:
+    """The record of one trace, with what its replays came to."""
+    outcomes = app.traces.outcomes(header.id)
+    return {
+        "id": header.id,
+        "goal": header.goal,
+        "status": header.status.value,
+        "reason": header.reason,
+        "used": outcomes.successes + outcomes.failures,
+        "right": outcomes.successes,
+        "wrong": outcomes.failures,
+        "confidence": round(replay_confidence(outcomes), 4) if header.status is TraceStatus.VERIFIED else None,
+        "learned": header.learned.when,
+        "last_used": outcomes.last_used or None,
+        "mode": header.learned.mode,
+        "model": header.learned.model,
+        "cost_usd": header.learned.cost_usd,
+        "approved": approved,
+    }
+
+
+def list_lines(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
+    """The rows as a table; on a screen too narrow for one, two lines a trace. 0 columns: nothing is cut."""
+    if not rows:
+        return []
+    whole = not width or width >= _FULL_ID_FROM
+    titles = ("ID", "STATUS", "RIGHT", "WRONG", "LEARNED", "APPROVED", "GOAL")
+    made = table(titles, [_cells(row, whole) for row in rows], width, right=(2, 3))
+    if made is None and whole:
+        made = table(titles, [_cells(row, False) for row in rows], width, right=(2, 3))
+    return made if made is not None else cards([_card(row) for row in rows], width)
+
+
+def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
+    return (
+        row["id"] if whole else short_id(row["id"]),
+        row["status"],
+        str(row["right"]),
+        str(row["wrong"]),
+        row["learned"][:10],
+        "yes" if row["approved"] else "no",
+        one_line(row["goal"], 100 if whole else 0),
+    )
+
+
+def _card(row: dict[str, Any]) -> tuple[str, str]:
+    approved = "" if row["approved"] else " · not approved"
+    head = f"{short_id(row['id'])}  {row['status']} · {row['right']} right, {row['wrong']} wrong{approved}"
+    return head, one_line(row["goal"])
+
+
+# --------------------------------------------------------------------------------------------------------------- one
+
+
+def inspect_lines(app: App, trace: Trace, width: int, *, whole: bool = False) -> list[str]:
+    """One trace whole, for a screen of `width` columns (0: nothing is wrapped)."""
+    approved = exchange(app).approved(trace.header.id)
+    origin = "learned or approved here, unchanged" if approved else "not approved: never replayed"
+    head = head_pairs(trace.header, app.traces.outcomes(trace.header.id), origin)
+    body = [piece for line in body_lines(trace, whole=whole) for piece in wrapped(line, width, hang=2)]
+    return [*pairs(head, width), *body]
+
+
+# ------------------------------------------------------------------------------------------------------------- search
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A trace that a search found; `line` is the step or answer that holds the words, empty when the goal does."""
+
+    header: TraceHeader
+    line: str
+
+
+def search_traces(app: App, words: str, limit: int) -> list[Found]:
+    """The traces that hold all the words, in their goals first, then in their steps; then those with goals like it.
+
+    Raises UsageError for a search without a word.
+    """
+    wanted = words.casefold().split()
+    if not wanted:
+        raise UsageError("say what to look for: words of a goal, a command or a file name")
+    headers = app.traces.headers()
+    in_goals = [Found(header, "") for header in headers if _holds(header.goal, wanted)]
+    known = {found.header.id for found in in_goals}
+    in_steps = [
+        Found(header, line)
+        for header in headers
+        if header.id not in known and (line := _line_of(app, header.id, wanted))
+    ]
+    known |= {found.header.id for found in in_steps}
+    like = [Found(header, "") for header, _ in rank(words, headers, limit) if header.id not in known]
+    return [*in_goals, *in_steps, *like][:limit]
+
+
+def _holds(text: str, wanted: Sequence[str]) -> bool:
+    folded = text.casefold()
+    return all(word in folded for word in wanted)
+
+
+def _line_of(app: App, identifier: str, wanted: Sequence[str]) -> str:
+    """The line of a trace that holds the most of the words, when the trace holds them all."""
+    shown = exchange(app)
+    try:
+        text = read_bounded(shown.path_of(identifier), MAX_BYTES).decode("utf-8", "replace")
+        if not _holds(text, wanted):
+            return ""
+        lines = [line.strip() for line in body_lines(shown.read(identifier).trace, whole=True)]
+    except StoreError:
+        return ""
+    best = max(lines, key=lambda line: sum(word in line.casefold() for word in wanted), default="")
+    return best if any(word in best.casefold() for word in wanted) else ""
