@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cli_world import api, kept, llmos, work  # noqa: F401 - fixtures
 
 from llmos.core.events import Event
 from llmos.core.permission import Rule

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llmos.app import App
@@ -17,9 +18,9 @@ from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.interfaces.layout import cards, pairs, table, wrapped
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.trace_text import body_lines, head_pairs
-from llmos.memory.files import read_bounded
-from llmos.memory.trace_exchange import TraceExchange
-from llmos.memory.trace_files import MAX_BYTES
+from llmos.memory.files import make_private_folder, read_bounded, write_once
+from llmos.memory.trace_exchange import Imported, TraceExchange, read_foreign
+from llmos.memory.trace_files import MAX_BYTES, encode_trace, file_name
 
 _SHORT = re.compile(r"[0-9a-f]{8}(?:-\d+)?\Z")
 _FULL_ID_FROM = 100
@@ -50,16 +51,20 @@ def load_trace(app: App, named: str) -> Trace:
 
 def trace_rows(app: App, *, everything: bool = False) -> list[dict[str, Any]]:
     """One JSON-ready record for each trace, by id; without drafts unless `everything`."""
-    shown = exchange(app)
+    shown, superseded = exchange(app), app.traces.superseded()
     return [
-        trace_row(app, header, shown.approved(header.id))
+        _row(app, header, shown.approved(header.id), superseded.get(header.id))
         for header in app.traces.headers()
         if everything or header.status is not TraceStatus.DRAFT
     ]
 
 
-def trace_row(app: App, header: TraceHeader, approved: bool) -> dict[str, Any]:
+def trace_row(app: App, header: TraceHeader) -> dict[str, Any]:
     """The record of one trace, with what its replays came to."""
+    return _row(app, header, exchange(app).approved(header.id), app.traces.superseded().get(header.id))
+
+
+def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | None) -> dict[str, Any]:
     outcomes = app.traces.outcomes(header.id)
     return {
         "id": header.id,
@@ -76,6 +81,7 @@ def trace_row(app: App, header: TraceHeader, approved: bool) -> dict[str, Any]:
         "model": header.learned.model,
         "cost_usd": header.learned.cost_usd,
         "approved": approved,
+        "superseded_by": superseded_by,
     }
 
 
@@ -94,7 +100,7 @@ def list_lines(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
 def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
     return (
         row["id"] if whole else short_id(row["id"]),
-        row["status"],
+        _state(row),
         str(row["right"]),
         str(row["wrong"]),
         row["learned"][:10],
@@ -103,9 +109,13 @@ def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
     )
 
 
+def _state(row: dict[str, Any]) -> str:
+    return "superseded" if row["superseded_by"] else str(row["status"])
+
+
 def _card(row: dict[str, Any]) -> tuple[str, str]:
     approved = "" if row["approved"] else " · not approved"
-    head = f"{short_id(row['id'])}  {row['status']} · {row['right']} right, {row['wrong']} wrong{approved}"
+    head = f"{short_id(row['id'])}  {_state(row)} · {row['right']} right, {row['wrong']} wrong{approved}"
     return head, one_line(row["goal"])
 
 
@@ -114,9 +124,10 @@ def _card(row: dict[str, Any]) -> tuple[str, str]:
 
 def inspect_lines(app: App, trace: Trace, width: int, *, whole: bool = False) -> list[str]:
     """One trace whole, for a screen of `width` columns (0: nothing is wrapped)."""
-    approved = exchange(app).approved(trace.header.id)
+    identifier = trace.header.id
+    approved = exchange(app).approved(identifier)
     origin = "learned or approved here, unchanged" if approved else "not approved: never replayed"
-    head = head_pairs(trace.header, app.traces.outcomes(trace.header.id), origin)
+    head = head_pairs(trace.header, app.traces.outcomes(identifier), origin, app.traces.superseded().get(identifier))
     body = [piece for line in body_lines(trace, whole=whole) for piece in wrapped(line, width, hang=2)]
     return [*pairs(head, width), *body]
 
@@ -170,3 +181,39 @@ def _line_of(app: App, identifier: str, wanted: Sequence[str]) -> str:
         return ""
     best = max(lines, key=lambda line: sum(word in line.casefold() for word in wanted), default="")
     return best if any(word in best.casefold() for word in wanted) else ""
+
+
+# ------------------------------------------------------------------------------------------------- coming and leaving
+
+
+def tool_changes(app: App, trace: Trace) -> list[str]:
+    """A sentence for each tool of the trace that is another one here: it is then not replayed, approved or not."""
+    return [
+        f"{one_line(name)} is another version here, so it is not replayed before it is learned again"
+        for name, version in sorted(trace.header.tools.items())
+        if name not in app.tools or app.tools[name].spec.version != version
+    ]
+
+
+def exported(app: App, named: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Id and file content of the named traces, or of all that are no drafts. Raises UsageError, StoreError."""
+    chosen = [load_trace(app, name) for name in named] or [
+        app.traces.load(header.id) for header in app.traces.headers() if header.status is not TraceStatus.DRAFT
+    ]
+    return [(trace.header.id, encode_trace(trace)) for trace in chosen]
+
+
+def export_files(traces: Sequence[tuple[str, bytes]], folder: Path) -> list[Path]:
+    """Write each to `<folder>/<id>.yaml`, owner-only. Raises StoreError for a file that is there with other bytes."""
+    make_private_folder(folder)
+    paths = [folder / file_name(identifier) for identifier, _ in traces]
+    for path, (_, data) in zip(paths, traces, strict=True):
+        write_once(path, data)
+    return paths
+
+
+def import_from(app: App, sources: Sequence[Path]) -> list[Imported]:
+    """Take over the traces of these files and folders, or none when one is refused. Raises UsageError, StoreError."""
+    shown = exchange(app)
+    traces = [trace for source in sources for trace in read_foreign(source)]
+    return [shown.take(trace) for trace in traces]

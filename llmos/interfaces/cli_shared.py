@@ -113,6 +113,18 @@ def say(sentence: str) -> None:
     print(printable(f"llmos: {sentence}"), file=sys.stderr)  # noqa: T201
 
 
+def confirm(question: str, *, yes: bool) -> bool:
+    """Whether a person says yes, by `--yes` or on the terminal; where nobody can be asked it is no."""
+    if yes:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        say(f"nobody to ask: {question} --yes answers it")
+        return False
+    sys.stderr.write(f"llmos: {question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 class ReaderGoneError(Exception):
     """Whoever read standard output has left. Not an OSError, which typer would turn into a failure of its own."""
 

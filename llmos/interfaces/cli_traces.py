@@ -85,7 +85,7 @@ def inspect(
       llmos traces inspect count-the-lines --whole
     """
     opened = open_app(ctx, workspace)
-    from llmos.interfaces.actions_traces import exchange, inspect_lines, load_trace, trace_row
+    from llmos.interfaces.actions_traces import inspect_lines, load_trace, trace_row
     from llmos.interfaces.layout import screen_width
 
     with closing(opened.traces):
@@ -94,8 +94,7 @@ def inspect(
             from llmos.interfaces.output import json_line
             from llmos.memory.trace_files import trace_data
 
-            row = trace_row(opened, trace.header, exchange(opened).approved(trace.header.id))
-            write(json_line({**row, **trace_data(trace)}))
+            write(json_line({**trace_row(opened, trace.header), **trace_data(trace)}))
         else:
             write_lines(inspect_lines(opened, trace, screen_width(), whole=whole))
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
-from llmos.interfaces import cli_config, cli_models, cli_traces
+from llmos.interfaces import cli_config, cli_models, cli_sessions, cli_traces, cli_traces_change
 from llmos.interfaces.cli_shared import (
     Defaults,
     MaxCostOption,
@@ -58,7 +58,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+cli_traces_change.add_to(cli_traces.app)
 app.add_typer(cli_traces.app, name="traces")
+app.add_typer(cli_sessions.app, name="sessions")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_config.app, name="config")
 

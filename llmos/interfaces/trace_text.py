@@ -22,7 +22,9 @@ _EVERY_LINE = 1_000_000
 _SAW = 200
 
 
-def head_pairs(header: TraceHeader, outcomes: Outcomes, origin: str) -> list[tuple[str, str]]:
+def head_pairs(
+    header: TraceHeader, outcomes: Outcomes, origin: str, superseded_by: str | None = None
+) -> list[tuple[str, str]]:
     """Label and value of each fact of a header; `origin` says whether the file is approved."""
     learned = header.learned
     tools = ", ".join(f"{name} {version}" for name, version in sorted(header.tools.items()))
@@ -33,11 +35,14 @@ def head_pairs(header: TraceHeader, outcomes: Outcomes, origin: str) -> list[tup
         if header.status is TraceStatus.VERIFIED
         else "none: it is never replayed"
     )
+    lineage = [("superseded", f"by {superseded_by}, so it is used no more")] if superseded_by else []
+    lineage += [("supersedes", one_line(header.supersedes))] if header.supersedes else []
     return [
         ("trace", header.id),
         ("goal", one_line(header.goal)),
         ("status", f"{STATUS_WORDS[header.status]}{one_line(why)}"),
         ("origin", origin),
+        *lineage,
         (
             "learned",
             one_line(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.tool import ToolSpec
-from llmos.core.trace import Trace
+from llmos.core.trace import Trace, TraceStatus
 from llmos.memory.approvals import Approvals
 from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path, write_once
 from llmos.memory.trace_files import MAX_BYTES, decode_trace, encode_trace, file_name, trace_id
@@ -117,12 +117,16 @@ def read_foreign(source: Path) -> Iterator[Trace]:
 
 
 def _checked(trace: Trace, path: Path) -> Trace:
-    """A claim of what a run cost is shown as money saved, so it must be one."""
+    """What a foreign file would gain by a claim must be believable: money saved, tools that did not change."""
     learned = trace.header.learned
+    claim = ""
     if not (0 <= learned.cost_usd <= _MOST_USD and 0 <= learned.elapsed_s < math.inf):
-        raise UsageError(
-            f"{show_path(path)}: a run that cost ${learned.cost_usd:g} is not believed; it is not imported"
-        )
+        claim = f"to have cost ${learned.cost_usd:g} and {learned.elapsed_s:g} s"
+    unnamed = sorted({step.tool for step in trace.steps} - set(trace.header.tools))
+    if trace.header.status is TraceStatus.VERIFIED and unnamed:
+        claim = f"to be verified and does not say which version of {show_path(unnamed[0])} it used"
+    if claim:
+        raise UsageError(f"{show_path(path)} claims {claim}, which is not believed; nothing was imported")
     return trace
 
 
@@ -148,6 +152,7 @@ def edited_trace(old: Trace, data: bytes, tools: Mapping[str, ToolSpec], when: d
         ("reason", before.reason, after.reason),
         ("learned", before.learned, after.learned),
         ("tools", dict(before.tools), dict(after.tools)),
+        ("supersedes", before.supersedes, after.supersedes),
     ):
         if was != is_now:
             raise UsageError(f"{what} of a trace cannot be edited; change its goal, steps or answer, and nothing else")
@@ -165,5 +170,5 @@ def edited_trace(old: Trace, data: bytes, tools: Mapping[str, ToolSpec], when: d
         return None
     versions = {step.tool: before.tools.get(step.tool, tools[step.tool].version) for step in new.steps}
     learned = replace(before.learned, when=when.isoformat(timespec="seconds"), mode="EDITED")
-    made = replace(new, header=replace(after, tools=versions, learned=learned))
+    made = replace(new, header=replace(after, tools=versions, learned=learned, supersedes=before.id))
     return replace(made, header=replace(made.header, id=trace_id(made)))

@@ -5,88 +5,33 @@ Goals are answered by the fake Messages server through the real SDK, with the re
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pexpect
 import pytest
+from cli_world import COUNT, COUNTED, Ended, Llmos
 
 from llmos.core.errors import ExitStatus, UsageError
 from llmos.core.ports import PermissionAnswer
-from llmos.interfaces.cli import main
 from llmos.interfaces.cli_models import percent_lines
 from llmos.interfaces.cli_traces import parse_age
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import json_line
 from llmos.interfaces.questions import read_answer
-from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_use
+from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
 
 HEAVY = ("anthropic", "chromadb", "xllamacpp", "genai_prices", "pydantic", "prompt_toolkit", "yaml", "httpx", "rich")
-COUNT = "count the lines of notes.txt"
-COUNTED: tuple[Answer, ...] = (
-    reply(tool_use("shell", {"command": "wc -l < notes.txt"})),
-    reply(text("3")),
-)
 FACTS = {"cost_usd", "elapsed_s", "trace", "kept", "saved_usd", "confidence"}
 """What differs between two runs, checked one by one where it matters."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Llmos = Callable[..., Ended]
-
-
-class _NoTerminal(io.TextIOWrapper):
-    """Standard input with these bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data), encoding="utf-8")
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "notes.txt").write_text("a\nb\nc\n")
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("LLMOS_MODELS", str(tmp_path / "models"))
-    return folder
-
-
-@pytest.fixture
-def llmos(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Llmos:
-    """Runs the command in this process, with bytes for its standard input."""
-
-    def run(*words: str, stdin: bytes = b"") -> Ended:
-        monkeypatch.setattr(sys, "stdin", _NoTerminal(stdin))
-        code = main(words)
-        out, err = capsys.readouterr()
-        return Ended(code, out, err)
-
-    return run
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMessagesServer]:
-    with FakeMessagesServer([]) as server:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        yield server
 
 
 def child(*words: str, **options: Any) -> subprocess.Popen[str]:
@@ -438,13 +383,6 @@ def test_only_a_clear_yes_allows(typed: str, answer: PermissionAnswer) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- traces
-
-
-@pytest.fixture
-def kept(llmos: Llmos, api: FakeMessagesServer) -> str:
-    """The id of a trace that was learned here."""
-    api.add(*COUNTED)
-    return str(json.loads(llmos("run", "-y", "-o", "json", COUNT).out)["kept"])
 
 
 def test_traces_are_listed_as_a_table_and_as_json(kept: str, llmos: Llmos) -> None:
