@@ -13,6 +13,7 @@ from llmos.core.answer import derive
 from llmos.core.events import Outcome
 from llmos.core.goal import context_reference
 from llmos.core.replayable import obstacle
+from llmos.core.template import generalise
 from llmos.core.trace import AnswerTemplate, Learned, RunStep, Trace, TraceHeader, TraceStatus, steps_from_runs
 
 
@@ -48,7 +49,8 @@ def trace_of(run: FinishedRun, learned: Learned) -> Trace:
         tools={step.tool: step.version for step in run.steps},
         learned=learned,
     )
-    return Trace(header, steps_from_runs(run.steps, run.cwd), template or AnswerTemplate())
+    by_place = bool(generalise(run.goal, run.steps).columns)
+    return Trace(header, steps_from_runs(run.steps, run.cwd, heads=by_place), template or AnswerTemplate())
 
 
 def trace_status(run: FinishedRun, template: AnswerTemplate | None) -> tuple[TraceStatus, str]:

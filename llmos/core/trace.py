@@ -48,6 +48,8 @@ class Require:
 
     present: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    heads: tuple[tuple[str, str], ...] = ()
+    """Files whose first line must be as it was, with its digest: a column that was picked by its place rests on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,8 @@ class RunStep:
     output: str
     changes: FileChanges
     truncated: bool = False
+    heads: tuple[tuple[str, str], ...] = ()
+    """The files among `reads`, with a digest of the first line of each before the call."""
 
     @property
     def warning(self) -> str:
@@ -170,19 +174,20 @@ def digest(text: str, cwd: str) -> str:
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def steps_from_runs(runs: Sequence[RunStep], cwd: str) -> tuple[Step, ...]:
+def steps_from_runs(runs: Sequence[RunStep], cwd: str, *, heads: bool = False) -> tuple[Step, ...]:
     """The steps of a trace. Each but the last is held to its very output: the next was chosen after reading it.
 
-    What a file tool says of its own writing is left out of that, because the files themselves are compared.
+    What a file tool says of its own writing is left out of that, because the files themselves are compared. With
+    `heads` the steps also need the first lines of the files that they read.
     """
     last = len(runs) - 1
     return tuple(
-        step_from_run(run, cwd, exact=index < last and not (run.ok and run.effect is Effect.WRITE))
+        step_from_run(run, cwd, exact=index < last and not (run.ok and run.effect is Effect.WRITE), heads=heads)
         for index, run in enumerate(runs)
     )
 
 
-def step_from_run(run: RunStep, cwd: str, *, exact: bool = False) -> Step:
+def step_from_run(run: RunStep, cwd: str, *, exact: bool = False, heads: bool = False) -> Step:
     changes = run.changes
     needed = {path for path in (*run.reads, *changes.changed, *changes.deleted) if not is_cache(path)}
     made = tuple(path for path in changes.created if not is_cache(path))
@@ -190,7 +195,7 @@ def step_from_run(run: RunStep, cwd: str, *, exact: bool = False) -> Step:
         tool=run.tool,
         args=dict(run.args),
         effect=run.effect,
-        require=Require(present=tuple(sorted(needed - set(made))), absent=made),
+        require=Require(tuple(sorted(needed - set(made))), made, run.heads if heads else ()),
         expect=Expect(
             run.exit_code,
             made,

@@ -24,6 +24,7 @@ from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot
+from llmos.engine.heads import heads_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ class Invoker:
             backup = self._start_backup(tool, paths, before) if before is not None else None
         except (StoreError, OSError) as error:
             return Invocation(ToolResult(call.id, f"the call was not run: {error}", True), None)
+        reads = _reads(call, paths, cwd, before)
+        heads = heads_of(cwd, reads)
         self._emit(
             ToolStarted(call_id=call.id, tool=spec.name, args=dict(call.args), effect=spec.effect, replayed=replayed)
         )
@@ -149,7 +152,8 @@ class Invoker:
             version=spec.version,
             args=dict(call.args),
             effect=spec.effect,
-            reads=_reads(call, paths, cwd, before),
+            reads=reads,
+            heads=heads,
             ok=output.ok,
             exit_code=output.exit_code,
             stdout=output.stdout,

@@ -16,6 +16,7 @@ from llmos.core.ports import Emit
 from llmos.core.prompt import step_line
 from llmos.core.tool import Tool, ToolContext
 from llmos.core.trace import RunStep, Step, Trace, mismatch
+from llmos.engine.heads import head_digest
 from llmos.engine.invoke import Invoker
 
 
@@ -38,6 +39,11 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
     found: list[str] = []
     for step in trace.steps:
         found += [f"{path} is missing" for path in step.require.present if not there.get(path, _exists(path, context))]
+        found += [
+            f"the first line of {path} is another than when this was learned"
+            for path, head in step.require.heads
+            if path not in there and head_digest(context.cwd, path) != head
+        ]
         if not _satisfied(step, tools, context):
             found += [
                 f"{path} exists already" for path in step.require.absent if there.get(path, _exists(path, context))

@@ -88,6 +88,7 @@ def _is_sound(trace: Trace) -> bool:
     for step in trace.steps:
         require, expect = step.require, step.expect
         texts += [step.tool, step.saw, expect.same_output, expect.warning]
+        texts += [text for pair in require.heads for text in pair]
         texts += [*require.present, *require.absent, *expect.created, *expect.changed, *expect.deleted]
         if not (expect.exit_code is None or type(expect.exit_code) is int) or type(expect.ok) is not bool:
             return False
@@ -189,10 +190,15 @@ def _step_data(step: Step) -> dict[str, Any]:
         "tool": step.tool,
         "args": dict(step.args),
         "effect": step.effect.value,
-        "require": {"present": list(step.require.present), "absent": list(step.require.absent)},
+        "require": _require_data(step.require),
         "expect": _expect_data(step.expect),
         "saw": step.saw,
     }
+
+
+def _require_data(require: Require) -> dict[str, Any]:
+    data: dict[str, Any] = {"present": list(require.present), "absent": list(require.absent)}
+    return data | ({"heads": dict(require.heads)} if require.heads else {})
 
 
 def _expect_data(expect: Expect) -> dict[str, Any]:
@@ -219,7 +225,9 @@ def _decode_step(data: Mapping[str, Any]) -> Step:
         tool=data["tool"],
         args=dict(data["args"]),
         effect=Effect(data["effect"]),
-        require=Require(tuple(require["present"]), tuple(require["absent"])),
+        require=Require(
+            tuple(require["present"]), tuple(require["absent"]), tuple(dict(require.get("heads", {})).items())
+        ),
         expect=Expect(
             expect["exit_code"],
             tuple(expect["created"]),

@@ -16,7 +16,7 @@ from llmos.core.messages import ToolCall, ToolResult
 from llmos.core.permission import Rule, parse_rule
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput, ToolSpec
-from llmos.core.trace import RunStep
+from llmos.core.trace import RunStep, digest
 from llmos.engine.invoke import BackupLimits, Invocation, Invoker
 from llmos.testing import RecordingEmit
 from llmos.tools import builtin_tools
@@ -108,6 +108,7 @@ async def test_a_command_from_the_question_to_its_effects(cwd: Path) -> None:
             stdout="old\n",
             output="old",
             changes=changes,
+            heads=(("a.txt", digest("old\n", str(tmp_path))),),
         ),
     )
     assert (backup / "files/a.txt").read_text() == "old\n"

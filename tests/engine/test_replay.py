@@ -303,6 +303,18 @@ class TestPreconditions:
         assert result.reasons == (f"{kept.trace_id} not replayed: precondition: a.txt is missing",)
         assert ran(world) == []
 
+    async def test_a_column_that_was_picked_by_its_place_rests_on_the_first_line(self, world: World) -> None:
+        files(world, sales__csv="year,amount\n2024,5\n2025,6\n")
+        goal = "what is the total of the amount column in sales.csv?"
+        total = "awk -F, 'NR>1 {s+=$2} END {print s}' sales.csv"
+        kept = await learn(world, goal, shell(total), answer="11")
+        files(world, sales__csv="year,amount\n2024,5\n2025,7\n")
+        assert (await again(world, goal)).answer == "12"
+        files(world, sales__csv="amount,year\n5,2024\n7,2025\n")
+        reason = "the first line of sales.csv is another than when this was learned"
+        assert (await again(world, goal)).reasons == (f"{kept.trace_id} not replayed: precondition: {reason}",)
+        assert ran(world) == [total]
+
     async def test_a_link_that_leads_nowhere_stands_in_the_way_too(self, world: World) -> None:
         goal = "create notes.txt containing hello"
         write = ToolCall("c", "write_file", {"path": "notes.txt", "content": "hello"})
