@@ -108,7 +108,7 @@ async def test_a_command_from_the_question_to_its_effects(cwd: Path) -> None:
             stdout="old\n",
             output="old",
             changes=changes,
-            heads=(("a.txt", digest("old\n", str(tmp_path))),),
+            heads=(("a.txt", digest("old\n", str(cwd))),),
         ),
     )
     assert (backup / "files/a.txt").read_text() == "old\n"
