@@ -45,6 +45,8 @@ GATES: tuple[Gate, ...] = (
     Gate("quotes", values.check_quotes),
     Gate("constant", values.check_constant),
     Gate("column", values.check_column),
+    Gate("said", wording.check_said),
+    Gate("number", wording.check_number),
     Gate("signs", wording.check_signs),
     Gate("leftover", values.check_leftover),
 )

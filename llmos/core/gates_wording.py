@@ -14,7 +14,7 @@ from llmos.core.goal import normalise_goal
 from llmos.core.literals import Kind
 from llmos.core.shell_roles import Role
 from llmos.core.template_facts import texts
-from llmos.core.wording import Analysis, WordClass, class_of
+from llmos.core.wording import Analysis, WordClass, base_word, class_of
 
 
 def same_class(wanted: WordClass, what: str) -> Callable[[Case], str]:
@@ -36,6 +36,49 @@ def check_strange(case: Case) -> str:
     if case.goal.goal == case.template.analysis.goal:
         return ""
     return case.goal.strange or case.template.analysis.strange
+
+
+def check_said(case: Case) -> str:
+    """What reaches the run as it was said must be said again in the very same form: "docs" is no other "doc"."""
+    words = case.template.words
+    old, new = (
+        tuple(word for word in analysis.surface if base_word(word) in words)
+        for analysis in (case.template.analysis, case.goal)
+    )
+    return "" if old == new else f"the saved run holds what its goal said: {_said(old)}, and this one says {_said(new)}"
+
+
+_MANY = frozenset("every each all any".split())
+_COUNTED = frozenset("file directory".split())
+_RANKED = frozenset("first last top bottom next newest oldest latest largest biggest smallest longest".split())
+
+
+def check_number(case: Case) -> str:
+    """One thing or several, where that decides how many are changed or shown."""
+    if case.template.effects and _means_many(case.template.analysis) != _means_many(case.goal):
+        return "one of the goals means one thing, the other may mean several"
+    old, new = _ranked(case.template.analysis), _ranked(case.goal)
+    if any(old[noun] != new[noun] for noun in old.keys() & new.keys()):
+        return "one of the goals asks for one, the other for several"
+    if case.template.effects and _owners(case.template.analysis) != _owners(case.goal):
+        return "what 'its' and 'their' mean may differ"
+    return ""
+
+
+def _means_many(goal: Analysis) -> bool:
+    """Whether the goal speaks of files or folders, not of one."""
+    pairs = pairwise(("", *(word for word in goal.surface if word not in ("the", "of", "regular", "empty"))))
+    return any(word.endswith("s") or before in _MANY for before, word in pairs if base_word(word) in _COUNTED)
+
+
+def _ranked(goal: Analysis) -> dict[str, bool]:
+    """For each noun after "last", whether it means several; with a number ("last 5 lines") that is said anyway."""
+    return {base_word(word): word.endswith("s") for rank, word in pairwise(goal.surface) if rank in _RANKED}
+
+
+def _owners(goal: Analysis) -> tuple[str, ...]:
+    pairs = pairwise(goal.surface)
+    return tuple(word for before, word in pairs if word in ("its", "their") and before not in ("in", "with", "whose"))
 
 
 def check_signs(case: Case) -> str:

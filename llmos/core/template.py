@@ -24,6 +24,7 @@ from llmos.core.template_facts import (
     Path,
     StepLike,
     constants,
+    data_words,
     descends,
     fields_of,
     folds_case,
@@ -80,6 +81,8 @@ class Template:
     """Values in the arguments that the goal does not account for."""
     variables: tuple[str, ...]
     """Shell variables and single letters among the arguments that neither the goal nor the steps give a value."""
+    words: frozenset[str]
+    """Base forms of the words that reach the run as data, besides the values of the goal."""
     effects: frozenset[str]
     """The kinds of change that the steps make, as far as shell commands and tool names tell."""
     readable: bool
@@ -119,6 +122,7 @@ def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:
         places=places,
         constants=tuple(constants(fields, covered, analysis)),
         variables=tuple(variables(fields, covered, analysis)),
+        words=frozenset(data_words(fields, covered)),
         effects=found,
         readable=readable,
         only_lists=lists,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from llmos.core.shell_roles import Role, RoledWord, roles
 from llmos.core.shell_words import NotParsed, Script, parse
-from llmos.core.wording import Analysis
+from llmos.core.wording import Analysis, base_word
 
 Path = tuple[str | int, ...]
 COMMAND_ARGUMENTS = frozenset(["command", "cmd"])
@@ -85,18 +85,29 @@ def constants(fields: Sequence[Field], covered: Mapping[tuple[int, Path], set[in
         if (field.is_shell and field.script is None) or field.path[-1:] in CONTENTS:
             continue
         yield from _listed_numbers(field, taken)
-        pieces = (
-            [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
-            if field.script
-            else [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
-        )
-        for value, spans in pieces:
+        for value, spans in _data_pieces(field):
             free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
             if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
                 continue
             names = re.findall(r"[^\W_]+", re.sub(r"\[:\w+:\]", " ", free.lower()))
             if names and not all(name in said or _plural_said(name, said) for name in names):
                 yield value
+
+
+def data_words(fields: Sequence[Field], covered: Mapping[tuple[int, Path], set[int]]) -> Iterator[str]:
+    """The base form of each word that stands in an argument outside of the goal's values."""
+    for field in fields:
+        taken = covered[field.step, field.path]
+        for value, spans in _data_pieces(field):
+            free = "".join(c if a not in taken else "\0" for c, (a, _) in zip(value, spans, strict=True))
+            yield from (base_word(word) for word in re.findall(r"[^\W_]{2,}", free.lower()))
+
+
+def _data_pieces(field: Field) -> list[tuple[str, Sequence[tuple[int, int]]]]:
+    """Each piece of data in a text argument, with the raw span of each of its characters."""
+    if field.script:
+        return [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
+    return [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
 
 
 _LISTING = frozenset("echo printf for touch mkdir tee".split())

@@ -129,6 +129,15 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("sense", "find the word 'beta' in a.txt", "grep beta a.txt", "find the word 'bet' in a.txt"),
     ("kind", "install the package requests", "pip install requests", "install the package ./src"),
     ("signs", "show 'big  plan.txt' and a  x", "cat 'big  plan.txt' 'a  x'", "show 'big  plan.txt' and a x"),
+    ("said", "delete the logs folder", "rm -r logs", "delete the log folder"),
+    ("said", "count the word the in a.txt", "grep -ow the a.txt | wc -l", "count the word is in a.txt"),
+    ("said", "append the line please to a.txt", "echo please >> a.txt", "append the line to a.txt"),
+    ("said", "write directory into a.txt", "echo directory > a.txt", "write folder into a.txt"),
+    ("number", "show the last line of a.txt", "tail -n 1 a.txt", "show the last lines of a.txt"),
+    ("number", "delete the file a.txt", "rm a.txt", "delete every file a.txt"),
+    ("number", "delete the file named a.txt", "rm a.txt", "delete the files named a.txt"),
+    ("number", "copy a.txt to b.txt and count its lines", "cp a.txt b.txt; wc -l b.txt",
+     "copy a.txt to b.txt and count their lines"),
     ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
 )  # fmt: skip
 
