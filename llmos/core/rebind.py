@@ -107,7 +107,10 @@ def _step(step: Step, args: Mapping[str, Any], fact: Mapping[str, Any]) -> Step:
         changed=_paths(fact["changed"]),
         deleted=_paths(fact["deleted"]),
     )
-    require = replace(step.require, present=_paths(fact["present"]), absent=_paths(fact["absent"]))
+    path, old = args.get("path"), args.get("old")
+    edits = isinstance(path, str) and isinstance(old, str) and old != step.args.get("old")
+    bounded = ((str(path), str(old)),) if edits else ()
+    require = replace(step.require, bounded=bounded, present=_paths(fact["present"]), absent=_paths(fact["absent"]))
     return replace(step, args=args, require=require, expect=expect)
 
 

@@ -7,12 +7,15 @@ and verdicts about it live in traces/outcomes.jsonl.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from llmos.core.shell_roles import Role, roles
+from llmos.core.shell_words import NotParsed, parse
 from llmos.core.tool import Effect, FileChanges, is_cache, is_folded
 
 
@@ -50,6 +53,8 @@ class Require:
     absent: tuple[str, ...] = ()
     heads: tuple[tuple[str, str], ...] = ()
     """Files whose first line must be as it was, with its digest: a column that was picked by its place rests on it."""
+    bounded: tuple[tuple[str, str], ...] = ()
+    """Files and a text that may stand in them only as whole words. Never on disk: rebinding asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +196,12 @@ def step_from_run(run: RunStep, cwd: str, *, exact: bool = False, heads: bool = 
     changes = run.changes
     needed = {path for path in (*run.reads, *changes.changed, *changes.deleted) if not is_cache(path)}
     made = tuple(path for path in changes.created if not is_cache(path))
+    passing = tuple(sorted(_passing(run))) if changes else ()
     return Step(
         tool=run.tool,
         args=dict(run.args),
         effect=run.effect,
-        require=Require(tuple(sorted(needed - set(made))), made, run.heads if heads else ()),
+        require=Require(tuple(sorted(needed - set(made))), (*made, *passing), run.heads if heads else ()),
         expect=Expect(
             run.exit_code,
             made,
@@ -208,6 +214,25 @@ def step_from_run(run: RunStep, cwd: str, *, exact: bool = False, heads: bool = 
         ),
         saw=shorten(run.output.strip(), 240),
     )
+
+
+_FILE_LIKE = re.compile(r"(?!-)[\w@+.-]*\w(?:/[\w@+.-]+)+/?|[\w@+-][\w@+.-]*\.\w+")
+
+
+def _passing(run: RunStep) -> set[str]:
+    """Names in a command that stood for nothing before it and stand for nothing after it.
+
+    What is there the next time ("swap.tmp") would be overwritten or lost, and nothing would tell.
+    """
+    command = run.args.get("command")
+    try:
+        script = parse(command) if isinstance(command, str) else None
+    except NotParsed:
+        script = None
+    words = {roled.word.value for roled in roles(script) if roled.role is Role.ARGUMENT} if script else set()
+    known = {path.rstrip("/") for path in (*run.reads, *run.changes.paths)}
+    names = {posixpath.normpath(word) for word in words if _FILE_LIKE.fullmatch(word)}
+    return {name for name in names - known if not name.startswith(("/", ".."))}
 
 
 def shorten(text: str, limit: int) -> str:

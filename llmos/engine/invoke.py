@@ -24,7 +24,7 @@ from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot
-from llmos.engine.heads import heads_of
+from llmos.engine.contents import heads_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from llmos.core.ports import Emit
 from llmos.core.prompt import step_line
 from llmos.core.tool import Tool, ToolContext
 from llmos.core.trace import RunStep, Step, Trace, mismatch
-from llmos.engine.heads import head_digest
+from llmos.engine.contents import head_digest, stands_inside
 from llmos.engine.invoke import Invoker
 
 
@@ -43,6 +43,11 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
             f"the first line of {path} is another than when this was learned"
             for path, head in step.require.heads
             if path not in there and head_digest(context.cwd, path) != head
+        ]
+        found += [
+            f"{text!r} stands in {path} as a part of a longer word"
+            for path, text in step.require.bounded
+            if path not in there and stands_inside(context.cwd, path, text)
         ]
         if not _satisfied(step, tools, context):
             found += [

@@ -315,6 +315,26 @@ class TestPreconditions:
         assert (await again(world, goal)).reasons == (f"{kept.trace_id} not replayed: precondition: {reason}",)
         assert ran(world) == [total]
 
+    async def test_a_name_that_was_free_while_it_was_used_must_be_free_again(self, world: World) -> None:
+        files(world, a__txt="1\n", b__txt="2\n")
+        goal = "swap a.txt and b.txt"
+        swap = "mv a.txt swap.tmp && mv b.txt a.txt && mv swap.tmp b.txt"
+        kept = await learn(world, goal, shell(swap), answer="Swapped a.txt and b.txt.")
+        files(world, swap__tmp="precious")
+        result = await again(world, goal)
+        assert result.reasons == (f"{kept.trace_id} not replayed: precondition: swap.tmp exists already",)
+        assert (world.cwd / "swap.tmp").read_text() == "precious"
+
+    async def test_a_rebound_edit_is_of_whole_words(self, world: World) -> None:
+        files(world, a__txt="alpha\ngamma\n", b__txt="alphabeta\n", c__txt="alpha beta\n")
+        edit = ToolCall("c", "edit_file", {"path": "a.txt", "old": "gamma", "new": "delta"})
+        kept = await learn(world, "change 'gamma' to 'delta' in a.txt", edit, answer="Edited a.txt.")
+        result = await again(world, "change 'beta' to 'zeta' in b.txt")
+        reason = "'beta' stands in b.txt as a part of a longer word"
+        assert result.reasons == (f"{kept.trace_id} not replayed: precondition: {reason}",)
+        assert (await again(world, "change 'beta' to 'zeta' in c.txt")).mode is Mode.FOLLOWER
+        assert (world.cwd / "c.txt").read_text() == "alpha zeta\n"
+
     async def test_a_link_that_leads_nowhere_stands_in_the_way_too(self, world: World) -> None:
         goal = "create notes.txt containing hello"
         write = ToolCall("c", "write_file", {"path": "notes.txt", "content": "hello"})

@@ -1,7 +1,8 @@
-"""The first lines of files, as a step that picks a column by its place rests on them."""
+"""What a replay looks at in files before it begins: the first line that a column rests on, the word that is edited."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from llmos.core.trace import digest
 
 MAX_HEAD_BYTES = 4096
 MAX_HEADS = 20
+MAX_SEARCHED_BYTES = 10_000_000
 
 
 def head_digest(cwd: Path, path: str) -> str:
@@ -28,3 +30,16 @@ def heads_of(cwd: Path, paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """The files among `paths` with the digests of their first lines; of the first 20."""
     found = [(path, head_digest(cwd, path)) for path in list(paths)[:MAX_HEADS] if not path.endswith("/")]
     return tuple((path, head) for path, head in found if head)
+
+
+def stands_inside(cwd: Path, path: str, text: str) -> bool:
+    """Whether `text` stands somewhere in the file with a letter or digit right beside it; True for a huge file."""
+    try:
+        if (cwd / path).stat().st_size > MAX_SEARCHED_BYTES:
+            return True
+        content = (cwd / path).read_text("utf-8", "replace")
+    except (OSError, ValueError):
+        return False
+    before = r"(?<=\w)" if text[:1].isalnum() else r"(?!)"
+    after = r"(?=\w)" if text[-1:].isalnum() else r"(?!)"
+    return re.search(f"{before}{re.escape(text)}|{re.escape(text)}{after}", content) is not None
