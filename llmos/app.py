@@ -224,6 +224,7 @@ class App:
             max_tokens=settings.limits.max_tokens,
             retry_total_s=settings.limits.retry_total_s,
             goal_bytes=settings.limits.goal_bytes,
+            replay_wait_s=settings.limits.replay_wait_s,
         )
 
     def invoker_factory(self, *, ask: Ask | None, grant_all: bool) -> Callable[[Emit], Invoker]:

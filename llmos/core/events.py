@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from llmos.core.explain import Considered
 from llmos.core.messages import Message, StopReason, Usage
 from llmos.core.tool import Effect, FileChanges
 
@@ -60,6 +61,16 @@ class TurnStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """A call that a FOLLOWER will make, and the same call as it was learned."""
+
+    tool: str
+    args: Mapping[str, Any]
+    recorded: Mapping[str, Any]
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanMade:
     """The decision, before anything runs."""
 
@@ -72,10 +83,19 @@ class PlanMade:
     """Ids of the traces shown to the model."""
     values: tuple[tuple[str, str], ...] = ()
     """Old and new text of each value that a FOLLOWER rebinds."""
-    steps: tuple[str, ...] = ()
-    """What a FOLLOWER will run, one line a step."""
+    steps: tuple[PlannedStep, ...] = ()
+    """What a FOLLOWER will run."""
+    differs: tuple[str, ...] = ()
+    """How the goal of the guiding or refused trace differs from this one, in words."""
     saving_usd: float = 0.0
     """What the replay saves: the cost of the run that it replaces."""
+    expected_cost_usd: float | None = None
+    """What the turn may cost, by what the guiding or nearest runs cost to learn; None when nothing tells."""
+    considered: tuple[Considered, ...] = ()
+    """Every trace that the decision looked at, with its gates; the chosen one first."""
+    follower_from: float = 0.92
+    mixed_from: float = 0.75
+    """The thresholds that held: FOLLOWER and MIXED from these confidences on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +190,18 @@ class ToolFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepWaiting:
+    """A replayed step waits for a file that it had to wait for when it was learned."""
+
+    step: int
+    path: str
+    limit_s: float
+    """When it gives up, in seconds from now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepChecked:
-    """A replayed step was compared with what was recorded."""
+    """A replayed step was compared with what was recorded. `step` is its index, from 0."""
 
     step: int
     ok: bool
@@ -218,6 +248,7 @@ Event: TypeAlias = (
     | PermissionDecided
     | ToolStarted
     | ToolFinished
+    | StepWaiting
     | StepChecked
     | TraceKept
     | Notice

@@ -33,8 +33,10 @@ class FinishedRun:
     """What the model was shown besides the goal and its own results."""
     denied: bool = False
     """Whether a call was refused on the way."""
-    continued: bool = False
-    """Whether it went on from a replay that had stopped."""
+    skipped: bool = False
+    """Whether it went on from a replay that left out a step, because that had nothing to do."""
+    supersedes: str = ""
+    """Id of the trace that it takes the place of, where it may be replayed itself."""
 
 
 def trace_of(run: FinishedRun, learned: Learned) -> Trace:
@@ -48,6 +50,7 @@ def trace_of(run: FinishedRun, learned: Learned) -> Trace:
         reason=why,
         tools={step.tool: step.version for step in run.steps},
         learned=learned,
+        supersedes=run.supersedes if status is TraceStatus.VERIFIED else "",
     )
     by_place = bool(generalise(run.goal, run.steps).columns)
     return Trace(header, steps_from_runs(run.steps, run.cwd, heads=by_place), template or AnswerTemplate())
@@ -57,8 +60,8 @@ def trace_status(run: FinishedRun, template: AnswerTemplate | None) -> tuple[Tra
     """What a run is worth keeping as, and why it is not replayable."""
     if run.outcome is not Outcome.OK:
         return TraceStatus.DRAFT, f"the run ended {run.outcome.value}: {run.reason}"
-    if run.continued:
-        return TraceStatus.DRAFT, "it continued a replay that had stopped, so it lacks the first steps"
+    if run.skipped:
+        return TraceStatus.GUIDANCE, "it went on from a replay that had skipped a step, so it is not the whole job"
     return (TraceStatus.GUIDANCE, why) if (why := _why_not(run, template)) else (TraceStatus.VERIFIED, "")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 
-from llmos.core.events import Mode, PlanMade
+from llmos.core.events import Mode, PlanMade, PlannedStep
+from llmos.core.explain import Considered, GateCheck, first_closed
 from llmos.core.goal import context_reference
 from llmos.core.matching import Outcomes, replay_confidence
-from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.core.trace import Step, Trace, TraceHeader, TraceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class TurnLimits:
     max_tokens: int = 16_000
     retry_total_s: float = 300.0
     goal_bytes: int = 100_000
+    replay_wait_s: float = 30.0
+    """The most that a replayed step waits for what it had to wait for when it was learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Candidate:
     """Old and new text of each value that was rebound; empty for the identical goal."""
     refusal: str = ""
     """The gate between the saved goal and this one, and its reason; empty when it is open."""
+    recorded: tuple[Step, ...] = ()
+    """The steps as they were learned, where values were rebound; else empty."""
 
     @property
     def may_guide(self) -> bool:
@@ -64,6 +70,13 @@ class Plan:
     reasons: tuple[str, ...]
     values: tuple[tuple[str, str], ...] = ()
     """Old and new text of each value that a FOLLOWER rebinds."""
+    recorded: tuple[Step, ...] = ()
+    """The steps of a FOLLOWER as they were learned, where values are rebound; else empty."""
+    considered: tuple[Considered, ...] = ()
+    """Every trace that was looked at, the one that was chosen first."""
+    thresholds: Thresholds = Thresholds()
+    expected_cost_usd: float | None = None
+    """What the turn may cost by what like goals cost to learn; 0.0 for a FOLLOWER, None when nothing tells."""
 
 
 def _confidence(candidate: Candidate) -> float:
@@ -82,6 +95,23 @@ def decide(
     *,
     mixed_similarity: float = 0.4,
 ) -> Plan:
+    """The plan of a goal, with everything that was looked at for it; `_choose` says how the mode is chosen."""
+    plan = _choose(goal, candidates, near, thresholds, mixed_similarity)
+    return replace(
+        plan,
+        considered=_considered(goal, candidates, near, plan, thresholds),
+        thresholds=thresholds,
+        expected_cost_usd=_expected_cost(plan, near),
+    )
+
+
+def _choose(
+    goal: str,
+    candidates: Sequence[Candidate],
+    near: Sequence[tuple[TraceHeader, float]],
+    thresholds: Thresholds,
+    mixed_similarity: float,
+) -> Plan:
     """Choose the mode. A refused gate is never out-voted: it leads to MIXED, with its reason named.
 
     `near` are the traces closest in words, best first, with a similarity of 0 to 1; from `mixed_similarity` on the
@@ -91,7 +121,7 @@ def decide(
     best = sorted(candidates, key=lambda c: (-_confidence(c), c.trace.header.id))
     for candidate in best:
         confidence = _confidence(candidate)
-        refusal = _first_refusal(goal, candidate, confidence, thresholds)
+        refusal = first_closed(gate_checks(goal, candidate, confidence, thresholds))
         if refusal is None:
             counts = candidate.outcomes
             same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
@@ -99,7 +129,9 @@ def decide(
                 f"{candidate.trace.header.learned.model} did {same}, and it was checked; "
                 f"replays so far: {counts.successes} right, {counts.failures} wrong"
             )
-            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals), candidate.values)
+            return Plan(
+                Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals), candidate.values, candidate.recorded
+            )
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
     trace = best[0].trace if best else None
     usable = [candidate for candidate in best if candidate.may_guide]
@@ -118,28 +150,75 @@ def decide(
     return Plan(Mode.LEARNER, near[0][1] if near else 0.0, trace, (), tuple(refusals) or (why,))
 
 
-def _first_refusal(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> str | None:
-    """The name and reason of the first closed gate, or None when all are open."""
-    header = candidate.trace.header
+def gate_checks(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> tuple[GateCheck, ...]:
+    """Every gate between a candidate and a replay, in order. Behind a closed gate of the goal nothing is asked."""
     if candidate.refusal:
-        return candidate.refusal
-    if header.status is not TraceStatus.VERIFIED:
-        return f"status: {header.reason or header.status.value}"
-    if not candidate.approved:
-        return "origin: it was not learned or approved here, or its file was changed since"
-    if reference := context_reference(goal):
-        return f"context: {reference!r} points at something outside the goal"
-    if candidate.changed_tools:
-        return f"tools: {', '.join(candidate.changed_tools)} changed since it was learned"
-    if candidate.unmet:
-        return f"precondition: {candidate.unmet[0]}"
-    if confidence < thresholds.follower:
-        return f"confidence: {confidence:.2f} is below {thresholds.follower:.2f}"
-    return None
+        name, _, reason = candidate.refusal.partition(": ")
+        return (GateCheck(name, False, reason),)
+    header = candidate.trace.header
+    reference = context_reference(goal)
+    verified, sure = header.status is TraceStatus.VERIFIED, confidence >= thresholds.follower
+    same = ", ".join(f"{old} → {new}" for old, new in candidate.values) or "the very goal"
+    foreign = "it was not learned or approved here, or its file was changed since"
+    changed = ", ".join(candidate.changed_tools)
+    compared = f"{confidence:.2f} is {'at least' if sure else 'below'} {thresholds.follower:.2f}"
+    return (
+        GateCheck("goal", True, same),
+        GateCheck("status", verified, "verified" if verified else header.reason or header.status.value),
+        GateCheck("origin", candidate.approved, "learned or approved here" if candidate.approved else foreign),
+        GateCheck("context", not reference, f"{reference!r} points at something outside the goal" if reference else ""),
+        GateCheck("tools", not changed, f"{changed} changed since it was learned" if changed else "unchanged"),
+        GateCheck("precondition", not candidate.unmet, candidate.unmet[0] if candidate.unmet else "as it needs it"),
+        GateCheck("confidence", sure, compared),
+    )
 
 
-def plan_event(plan: Plan) -> PlanMade:
-    """The plan as it is shown and recorded before anything runs."""
+def _considered(
+    goal: str,
+    candidates: Sequence[Candidate],
+    near: Sequence[tuple[TraceHeader, float]],
+    plan: Plan,
+    thresholds: Thresholds,
+) -> tuple[Considered, ...]:
+    guides = {header.id for header in plan.guidance}
+    replayed = plan.trace.header.id if plan.mode is Mode.FOLLOWER and plan.trace else ""
+    found = []
+    for candidate in candidates:
+        header, counts, confidence = candidate.trace.header, candidate.outcomes, _confidence(candidate)
+        gates = gate_checks(goal, candidate, confidence, thresholds)
+        role = "replay" if header.id == replayed else "guidance" if header.id in guides else "refused"
+        if role == "refused" and all(gate.open for gate in gates):
+            role = "spare"
+        found.append(
+            Considered(
+                header.id,
+                header.goal,
+                role,
+                confidence,
+                successes=counts.successes,
+                failures=counts.failures,
+                last_used=counts.last_used,
+                cost_usd=header.learned.cost_usd,
+                gates=gates,
+            )
+        )
+    found.sort(key=lambda one: (one.role != "replay", -(one.confidence or 0.0), one.trace_id))
+    for header, score in near:
+        role = "guidance" if header.id in guides else "near"
+        found.append(Considered(header.id, header.goal, role, None, likeness=score, cost_usd=header.learned.cost_usd))
+    return tuple(found)
+
+
+def _expected_cost(plan: Plan, near: Sequence[tuple[TraceHeader, float]]) -> float | None:
+    """The median of what the guiding traces cost to learn, else of the nearest ones; None when there are none."""
+    if plan.mode is Mode.FOLLOWER:
+        return 0.0
+    costs = [header.learned.cost_usd for header in plan.guidance or [header for header, _ in near]]
+    return median(costs) if costs else None
+
+
+def plan_event(plan: Plan, differs: Sequence[str] = ()) -> PlanMade:
+    """The plan as it is shown and recorded before anything runs; `differs` says how the nearest goal is another."""
     follower = plan.mode is Mode.FOLLOWER and plan.trace is not None
     steps = plan.trace.steps if follower and plan.trace else ()
     return PlanMade(
@@ -149,13 +228,14 @@ def plan_event(plan: Plan) -> PlanMade:
         reasons=plan.reasons,
         guidance=tuple(header.id for header in plan.guidance),
         values=plan.values,
-        steps=tuple(_step_summary(step.tool, step.args) for step in steps),
+        steps=tuple(
+            PlannedStep(tool=step.tool, args=dict(step.args), recorded=dict(saved.args), effect=step.effect)
+            for step, saved in zip(steps, plan.recorded or steps, strict=True)
+        ),
+        differs=tuple(differs),
         saving_usd=plan.trace.header.learned.cost_usd if follower and plan.trace else 0.0,
+        expected_cost_usd=plan.expected_cost_usd,
+        considered=plan.considered,
+        follower_from=plan.thresholds.follower,
+        mixed_from=plan.thresholds.mixed,
     )
-
-
-def _step_summary(tool: str, args: object) -> str:
-    """One planned call in one line; the whole command of a shell step, else tool and arguments."""
-    if isinstance(args, dict) and isinstance(args.get("command"), str):
-        return f"{tool}: {args['command']}"
-    return f"{tool} {args}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmos.core.journal import Journal
 from llmos.core.ports import Example, ExampleStep
-from llmos.core.trace import RunStep, Trace, shorten
+from llmos.core.trace import Trace, shorten
 
 _SYSTEM = """\
 You are llmos, an agent that does jobs in a person's shell by calling tools.
@@ -43,11 +44,13 @@ def guidance_text(traces: Sequence[Trace]) -> str:
     return "\n".join(parts) + "\n\n"
 
 
-def handoff_text(done: Sequence[str], reason: str) -> str:
-    """What a replay that stopped leaves to the model: it continues, it does not start again."""
-    listed = "\n".join(f"- {line}" for line in done) or "- nothing"
+def handoff_text(journal: Journal, reason: str) -> str:
+    """What a replay that stopped leaves to the model: it continues at the failing step, it does not start again."""
+    listed = "\n".join(f"{number}. {entry.line}" for number, entry in enumerate(journal.entries, start=1))
     return (
-        "A saved run of this goal was replayed and stopped. Continue from here; do not repeat what is done.\n"
+        "A saved run of this goal was replayed and stopped. Go on at the step that failed: what is done stays done and "
+        "must not be repeated; look at the files before you redo what failed or is unknown; what was only planned may "
+        "no longer be right.\n"
         f"Steps and their state:\n{listed}\nWhy it stopped: {reason}\n\n"
     )
 
@@ -70,9 +73,3 @@ def example_answer(trace: Trace) -> str:
         shown = saw if value.field is None else (parts[value.field] if value.field < len(parts) else saw)
         text = text.replace(f"${{{number}}}", shown)
     return text
-
-
-def step_line(step: RunStep) -> str:
-    """One done step in one line."""
-    state = "done" if step.ok else "failed"
-    return f"{state}: {step.tool} {dict(step.args)} -> {shorten(step.output.strip(), 200)}"

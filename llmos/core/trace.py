@@ -55,6 +55,10 @@ class Require:
     """Files whose first line must be as it was, with its digest: a column that was picked by its place rests on it."""
     bounded: tuple[tuple[str, str], ...] = ()
     """Files and a text that may stand in them only as whole words. Never on disk: rebinding asks for it."""
+    wait_s: float = 0.0
+    """Seconds after the step before until what must be present had come; 0.0 where it was there at once."""
+    world: str = ""
+    """Digest of the working directory's content before the step; empty where it was not taken in whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,10 @@ class RunStep:
     truncated: bool = False
     heads: tuple[tuple[str, str], ...] = ()
     """The files among `reads`, with a digest of the first line of each before the call."""
+    waited_s: float = 0.0
+    """Seconds since the step before, where something that the call reads came only after that step; else 0.0."""
+    world: str = ""
+    """Digest of the working directory's content before the call; empty where it was not taken in whole."""
 
     @property
     def warning(self) -> str:
@@ -201,7 +209,13 @@ def step_from_run(run: RunStep, cwd: str, *, exact: bool = False, heads: bool = 
         tool=run.tool,
         args=dict(run.args),
         effect=run.effect,
-        require=Require(tuple(sorted(needed - set(made))), (*made, *passing), run.heads if heads else ()),
+        require=Require(
+            tuple(sorted(needed - set(made))),
+            (*made, *passing),
+            run.heads if heads else (),
+            wait_s=run.waited_s,
+            world=run.world,
+        ),
         expect=Expect(
             run.exit_code,
             made,
@@ -247,13 +261,8 @@ def mismatch(step: Step, run: RunStep, cwd: str) -> str | None:
     expect, changes = step.expect, run.changes
     if run.ok != expect.ok or run.exit_code != expect.exit_code:
         return f"expected {_ending(expect.ok, expect.exit_code)}, got {_ending(run.ok, run.exit_code)}"
-    for word, recorded, seen in (
-        ("created", expect.created, changes.created),
-        ("changed", expect.changed, changes.changed),
-        ("deleted", expect.deleted, changes.deleted),
-    ):
-        if problem := _path_difference(word, set(recorded), set(seen)):
-            return problem
+    if problem := changes_mismatch(step, run):
+        return problem
     if not changes.complete:
         return "the directory is too large to check what the step changed"
     if run.warning and digest(run.warning, cwd) != expect.warning:
@@ -263,6 +272,19 @@ def mismatch(step: Step, run: RunStep, cwd: str) -> str | None:
     shape = output_shape(run.stdout)
     if not _shape_fits(expect.output, shape):
         return f"expected output of the form {expect.output.value!r}, got {shape.value!r}"
+    return None
+
+
+def changes_mismatch(step: Step, run: RunStep) -> str | None:
+    """How the files that a step touched differ from those it touched when it was learned; None when they do not."""
+    expect, changes = step.expect, run.changes
+    for word, recorded, seen in (
+        ("created", expect.created, changes.created),
+        ("changed", expect.changed, changes.changed),
+        ("deleted", expect.deleted, changes.deleted),
+    ):
+        if problem := _path_difference(word, set(recorded), set(seen)):
+            return problem
     return None
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llmos.core.tool import FOLDED_NAMES, FileChanges
+from llmos.core.tool import FOLDED_NAMES, FileChanges, is_cache
 
 # A file whose time is this close to the look may have changed after it within the same tick of the clock.
 _RACY_NS = 2_000_000_000
@@ -223,6 +223,23 @@ def compare(before: Snapshot, after: Snapshot) -> FileChanges:
         deleted=_only_in(old.keys() - new.keys(), after.listed, new),
         complete=before.complete and after.complete,
     )
+
+
+def world_digest(seen: Snapshot) -> str:
+    """16 hex digits over names, kinds, modes and contents, caches left out; empty where not all of it is known."""
+    if not seen.complete:
+        return ""
+    digest = hashlib.sha256()
+    for path in sorted(seen.entries):
+        entry = seen.entries[path]
+        if is_cache(path):
+            continue
+        if entry.digest is None and entry.kind != "folder":
+            return ""
+        digest.update(
+            os.fsencode(path) + f"\0{entry.kind} {entry.mode} {entry.digest}\0".encode("utf-8", "surrogatepass")
+        )
+    return digest.hexdigest()[:16]
 
 
 def _only_in(paths: Iterable[str], listed: frozenset[str], other: Mapping[str, Entry]) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ the conversation ended; whether the goal was met is judged by the caller from wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
 from llmos.core.events import MessageAdded, Outcome
@@ -30,6 +31,10 @@ REPEATS = 3
 _NUDGE = "You gave neither an answer nor a tool call. Give the answer to the goal, or say what is missing."
 _CONTINUE = "Your answer was cut off at the output limit. Go on where it stopped, more briefly."
 _NOT_SHOWN = "Not yet: {why}. Run a command that does it or prints it, then answer from what it printed."
+_CARRIED_OUT = (
+    "not run: the replayed run did this very call just before, with its effect on the files; it gave:\n{output}\n"
+    "[call it once more only if the goal asks for it twice]"
+)
 _REPEATED = "\n[this very call was made just before, with the same result; answer now or do something else]"
 
 
@@ -70,7 +75,9 @@ class _State:
 class Converse:
     """The agent loop over one model. `run` may be cancelled at any await; the events say what had been done.
 
-    `review` says why the steps do not bear out an answer, or nothing; such an answer is sent back with that reason.
+    `carried_out` are steps that a replay did before: a call that would repeat the effect of one is first refused, with
+    what that step gave. `review` says why the steps do not bear out an answer, or nothing; such an answer is sent back
+    with that reason.
     """
 
     def __init__(
@@ -84,6 +91,7 @@ class Converse:
         max_steps: int,
         max_tokens: int,
         emit: Emit,
+        carried_out: Sequence[RunStep] = (),
         review: Callable[[str, Sequence[RunStep]], str] | None = None,
     ) -> None:
         self._model = model
@@ -94,6 +102,7 @@ class Converse:
         self._max_steps = max_steps
         self._max_tokens = min(max_tokens, model.info.max_output_tokens)
         self._emit = emit
+        self._carried_out = {_signature(run.tool, run.args): run for run in carried_out if run.has_effects}
         self._review = review
 
     async def run(self, earlier: Sequence[Message], opening: Message, examples: Sequence[Example] = ()) -> Conversed:
@@ -192,7 +201,10 @@ class Converse:
         """Run the calls in order and add one message with all results; a denial does not stop the others."""
         results: list[ToolResult] = []
         for call in calls:
-            this = (call.name, repr(sorted(call.args.items())))
+            this = _signature(call.name, call.args)
+            if (before := self._carried_out.pop(this, None)) is not None:
+                results.append(ToolResult(call.id, _CARRIED_OUT.format(output=before.output), True))
+                continue
             state.repeats = state.repeats + 1 if this == state.last_call else 1
             state.last_call = this
             if state.repeats > REPEATS:
@@ -210,3 +222,8 @@ class Converse:
             results.append(result)
         self._add(state, Message("user", tuple(results)))
         return None
+
+
+def _signature(tool: str, args: Mapping[str, Any]) -> tuple[str, str]:
+    """What two calls share that ask for the very same."""
+    return tool, repr(sorted(args.items()))

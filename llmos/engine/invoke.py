@@ -23,7 +23,7 @@ from llmos.core.ports import Ask, Emit, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
-from llmos.engine.changes import Snapshot, compare, snapshot
+from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
 from llmos.engine.contents import heads_of
 
 
@@ -78,8 +78,13 @@ class Invoker:
         self._own = tuple(_prefix(folder, context.cwd) for folder in own_folders if folder.is_relative_to(context.cwd))
         self._pool = CopyPool(backups.folder / ".pool")
         self._last: Snapshot | None = None
+        self._looked_at: float | None = None
         self._steps = 0
         self._told: set[str] = set()
+
+    def begin_turn(self) -> None:
+        """What happened before now is nothing that a step of this turn waited for."""
+        self._looked_at = None
 
     async def invoke(self, call: ToolCall, *, replayed: bool = False) -> Invocation:
         """Run one call, or say why not. Never raises for what a model or a tool did wrong."""
@@ -127,6 +132,7 @@ class Invoker:
         spec, cwd = tool.spec, self.context.cwd
         paths = tool.paths(call.args)
         changing = spec.effect is not Effect.READ
+        known, since = self._last, self._looked_at
         try:
             before = self._look() if changing else None
             backup = self._start_backup(tool, paths, before) if before is not None else None
@@ -138,6 +144,8 @@ class Invoker:
             ToolStarted(call_id=call.id, tool=spec.name, args=dict(call.args), effect=spec.effect, replayed=replayed)
         )
         started = self._monotonic()
+        reads = _reads(call, paths, cwd, before)
+        waited_s = started - since if known is not None and since is not None and _came(reads, known) else 0.0
         try:
             output = await tool.run(call.args, self.context)
         except ToolError as error:
@@ -160,11 +168,14 @@ class Invoker:
             output=output.text,
             changes=changes,
             truncated=output.truncated,
+            waited_s=round(waited_s, 3),
+            world=world_digest(before) if before is not None else "",
         )
         return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
 
     def _look(self) -> Snapshot:
         seen = self._last = snapshot(self.context.cwd, earlier=self._last)
+        self._looked_at = self._monotonic()
         if not self._own:
             return seen
         return replace(
@@ -251,6 +262,11 @@ def _reads(call: ToolCall, paths: tuple[str, ...], cwd: Path, before: Snapshot |
     if paths or before is None or not isinstance(command, str):
         return tuple(sorted({_relative(path, cwd) for path in paths if _was_file(cwd, path, before)}))
     return tuple(sorted(_named(command, before)))
+
+
+def _came(reads: tuple[str, ...], earlier: Snapshot) -> bool:
+    """Whether something that a call reads was not there at an earlier look at everything."""
+    return earlier.complete and any(path not in earlier.entries for path in reads if not path.startswith(("/", "..")))
 
 
 _WORD = re.compile(r"[^\s'\"`;|&<>()=,{}]+")

@@ -1,6 +1,7 @@
 """Replaying a trace: its tool calls again, each checked before the next. Never handed a model.
 
-The first mismatch stops the replay and leaves a list of what was done, failed and not begun.
+The first mismatch stops the replay. What was planned, started, done, failed or left unknown stands in the events
+(core/journal folds them); what ran is handed on, so that a run that goes on from there is whole.
 """
 
 from __future__ import annotations
@@ -10,14 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmos.core.answer import compute, describe_changes
-from llmos.core.events import Outcome, StepChecked
+from llmos.core.events import Outcome, StepChecked, StepWaiting
+from llmos.core.heal import is_at_fault
+from llmos.core.journal import AS_RECORDED, REPLAY_CALL
 from llmos.core.messages import ToolCall
-from llmos.core.ports import Emit
-from llmos.core.prompt import step_line
+from llmos.core.ports import Clock, Emit
 from llmos.core.tool import Tool, ToolContext
 from llmos.core.trace import RunStep, Step, Trace, mismatch
 from llmos.engine.contents import head_digest, stands_inside
 from llmos.engine.invoke import Invoker
+
+WAIT_FACTOR = 3.0
+SHORTEST_WAIT_S = 5.0
+"""A replay waits so many times as long as the run did that it replays, and at least so long: machines differ."""
+LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +34,36 @@ class Replayed:
     outcome: Outcome
     answer: str
     reason: str
-    journal: tuple[str, ...]
-    """A line for each step: done, failed or not begun."""
-    ran: bool
-    """Whether any step ran before it stopped."""
+    done: tuple[RunStep | None, ...]
+    """The steps that went as recorded; None for one that had nothing to do."""
+    failed: RunStep | None = None
+    """The step at which it stopped, where that step ran."""
+    at_fault: bool = False
+    """Whether the steps are to blame and not the world: the same world, and no longer the same effect."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether any step ran before it stopped."""
+        return self.failed is not None or any(run is not None for run in self.done)
 
 
 def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolContext) -> tuple[str, ...]:
-    """The preconditions that do not hold, in words. Later steps count on what earlier ones will have left."""
+    """The preconditions that do not hold, in words. Later steps count on what earlier ones will have left.
+
+    What a step had to wait for when it was learned may come in time again, so it is no condition now.
+    """
     there: dict[str, bool] = {}
     found: list[str] = []
     for step in trace.steps:
-        found += [f"{path} is missing" for path in step.require.present if not there.get(path, _exists(path, context))]
+        found += [
+            f"{path} is missing"
+            for path in step.require.present
+            if not there.get(path, _exists(path, context)) and not _may_come(step, path, context)
+        ]
         found += [
             f"the first line of {path} is another than when this was learned"
             for path, head in step.require.heads
-            if path not in there and head_digest(context.cwd, path) != head
+            if path not in there and head_digest(context.cwd, path) != head and not _may_come(step, path, context)
         ]
         found += [
             f"{text!r} stands in {path} as a part of a longer word"
@@ -58,6 +79,11 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
     return tuple(found)
 
 
+def _may_come(step: Step, path: str, context: ToolContext) -> bool:
+    """Whether a path that is not there now had to be waited for when the step was learned."""
+    return step.require.wait_s > 0.0 and not _exists(path, context)
+
+
 def _exists(path: str, context: ToolContext) -> bool:
     """Whether the name is taken; a link that leads nowhere takes it too. False for what can be no name."""
     return os.path.lexists(os.path.join(context.cwd, path))  # noqa: PTH118 - Path drops the final slash of a folder
@@ -68,45 +94,87 @@ def _satisfied(step: Step, tools: Mapping[str, Tool], context: ToolContext) -> b
     return tool is not None and tool.satisfied is not None and tool.satisfied(step.args, context)
 
 
-async def replay(trace: Trace, invoker: Invoker, emit: Emit) -> Replayed:
-    """Run the steps of a trace in order; stops at the first that is denied or does not give what was recorded."""
-    runs: list[RunStep | None] = []
-    for number, step in enumerate(trace.steps):
-        if _satisfied(step, invoker.tools, invoker.context):
-            emit(StepChecked(step=number, ok=True, reason="already as this step would leave it"))
-            runs.append(None)
-            continue
-        outcome, reason, run = await _replay_step(number, step, invoker)
-        emit(StepChecked(step=number, ok=outcome is Outcome.OK, reason=reason))
-        if run is not None:
-            runs.append(run)
-        if outcome is not Outcome.OK:
-            return _stopped(outcome, reason, trace, runs, number)
-    answer = _answer(trace, runs)
-    if answer is None:
-        reason = "the outputs no longer hold what the answer is computed from"
-        return _stopped(Outcome.DIVERGED, reason, trace, runs, len(trace.steps))
-    return Replayed(Outcome.OK, answer, "", (), any(runs))
+class Replay:
+    """One replay of a trace. `rebound` says that it was learned for other values; `wait_s` bounds each wait."""
 
+    def __init__(
+        self, trace: Trace, invoker: Invoker, emit: Emit, *, clock: Clock, wait_s: float, rebound: bool = False
+    ) -> None:
+        self._trace = trace
+        self._invoker = invoker
+        self._emit = emit
+        self._clock = clock
+        self._wait_s = wait_s
+        self._rebound = rebound
 
-async def _replay_step(number: int, step: Step, invoker: Invoker) -> tuple[Outcome, str, RunStep | None]:
-    context = invoker.context
-    for path in step.require.present:
-        if not _exists(path, context):
-            return Outcome.DIVERGED, f"step {number + 1} needs {path}, which is missing", None
-    for path in step.require.absent:
-        if _exists(path, context):
-            return Outcome.DIVERGED, f"step {number + 1} creates {path}, which exists already", None
-    invocation = await invoker.invoke(ToolCall(f"replay-{number + 1}", step.tool, step.args), replayed=True)
-    if invocation.denied:
-        return Outcome.DENIED, invocation.denied, None
-    run = invocation.step
-    if run is None:
-        return Outcome.DIVERGED, f"step {number + 1}: {invocation.result.content}", None
-    difference = mismatch(step, run, str(context.cwd))
-    if difference:
-        return Outcome.DIVERGED, f"step {number + 1} ({step.tool}): {difference}", run
-    return Outcome.OK, "as recorded", run
+    async def run(self) -> Replayed:
+        """Run the steps in order; stops at the first that is denied or does not give what was recorded."""
+        done: list[RunStep | None] = []
+        for number, step in enumerate(self._trace.steps):
+            if _satisfied(step, self._invoker.tools, self._invoker.context):
+                self._emit(StepChecked(step=number, ok=True, reason="already as this step would leave it"))
+                done.append(None)
+                continue
+            outcome, reason, run = await self._step(number, step)
+            self._emit(StepChecked(step=number, ok=outcome is Outcome.OK, reason=reason))
+            if outcome is not Outcome.OK:
+                at_fault = run is not None and is_at_fault(step, run, rebound=self._rebound)
+                return Replayed(outcome, "", reason, tuple(done), run, at_fault)
+            done.append(run)
+        answer = _answer(self._trace, done)
+        if answer is None:
+            reason = "the outputs no longer hold what the answer is computed from"
+            return Replayed(Outcome.DIVERGED, "", reason, tuple(done))
+        return Replayed(Outcome.OK, answer, "", tuple(done))
+
+    async def _step(self, number: int, step: Step) -> tuple[Outcome, str, RunStep | None]:
+        context = self._invoker.context
+        if missing := await self._still_missing(number, step):
+            waited = " after waiting for it" if step.require.wait_s else ""
+            return Outcome.DIVERGED, f"step {number + 1} needs {missing}, which is missing{waited}", None
+        for path in step.require.absent:
+            if _exists(path, context):
+                return Outcome.DIVERGED, f"step {number + 1} creates {path}, which exists already", None
+        call = ToolCall(f"{REPLAY_CALL}{number + 1}", step.tool, step.args)
+        invocation = await self._invoker.invoke(call, replayed=True)
+        if invocation.denied:
+            return Outcome.DENIED, invocation.denied, None
+        run = invocation.step
+        if run is None:
+            return Outcome.DIVERGED, f"step {number + 1}: {invocation.result.content}", None
+        difference = mismatch(step, run, str(context.cwd))
+        if difference:
+            return Outcome.DIVERGED, f"step {number + 1} ({step.tool}): {difference}", run
+        return Outcome.OK, AS_RECORDED, run
+
+    async def _still_missing(self, number: int, step: Step) -> str:
+        """The first path that the step needs and that is not there, after the wait that was recorded, if any."""
+        missing = self._missing(step)
+        if not missing or not step.require.wait_s:
+            return missing
+        limit_s = min(self._wait_s, max(SHORTEST_WAIT_S, WAIT_FACTOR * step.require.wait_s))
+        self._emit(StepWaiting(step=number, path=missing, limit_s=limit_s))
+        until = self._clock.monotonic() + limit_s
+        sizes = self._sizes(step)
+        while self._clock.monotonic() < until:
+            await self._clock.sleep(LOOK_EVERY_S)
+            before, sizes = sizes, self._sizes(step)
+            # What is still being written is not there yet.
+            if sizes == before and not self._missing(step):
+                return ""
+        return self._missing(step)
+
+    def _missing(self, step: Step) -> str:
+        return next((path for path in step.require.present if not _exists(path, self._invoker.context)), "")
+
+    def _sizes(self, step: Step) -> list[int]:
+        sizes = []
+        for path in step.require.present:
+            try:
+                sizes.append((self._invoker.context.cwd / path).stat().st_size)
+            except (OSError, ValueError):
+                sizes.append(-1)
+        return sizes
 
 
 def _answer(trace: Trace, runs: Sequence[RunStep | None]) -> str | None:
@@ -117,23 +185,11 @@ def _answer(trace: Trace, runs: Sequence[RunStep | None]) -> str | None:
         return None
     if sources or None not in runs:
         return compute(trace.answer, ["" if run is None else run.stdout for run in runs], changes)
-    skipped = {path for path, _ in _skipped(trace, runs)}
-    already = f"Already as asked: {', '.join(sorted(skipped))}."
-    return f"{already} {describe_changes(changes) if any(changes) else 'Nothing had to change.'}"
-
-
-def _skipped(trace: Trace, runs: Sequence[RunStep | None]) -> list[tuple[str, Step]]:
-    """The paths that were already as a step would leave them, each with its step."""
-    return [
-        (path, step)
-        for step, run in zip(trace.steps, runs, strict=False)
+    skipped = {
+        path
+        for step, run in zip(trace.steps, runs, strict=True)
         if run is None
         for path in (step.expect.created or step.expect.changed or (str(step.args.get("path", step.tool)),))
-    ]
-
-
-def _stopped(outcome: Outcome, reason: str, trace: Trace, runs: Sequence[RunStep | None], at: int) -> Replayed:
-    lines = [f"already so: {path}" for path, _ in _skipped(trace, runs)]
-    lines += [step_line(run) for run in runs if run is not None]
-    lines += [f"not begun: {step.tool} {dict(step.args)}" for step in trace.steps[max(at + 1, len(runs)) :]]
-    return Replayed(outcome, "", reason, tuple(lines), any(runs))
+    }
+    already = f"Already as asked: {', '.join(sorted(skipped))}."
+    return f"{already} {describe_changes(changes) if any(changes) else 'Nothing had to change.'}"

@@ -12,7 +12,7 @@ from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model
 from llmos.core.prompt import example_of, guidance_text, system_prompt
-from llmos.core.trace import Trace
+from llmos.core.trace import RunStep, Trace
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
@@ -36,21 +36,28 @@ class Conversation:
         self._messages: tuple[Message, ...] = ()
         self._system: str | None = None
 
-    async def run(self, turn: Turn, model: Model, guidance: Sequence[Trace], handoff: str) -> Conversed:
-        """Work on the goal of a turn with a model; `handoff` is what a replay that stopped leaves to it."""
+    async def run(
+        self, turn: Turn, model: Model, guidance: Sequence[Trace], handoff: str, done: Sequence[RunStep | None] = ()
+    ) -> Conversed:
+        """Work on the goal of a turn with a model.
+
+        `handoff` is what a replay that stopped leaves to it, `done` the steps that this replay had carried out.
+        """
         small = model.info.small
         examples: tuple[Example, ...] = ()
         if small:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            context = handoff + surroundings(turn.goal, self._invoker.context.cwd)
+            context = surroundings(turn.goal, self._invoker.context.cwd)
         else:
-            context = handoff + guidance_text(guidance)
+            context = guidance_text(guidance)
         earlier = () if small else self._messages
+        # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
         turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])
-        opening = Message("user", (Text(context + turn.goal),))
-        return await self._loop(turn, model).run(earlier, opening, examples)
+        opening = Message("user", (Text(handoff + context + turn.goal),))
+        carried_out = [run for run in done if run is not None]
+        return await self._loop(turn, model, carried_out).run(earlier, opening, examples)
 
     def take(self, messages: tuple[Message, ...]) -> None:
         """Go on from here: the messages of a turn that the model ended by itself, earlier ones among them."""
@@ -60,7 +67,7 @@ class Conversation:
         """Take a turn into the conversation that the model did not see whole."""
         self._messages = (*self._messages, user_text(goal), Message("assistant", (Text(answer or "Done."),)))
 
-    def _loop(self, turn: Turn, model: Model) -> Converse:
+    def _loop(self, turn: Turn, model: Model, carried_out: Sequence[RunStep]) -> Converse:
         small = model.info.small
         return Converse(
             model=model,
@@ -75,6 +82,7 @@ class Conversation:
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
             max_tokens=self._limits.max_tokens,
             emit=self._emit,
+            carried_out=carried_out,
             review=(lambda answer, steps: judge(turn.goal, answer, steps, small=True)[1]) if small else None,
         )
 

@@ -22,7 +22,7 @@ from llmos.core.verify import judge
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
-from llmos.engine.replay import Replayed, replay, unmet_requirements
+from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult
@@ -77,7 +77,9 @@ class Dispatcher:
             await self._decide(turn, emit)
             ending = await self._act(turn)
         except asyncio.CancelledError:
-            self._end(turn, Ending(Outcome.INTERRUPTED, reason="stopped before its end"))
+            reason = self._with_journal("stopped before its end")
+            self._conversation.extend(goal, f"[this turn was {reason}]")
+            self._end(turn, Ending(Outcome.INTERRUPTED, reason=reason))
             raise
         except LlmosError as error:
             if not turn.begun:
@@ -94,6 +96,7 @@ class Dispatcher:
         return Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
 
     def _begin(self, turn: Turn, emit: Emit) -> None:
+        self._invoker.begin_turn()
         emit(TurnStarted(goal=turn.goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
         turn.begun = True
 
@@ -128,9 +131,11 @@ class Dispatcher:
 
     async def _act(self, turn: Turn) -> Ending:
         if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
-            return await self._converse(turn, "")
-        trace = turn.plan.trace
-        replayed = await replay(trace, self._invoker, self._sink)
+            return await self._converse(turn)
+        trace, wait_s = turn.plan.trace, self._limits.replay_wait_s
+        rebound = bool(turn.plan.values)
+        replay = Replay(trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, rebound=rebound)
+        replayed = await replay.run()
         if replayed.outcome is Outcome.OK:
             self._keeper.count(trace, "ok")
             turn.saved_usd = trace.header.learned.cost_usd
@@ -139,7 +144,7 @@ class Dispatcher:
         if replayed.ran and replayed.outcome is Outcome.DIVERGED:
             self._keeper.count(trace, "diverged")
         if replayed.outcome is Outcome.DENIED:
-            return Ending(Outcome.DENIED, reason=replayed.reason)
+            return Ending(Outcome.DENIED, reason=self._with_journal(replayed.reason))
         return await self._continue(turn, replayed)
 
     async def _continue(self, turn: Turn, replayed: Replayed) -> Ending:
@@ -147,20 +152,29 @@ class Dispatcher:
         try:
             self._model()
         except NoModelError as error:
-            return Ending(Outcome.DIVERGED, "", f"{replayed.reason}; {error}", ExitStatus.DIVERGED)
+            reason = f"{self._with_journal(replayed.reason)}; {error}"
+            return Ending(Outcome.DIVERGED, "", reason, ExitStatus.DIVERGED)
         self._sink(Notice(text=f"the replay stopped: {replayed.reason}; the model goes on from there"))
         turn.mode = Mode.MIXED
-        return await self._converse(turn, handoff_text(replayed.journal, replayed.reason))
+        return await self._converse(turn, replayed)
 
-    async def _converse(self, turn: Turn, handoff: str) -> Ending:
+    async def _converse(self, turn: Turn, stopped: Replayed | None = None) -> Ending:
+        """The agent loop; `stopped` is the replay that it goes on from."""
         model = self._model()
         guidance = [self._record.traces.load(header.id) for header in turn.plan.guidance]
-        conversed = await self._conversation.run(turn, model, guidance, handoff)
-        return self._conclude(turn, conversed, small=model.info.small, healed=bool(handoff))
+        handoff = handoff_text(self._sink.journal, stopped.reason) if stopped else ""
+        done = stopped.done if stopped else ()
+        conversed = await self._conversation.run(turn, model, guidance, handoff, done)
+        return self._conclude(turn, conversed, stopped, small=model.info.small)
+
+    def _with_journal(self, reason: str) -> str:
+        """The reason, and how far the replay had come, where it is half done."""
+        journal = self._sink.journal.closed()
+        return f"{reason}; of the replay: {journal.summary}" if journal.half_done else reason
 
     # -------------------------------------------------------------------------------------------------- ending
 
-    def _conclude(self, turn: Turn, conversed: Conversed, *, small: bool, healed: bool) -> Ending:
+    def _conclude(self, turn: Turn, conversed: Conversed, stopped: Replayed | None, *, small: bool) -> Ending:
         outcome, reason = conversed.outcome, conversed.reason
         if outcome is Outcome.OK and not conversed.denied:
             outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small)
@@ -171,7 +185,7 @@ class Dispatcher:
         else:
             self._conversation.extend(turn.goal, f"[this turn ended {outcome.value}: {reason}]")
         if conversed.steps:
-            self._keeper.keep(turn, conversed, outcome, reason, healed=healed)
+            self._keeper.keep(turn, conversed, outcome, reason, stopped)
         return Ending(outcome, conversed.answer, reason, conversed.exit_status)
 
     def _end(self, turn: Turn, ending: Ending) -> TurnResult:

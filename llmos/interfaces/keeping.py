@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from llmos.core.errors import StoreError
 from llmos.core.events import Notice, Outcome, TraceKept
+from llmos.core.heal import whole_run
 from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.ports import Clock, Emit
 from llmos.core.trace import Learned, Trace
 from llmos.engine.converse import Conversed
+from llmos.engine.replay import Replayed
 from llmos.interfaces.turn import Turn
 from llmos.memory.traces_sdk import TraceManager
 
@@ -31,18 +33,23 @@ class Keeper:
         except StoreError as error:
             self._emit(Notice(text=f"this replay does not count: {error}"))
 
-    def keep(self, turn: Turn, conversed: Conversed, outcome: Outcome, reason: str, *, healed: bool) -> None:
-        """Keep a run as a trace; `healed` says that it went on from a replay that had stopped."""
+    def keep(self, turn: Turn, conversed: Conversed, outcome: Outcome, reason: str, stopped: Replayed | None) -> None:
+        """Keep a run as a trace, whole: with the steps of the replay that it went on from, if any.
+
+        It supersedes the trace of that replay only where that trace's steps were to blame.
+        """
+        replaced = turn.plan.trace.header.id if stopped and stopped.at_fault and turn.plan.trace else ""
         run = FinishedRun(
             goal=turn.goal,
             outcome=outcome,
             reason=reason,
             answer=conversed.answer,
-            steps=conversed.steps,
+            steps=whole_run(stopped.done, stopped.failed, conversed.steps) if stopped else conversed.steps,
             cwd=self._cwd,
             shown=turn.shown,
             denied=conversed.any_denied,
-            continued=healed,
+            skipped=stopped is not None and None in stopped.done,
+            supersedes=replaced,
         )
         learned = Learned(
             when=self._clock.now().isoformat(timespec="seconds"),

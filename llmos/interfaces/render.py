@@ -38,6 +38,7 @@ from llmos.core.events import (
     TurnStarted,
     Verdict,
 )
+from llmos.core.journal import call_line
 from llmos.core.messages import ToolResult
 from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject, changes_words, money
 from llmos.interfaces.printable import printable
@@ -141,7 +142,7 @@ class Renderer:
         rows.extend(("why" if n == 0 else "", reason) for n, reason in enumerate(event.reasons))
         rows.extend(("with" if n == 0 else "", f"{old} → {new}") for n, (old, new) in enumerate(event.values))
         rows.extend(("guided by" if n == 0 else "", guide) for n, guide in enumerate(event.guidance))
-        numbered = (f"{n}. {step}" for n, step in enumerate(event.steps, start=1))
+        numbered = (f"{n}. {call_line(step.tool, step.args)}" for n, step in enumerate(event.steps, start=1))
         rows.extend(("will run" if n == 0 else "", step) for n, step in enumerate(numbered))
         if event.mode is Mode.FOLLOWER:
             rows.append(("cost", f"$0.00, saves {money(event.saving_usd)}"))

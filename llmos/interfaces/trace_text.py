@@ -6,7 +6,6 @@ Invariant: with `whole` nothing that a replay would run or compare is left out, 
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict
 
 from llmos.core.matching import PRIOR_RIGHT, PRIOR_WRONG, Outcomes, replay_confidence
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
@@ -63,7 +62,10 @@ def body_lines(trace: Trace, *, whole: bool = False) -> list[str]:
         lines.append(f"step {number}      {one_line(step.tool)} ({step.effect.value})")
         lines += [f"    {line}" for line in call_subject(step.tool, step.args).split("\n")]
         lines += [f"    {line}" for line in call_details(step.tool, step.args, _EVERY_LINE if whole else DETAIL_LINES)]
-        lines += [f"    needs   {name}: {', '.join(paths)}" for name, paths in asdict(step.require).items() if paths]
+        needed = {"present": step.require.present, "absent": step.require.absent}
+        lines += [f"    needs   {name}: {', '.join(paths)}" for name, paths in needed.items() if paths]
+        if step.require.wait_s:
+            lines.append(f"    waits   for what must be present; it took {step.require.wait_s:.1f} s when learned")
         lines.append(f"    expect  {'; '.join(_wants(trace, number - 1))}")
         if step.saw:
             lines.append(f"    saw     {one_line(step.saw, 0 if whole else _SAW)}")

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from llmos.core.errors import ExitStatus, StoreError
-from llmos.core.events import Event, Mode, Outcome, TurnEnded
+from llmos.core.events import (
+    Event,
+    Mode,
+    Outcome,
+    PlanMade,
+    StepChecked,
+    ToolFinished,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+    event_record,
+)
+from llmos.core.journal import Journal
 from llmos.core.policy import Plan
 from llmos.core.ports import Emit
 from llmos.engine.model_calls import ModelCalls
@@ -20,6 +32,8 @@ EXIT_OF_OUTCOME = {
     Outcome.INTERRUPTED: ExitStatus.INTERRUPTED,
     Outcome.OVER_BUDGET: ExitStatus.OVER_BUDGET,
 }
+
+_JOURNALLED = (TurnStarted, PlanMade, ToolStarted, ToolFinished, StepChecked)
 
 UNDECIDED = Plan(Mode.LEARNER, 0.0, None, (), ())
 """What stands in a turn that ends before its plan is made."""
@@ -110,8 +124,12 @@ class Sink:
     record: Callable[[Event], None]
     show: Emit
     broken: bool = field(default=False)
+    journal: Journal = field(default=Journal())
+    """What became of the steps of the replay in this turn."""
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, _JOURNALLED):
+            self.journal = self.journal.after(event_record(event))
         if not self.broken:
             try:
                 self.record(event)

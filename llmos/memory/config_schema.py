@@ -85,6 +85,9 @@ class Limits(Section):
     output_bytes: int = _whole(30_000, 1_000, 10_000_000, "bytes of a tool's output that are kept", ProjectMay.LOWER)
     max_tokens: int = _whole(16_000, 256, 1_000_000, "tokens that a model may write in one call", ProjectMay.LOWER)
     retry_total_s: float = _number(300, 0, 86_400, "seconds spent on trying a model call again", ProjectMay.LOWER)
+    replay_wait_s: float = _number(
+        30, 0, 3_600, "seconds that a replay waits for a file that had to be waited for before", ProjectMay.LOWER
+    )
     goal_bytes: int = _whole(100_000, 100, 1_000_000, "bytes that a goal may have", ProjectMay.LOWER)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from llmos.memory.files import read_bounded, show_path
 FORMAT_KIND = "llmos-trace"
 FORMAT_NUMBER = 1
 MAX_BYTES = 1_000_000
+LONGEST_WAIT_S = 1e6
 _PLACEHOLDER = re.compile(r"\$\{(\d+)\}")
 
 
@@ -43,11 +44,18 @@ def trace_id(trace: Trace) -> str:
     The versions of the tools are part of it: a run learned again after an upgrade is another trace.
     """
     header = trace.header
-    steps = [{key: value for key, value in _step_data(step).items() if key != "saw"} for step in trace.steps]
+    steps = [_step_data(replace(step, require=_lasting(step.require), saw="")) for step in trace.steps]
+    for step in steps:
+        del step["saw"]
     facts = {"goal": header.goal, "status": header.status.value, "tools": dict(sorted(header.tools.items()))}
     facts |= {"supersedes": header.supersedes} if header.supersedes else {}
     content = dump_documents([facts, {**_body_data(trace), "steps": steps}])
     return f"{slug(header.goal)}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def _lasting(require: Require) -> Require:
+    """Without what belongs to the day on which a run was made."""
+    return replace(require, wait_s=0.0, world="")
 
 
 def encode_trace(trace: Trace) -> bytes:
@@ -87,7 +95,9 @@ def _is_sound(trace: Trace) -> bool:
     texts: list[object] = [trace.answer.text]
     for step in trace.steps:
         require, expect = step.require, step.expect
-        texts += [step.tool, step.saw, expect.same_output, expect.warning]
+        texts += [step.tool, step.saw, expect.same_output, expect.warning, require.world]
+        if not 0.0 <= require.wait_s <= LONGEST_WAIT_S:
+            return False
         texts += [text for pair in require.heads for text in pair]
         texts += [*require.present, *require.absent, *expect.created, *expect.changed, *expect.deleted]
         if not (expect.exit_code is None or type(expect.exit_code) is int) or type(expect.ok) is not bool:
@@ -197,8 +207,15 @@ def _step_data(step: Step) -> dict[str, Any]:
 
 
 def _require_data(require: Require) -> dict[str, Any]:
+    """What a step needs; the last three keys are there only where they say something."""
     data: dict[str, Any] = {"present": list(require.present), "absent": list(require.absent)}
-    return data | ({"heads": dict(require.heads)} if require.heads else {})
+    if require.heads:
+        data["heads"] = dict(require.heads)
+    if require.wait_s:
+        data["wait_s"] = require.wait_s
+    if require.world:
+        data["world"] = require.world
+    return data
 
 
 def _expect_data(expect: Expect) -> dict[str, Any]:
@@ -226,7 +243,11 @@ def _decode_step(data: Mapping[str, Any]) -> Step:
         args=dict(data["args"]),
         effect=Effect(data["effect"]),
         require=Require(
-            tuple(require["present"]), tuple(require["absent"]), tuple(dict(require.get("heads", {})).items())
+            tuple(require["present"]),
+            tuple(require["absent"]),
+            tuple(dict(require.get("heads", {})).items()),
+            wait_s=float(require.get("wait_s", 0.0)),
+            world=require.get("world", ""),
         ),
         expect=Expect(
             expect["exit_code"],

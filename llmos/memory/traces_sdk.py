@@ -153,7 +153,8 @@ class TraceManager:
                 continue
             answer = rebind(trace, goal)
             if isinstance(answer, Rebound):
-                bound.append(replace(self._candidate(answer.trace, True), values=answer.values))
+                candidate = self._candidate(answer.trace, True)
+                bound.append(replace(candidate, values=answer.values, recorded=trace.steps))
             else:
                 refused.append(replace(self._candidate(trace, True), refusal=f"{answer.gate}: {answer.reason}"))
         return bound or refused[:1]

@@ -9,12 +9,13 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError
 from llmos.core.events import EPHEMERAL, Event, ToolStarted, TurnEnded, TurnStarted, event_record
+from llmos.core.journal import Journal
 from llmos.core.ports import Clock
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
@@ -118,6 +119,8 @@ class _OpenTurn:
     tool: str = ""
     cost_usd: float = 0.0
     model_calls: int = 0
+    journal: Journal = field(default=Journal())
+    """What became of the steps of the replay in it."""
 
 
 def _close_one(path: Path, clock: Clock) -> str | None:
@@ -128,11 +131,16 @@ def _close_one(path: Path, clock: Clock) -> str | None:
         for record in read_transcript(path, lambda _: None):
             sequence += 1
             turn = _after(record, turn)
+            if turn is not None:
+                turn.journal = turn.journal.after(record)
     except (MissingFileError, CodecError):
         return None
     if turn is None:
         return None
     tool = f"; {turn.tool} had started and its effect is unknown" if turn.tool else ""
+    journal = turn.journal.closed()
+    if journal.half_done:
+        tool = f"; of the replay: {journal.summary}"
     closing = {
         "seq": sequence + 1,
         "at": clock.now().isoformat(timespec="milliseconds"),

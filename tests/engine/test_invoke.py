@@ -17,6 +17,7 @@ from llmos.core.permission import Rule, parse_rule
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput, ToolSpec
 from llmos.core.trace import RunStep, digest
+from llmos.engine.changes import snapshot, world_digest
 from llmos.engine.invoke import BackupLimits, Invocation, Invoker
 from llmos.testing import RecordingEmit
 from llmos.tools import builtin_tools
@@ -87,6 +88,7 @@ async def test_a_command_from_the_question_to_its_effects(cwd: Path) -> None:
     (cwd / "a.txt").write_text("old\n")
     call = shell("cat a.txt; echo new > a.txt; touch b.txt")
     made = invoker(cwd, emit)
+    world = world_digest(snapshot(cwd))
     got = await made.invoke(call)
     changes = FileChanges(created=("b.txt",), changed=("a.txt",))
     backup = cwd.parent / "backups/1"
@@ -109,8 +111,10 @@ async def test_a_command_from_the_question_to_its_effects(cwd: Path) -> None:
             output="old",
             changes=changes,
             heads=(("a.txt", digest("old\n", str(cwd))),),
+            world=world,
         ),
     )
+    assert len(world) == 16
     assert (backup / "files/a.txt").read_text() == "old\n"
     made.close()
 

@@ -404,9 +404,9 @@ async def test_the_journal_of_a_stopped_replay_has_every_step_once(world: World)
     await world.dispatcher(second).dispatch(goal)
     opening = second.requests[0].messages[-1].text
     assert opening.partition("Steps and their state:\n")[2] == (
-        "- done: shell {'command': 'mkdir old'} -> [no output]\n"
-        "- done: shell {'command': 'cat usage'} -> 20%\n"
-        "- not begun: shell {'command': 'touch old/done'}\n"
+        "1. done: shell: mkdir old (it gave: [no output])\n"
+        f"2. failed: shell: cat usage ({OTHER}; it gave: 20%)\n"
+        "3. planned: shell: touch old/done\n"
         f"Why it stopped: step 2 (shell): {OTHER}\n\n{goal}"
     )
     checked = [event for event in world.take_events() if isinstance(event, StepChecked)]

@@ -21,6 +21,7 @@ from llmos.core.events import (
     Outcome,
     PermissionDecided,
     PlanMade,
+    PlannedStep,
     RetryCountdown,
     StepChecked,
     TextStreamed,
@@ -31,6 +32,7 @@ from llmos.core.events import (
     TurnStarted,
     Verdict,
 )
+from llmos.core.explain import Considered, GateCheck
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage, user_text
 from llmos.core.permission import parse_rule
 from llmos.core.policy import TurnLimits
@@ -130,8 +132,27 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
             confidence=0.96,
             trace_id=learned.kept,
             reasons=("scripted did this very goal before, and it was checked; replays so far: 0 right, 0 wrong",),
-            steps=("shell: ls *.py | wc -l",),
+            steps=(PlannedStep(tool="shell", args=COUNT.args, recorded=COUNT.args, effect=Effect.EXECUTE),),
             saving_usd=0.002,
+            expected_cost_usd=0.0,
+            considered=(
+                Considered(
+                    str(learned.kept),
+                    "how many python files are there?",
+                    "replay",
+                    0.96,
+                    cost_usd=0.002,
+                    gates=(
+                        GateCheck("goal", True, "the very goal"),
+                        GateCheck("status", True, "verified"),
+                        GateCheck("origin", True, "learned or approved here"),
+                        GateCheck("context", True, ""),
+                        GateCheck("tools", True, "unchanged"),
+                        GateCheck("precondition", True, "as it needs it"),
+                        GateCheck("confidence", True, "0.96 is at least 0.92"),
+                    ),
+                ),
+            ),
         ),
         PermissionDecided(
             call_id="replay-1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"
@@ -226,11 +247,14 @@ async def test_a_replay_that_diverges_stops_and_the_model_goes_on(world: World) 
     stopped = "step 2 (shell): expected exit code 0, got exit code 1"
     assert Notice(text=f"the replay stopped: {stopped}; the model goes on from there") in events
     opening = second.requests[0].messages[-1].text
-    assert "- done: shell {'command': 'mkdir out'}" in opening
-    assert "- failed: shell {'command': 'cp s*.txt out/copy.txt'}" in opening
+    assert "1. done: shell: mkdir out (it gave: [no output])\n" in opening
+    assert "2. failed: shell: cp s*.txt out/copy.txt (expected exit code 0, got exit code 1; it gave: " in opening
     assert (result.mode, result.outcome) == (Mode.MIXED, Outcome.OK)
     kept = [event for event in events if isinstance(event, TraceKept)]
-    assert [event.status for event in kept] == ["draft"]
+    assert [(event.status, event.reason) for event in kept] == [("verified", "")]
+    healed = world.records[-1].traces.load(kept[0].trace_id)
+    assert [step.args["command"] for step in healed.steps] == ["mkdir out", "touch out/copy.txt"]
+    assert healed.header.supersedes == ""  # source.txt was gone: the world was another, the trace is not to blame
 
 
 async def test_a_replay_that_diverges_without_a_model_says_so(world: World) -> None:

@@ -23,6 +23,7 @@ from llmos.core.events import (
     Outcome,
     PermissionDecided,
     PlanMade,
+    PlannedStep,
     RetryCountdown,
     StepChecked,
     TextStreamed,
@@ -74,6 +75,12 @@ def finished(call_id: str, tool: str, **values: object) -> ToolFinished:
     return ToolFinished(call_id=call_id, tool=tool, **(facts | values))  # type: ignore[arg-type]
 
 
+def planned(command: str, recorded: str = "") -> PlannedStep:
+    return PlannedStep(
+        tool="shell", args={"command": command}, recorded={"command": recorded or command}, effect=Effect.EXECUTE
+    )
+
+
 def follower() -> list[Event]:
     sort = "sort -u guests.txt > guests.sorted && mv guests.sorted guests.txt"
     return [
@@ -85,7 +92,7 @@ def follower() -> list[Event]:
             reasons=(
                 "claude-sonnet-5-5 did this very goal before, and it was checked; replays so far: 3 right, 0 wrong",
             ),
-            steps=(f"shell: {sort}", "shell: wc -l < guests.txt"),
+            steps=(planned(sort), planned("wc -l < guests.txt")),
             saving_usd=0.0123,
         ),
         PermissionDecided(call_id="r1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"),
@@ -310,7 +317,7 @@ def test_the_values_of_a_replay_are_shown_before_it_runs() -> None:
         trace_id="create-a-python-file-called-utils-py-1a2b3c4d",
         reasons=("why",),
         values=(("utils.py", "helpers.py"), ("a", "b")),
-        steps=("write_file",),
+        steps=(planned("touch helpers.py", "touch utils.py"),),
     )
     assert render([plan], pipe()).splitlines()[4:6] == ["  with: utils.py → helpers.py", "  a → b"]
 
@@ -325,7 +332,7 @@ def test_nothing_from_outside_reaches_the_terminal_as_a_code_or_as_markup() -> N
             trace_id=evil,
             reasons=(evil,),
             guidance=(evil,),
-            steps=(evil,),
+            steps=(PlannedStep(tool=evil, args={evil: evil}, recorded={"command": evil}, effect=Effect.READ),),
             values=((evil, evil),),
         ),
         ModelCallStarted(call=1, model=evil, payer=evil, small=True, reserved_usd=0.0),
