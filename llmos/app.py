@@ -18,6 +18,7 @@ from llmos.core.errors import NoModelError
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Emit, Model
 from llmos.core.prices import ModelPrice
+from llmos.core.sandbox import NO_SANDBOX, SandboxTier
 from llmos.core.tool import Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.memory.config import Config, load_config
@@ -125,6 +126,11 @@ class App:
     @property
     def _open_folder(self) -> Path:
         return self.workspace.derived / "open"
+
+    @property
+    def sandbox_tier(self) -> SandboxTier:
+        """How far commands are held back, for `llmos doctor` and the screen."""
+        return NO_SANDBOX
 
     def close_abandoned(self) -> list[str]:
         """End the transcripts of sessions that died; a sentence for each turn that was cut off."""

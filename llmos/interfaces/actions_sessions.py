@@ -21,7 +21,10 @@ def size_words(count: int) -> str:
     """Bytes as a person reads them."""
     if count < 1_000:
         return f"{count} B"
-    return f"{count / 1_000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+    for unit, size in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if count < size * 1_000 or unit == "GB":
+            break
+    return f"{count / size:.0f} {unit}" if unit == "kB" else f"{count / size:.1f} {unit}"
 
 
 def session_row(session: SessionSummary) -> dict[str, Any]:

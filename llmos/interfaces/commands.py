@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
-from llmos.interfaces import cli_config, cli_models, cli_sessions, cli_traces, cli_traces_change
+from llmos.interfaces import cli_config, cli_doctor, cli_models, cli_sessions, cli_traces, cli_traces_change
 from llmos.interfaces.cli_shared import (
     Defaults,
     MaxCostOption,
@@ -119,6 +119,9 @@ def run(
         verbose=verbose,
     )
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
+
+
+app.command()(cli_doctor.doctor)
 
 
 @app.command()
