@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 TOLD_BY = frozenset(
@@ -51,7 +52,7 @@ def turn_facts(records: Iterable[Mapping[str, Any]]) -> Iterator[TurnFacts]:
         if event == "turn_started":
             if turn is not None:
                 yield turn
-            turn = TurnFacts(at=str(record["at"]), goal=str(record["goal"]), cwd=str(record["cwd"]))
+            turn = TurnFacts(at=_time(record["at"]), goal=str(record["goal"]), cwd=str(record["cwd"]))
         elif turn is not None:
             turn = _after(turn, event, record)
             if turn.outcome:
@@ -97,3 +98,10 @@ def _dollars(value: Any) -> float:
     if not math.isfinite(amount):
         raise ValueError(f"{value!r} is no amount of money")
     return amount
+
+
+def _time(value: Any) -> str:
+    """A time as this program writes it, with its zone."""
+    if datetime.fromisoformat(str(value)).tzinfo is None:
+        raise ValueError(f"the time {value!r} has no zone")
+    return str(value)

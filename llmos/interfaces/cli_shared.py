@@ -65,6 +65,9 @@ SessionArgument = Annotated[
         help="The id or an unambiguous beginning of it; the session used last by default.",
     ),
 ]
+PlainOption = Annotated[
+    bool, typer.Option("--plain", help="Draw nothing: no boxes, plots or spinners, for screen readers and logs.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
 
 
@@ -75,6 +78,13 @@ class Defaults:
     workspace: Path | None = None
     model: str | None = None
     max_cost: float | None = None
+    plain: bool = False
+
+
+def wants_plain(ctx: typer.Context) -> bool:
+    """Whether nothing is to be drawn: `--plain`, or LLMOS_PLAIN, or a terminal that can draw nothing."""
+    given = ctx.find_object(Defaults) or Defaults()
+    return given.plain or bool(os.environ.get("LLMOS_PLAIN")) or os.environ.get("TERM") == "dumb"
 
 
 def app_options(

@@ -13,11 +13,12 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
-from llmos.interfaces import cli_config, cli_doctor, cli_models, cli_sessions, cli_traces, cli_traces_change
+from llmos.interfaces import cli_config, cli_doctor, cli_models, cli_sessions, cli_stats, cli_traces, cli_traces_change
 from llmos.interfaces.cli_shared import (
     Defaults,
     MaxCostOption,
     ModelOption,
+    PlainOption,
     WorkspaceOption,
     YesOption,
     app_options,
@@ -77,11 +78,12 @@ def root(
     workspace: WorkspaceOption = None,
     model: ModelOption = None,
     max_cost: MaxCostOption = None,
+    plain: PlainOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    ctx.obj = Defaults(workspace, model, max_cost)
+    ctx.obj = Defaults(workspace, model, max_cost, plain)
     if ctx.invoked_subcommand is None:
         from llmos.interfaces.repl import run_repl
 
@@ -122,6 +124,7 @@ def run(
 
 
 app.command()(cli_doctor.doctor)
+app.command()(cli_stats.stats)
 
 
 @app.command()

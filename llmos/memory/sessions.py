@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 from llmos.core.conversation import conversation_of
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.messages import Message
+from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
 from llmos.memory.codec import CodecError, check_format
 from llmos.memory.files import os_cause, show_path
@@ -110,6 +112,18 @@ class Sessions:
             return conversation_of(self._read(path))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"{show_path(path)} is not a readable transcript: {_what(error)}") from None
+
+    def turns(self, after: datetime | None = None) -> list[TurnFacts]:
+        """The turns of all readable sessions, those that began before `after` left out."""
+        found: list[TurnFacts] = []
+        for path in self._paths():
+            try:
+                found += [turn for turn in facts_of(path)[0] if after is None or parse_time(turn.at) >= after]
+            except StoreError as error:
+                self.problems.append(str(error))
+            except ValueError as error:
+                self.problems.append(f"{show_path(path)} is not a readable transcript: {error}")
+        return found
 
     def backups(self, session: SessionSummary) -> tuple[int, int]:
         """How many files, and bytes of them, the session kept copies of before it changed them."""

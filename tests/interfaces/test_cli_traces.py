@@ -8,8 +8,15 @@ from pathlib import Path
 
 import pytest
 from cli_world import COUNT, COUNTED, Ended, Llmos
+from rich.cells import cell_len
 
 from llmos.core.errors import ExitStatus
+from llmos.core.matching import Outcomes
+from llmos.core.trace import Trace
+from llmos.interfaces.actions_traces import list_lines
+from llmos.interfaces.layout import pairs, wrapped
+from llmos.interfaces.trace_text import body_lines, head_pairs
+from llmos.memory.trace_files import decode_trace
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "cli"
@@ -281,3 +288,55 @@ def test_an_editor_that_does_nothing_leaves_nothing(
 
 def test_the_counted_answers_are_used_once(kept: str, api: FakeMessagesServer) -> None:
     assert len(api.bodies) == len(COUNTED)
+
+
+# ------------------------------------------------------------------------------------------------------------- screens
+
+ROWS = [
+    {
+        "id": "count-the-lines-of-notes-txt-36369746",
+        "goal": "count the lines of notes.txt",
+        "status": "verified",
+        "right": 12,
+        "wrong": 0,
+        "learned": "2026-11-23T00:44:27+00:00",
+        "approved": True,
+        "superseded_by": None,
+    },
+    {
+        "id": "rename-all-jpeg-files-below-pictures-to-0a1b2c3d-2",
+        "goal": "rename all .jpeg files below pictures to .jpg, and 写真 too, but leave those in pictures/raw alone",
+        "status": "guidance",
+        "right": 0,
+        "wrong": 0,
+        "learned": "2026-11-24T00:44:27+00:00",
+        "approved": False,
+        "superseded_by": None,
+    },
+]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_list_at_every_width(width: int) -> None:
+    shown = list_lines(ROWS, width)
+    assert all(cell_len(line) <= width for line in shown)
+    assert "\n".join(shown) + "\n" == (GOLDEN / f"traces-list-{width}.txt").read_text()
+
+
+def sample() -> Trace:
+    """The trace that the documentation shows."""
+    text = (Path(__file__).parent.parent.parent / "docs" / "formats.md").read_text()
+    return decode_trace(text.split("```yaml trace\n")[1].split("```")[0].encode(), name="docs/formats.md")
+
+
+def inspected(width: int) -> str:
+    trace = sample()
+    head = pairs(head_pairs(trace.header, Outcomes(3, 0, "2026-11-24T08:00:00+00:00"), "learned here"), width)
+    body = [piece for line in body_lines(trace) for piece in wrapped(line, width, hang=2)]
+    return "\n".join([*head, *body]) + "\n"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_one_trace_at_every_width(width: int) -> None:
+    assert all(cell_len(line) <= width for line in inspected(width).splitlines())
+    assert inspected(width) == (GOLDEN / f"traces-inspect-{width}.txt").read_text()

@@ -1,0 +1,74 @@
+"""`llmos stats`: what was spent and saved, over time."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from llmos import __version__
+from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, wants_plain, working_folder, write, write_lines
+
+
+def stats(
+    ctx: typer.Context,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="AGE", help="Only turns so young: 12h, 7d, 8w.")
+    ] = None,
+    by: Annotated[
+        Literal["day", "week", "month"] | None, typer.Option("--by", help="The period; chosen by the time span else.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one page with charts that needs no network.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show what was spent and saved, the modes, and the share that was replayed, from the transcripts.
+
+    Every number is a sum over the sessions on record; `llmos sessions list` shows what it is made of.
+
+    \b
+    Examples:
+      llmos stats
+      llmos stats --since 8w --by week
+      llmos stats --html stats.html
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.core.stats import Period, stats_of
+    from llmos.interfaces.layout import screen_width, wants_colour
+    from llmos.interfaces.stats_view import period_lines, plot_lines, stats_record, total_lines
+
+    after = None
+    if since is not None:
+        from llmos.interfaces.cli_traces import parse_age
+
+        after = datetime.now(UTC) - parse_age(since)
+    store = opened.sessions
+    found = stats_of(store.turns(after), Period(by) if by else None)
+    for problem in store.problems:
+        say(f"skipped: {problem}")
+    if html is not None:
+        from llmos.interfaces.stats_html import html_page
+        from llmos.memory.files import write_atomic
+
+        path = working_folder() / html
+        write_atomic(path, html_page(found, __version__).encode("utf-8"))
+        write(str(path))
+        return
+    if as_json:
+        from llmos.interfaces.output import json_line
+
+        write(json_line(stats_record(found)))
+        return
+    width = screen_width()
+    write_lines(total_lines(found, width))
+    plots = [] if not width or wants_plain(ctx) else plot_lines(found, width, colour=wants_colour())
+    for line in plots:
+        sys.stdout.write(line + "\n")
+    if not plots and found.periods:
+        write()
+        write_lines(period_lines(found, width))
