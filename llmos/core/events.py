@@ -224,6 +224,24 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryTicked:
+    """A memory tier updated, or could not and stays due. Its cost is beside the turn's, under a budget of its own."""
+
+    tier: str
+    message: int
+    """The count of all messages of the workspace."""
+    done: bool
+    changes: tuple[str, ...] = ()
+    """What was written, one line a change."""
+    reason: str = ""
+    """Why it stays due; empty when it is done."""
+    through: str = ""
+    """Time of the newest message that it took in."""
+    cost_usd: float = 0.0
+    model_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
     outcome: Outcome
     mode: Mode
@@ -252,6 +270,7 @@ Event: TypeAlias = (
     | StepChecked
     | TraceKept
     | Notice
+    | MemoryTicked
     | TurnEnded
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -114,6 +114,20 @@ class Ask(Protocol):
     """A question is an awaited call. None in its place means: nobody to ask."""
 
     async def __call__(self, question: PermissionQuestion) -> PermissionAnswer: ...
+
+
+class Embedder(Protocol):
+    """Texts to vectors of length 1, on this machine or elsewhere."""
+
+    @property
+    def name(self) -> str:
+        """Which model and version: vectors of different names are never compared."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """One vector for each text, in order. Raises LlmosError."""
 
 
 class Clock(Protocol):

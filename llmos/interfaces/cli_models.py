@@ -31,14 +31,14 @@ def models() -> None:
 @app.command("list")
 def list_models() -> None:
     """Show the models that llmos knows and whether they are here."""
-    from llmos.core.catalogue import CATALOGUE
+    from llmos.core.catalogue import FETCHABLE, MINILM
 
     store = _store()
-    for entry in CATALOGUE:
+    for entry in FETCHABLE:
         path = store.find(entry)
         part = store.part_path(entry)
         state = "here" if path else ("partly fetched" if part.exists() else "not here")
-        chosen = ", the default" if entry.default else ""
+        chosen = ", the default" if entry.default else ", finds memories by meaning" if entry is MINILM else ""
         write(f"{entry.name}  {_size(entry.size_bytes)}  {entry.licence}  {state}{chosen}")
         write(f"    {path or entry.source_page}")
     write(f"folder: {store.folder}")

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from llmos.core.events import (
     Event,
+    MemoryTicked,
     MessageAdded,
     Mode,
     ModelCallFailed,
@@ -252,6 +253,20 @@ class Renderer:
 
     def _on_Notice(self, event: Notice) -> None:
         self._line(f"note: {event.text}", "yellow")
+
+    def _on_MemoryTicked(self, event: MemoryTicked) -> None:
+        if event.tier == "recall" and not self._verbose:
+            return
+        cost = f" · {money(event.cost_usd)}" if event.model_calls else ""
+        if not event.done:
+            self._line(f"memory: {event.tier} stays due at message {event.message}: {event.reason}{cost}", "yellow")
+            return
+        count = len(event.changes)
+        changes = {0: "nothing to change", 1: "1 change"}.get(count, f"{count} changes")
+        what = "recorded" if event.tier == "recall" else changes
+        self._line(f"memory: {event.tier} at message {event.message}: {what}{cost}", "dim")
+        for change in event.changes:
+            self._line(change, "dim", indent=2)
 
     def _on_TurnEnded(self, event: TurnEnded) -> None:
         self._settle()

@@ -112,6 +112,33 @@ class Local(Section):
     context: int = _whole(8_192, 512, 1_000_000, "tokens of context of a local model", ProjectMay.LOWER)
 
 
+class Tiers(Section):
+    """The three memory tiers: rate = base rate x (1 - stability)."""
+
+    core_every: int = _whole(10, 1, 100_000, "messages between two updates of the core blocks", ProjectMay.NOTHING)
+    archival_every: int = _whole(100, 1, 100_000, "messages between two archival updates", ProjectMay.NOTHING)
+    recall_stability: float = _number(0.1, 0, 1, "how much the recall tier resists change", ProjectMay.NOTHING)
+    core_stability: float = _number(0.5, 0, 1, "how much the core blocks resist change", ProjectMay.NOTHING)
+    archival_stability: float = _number(0.9, 0, 1, "how much archival memory resists change", ProjectMay.NOTHING)
+    recall_base_rate: float = _number(0.1, 0, 1, "base learning rate of the recall tier", ProjectMay.NOTHING)
+    core_base_rate: float = _number(0.01, 0, 1, "base learning rate of the core blocks", ProjectMay.NOTHING)
+    archival_base_rate: float = _number(0.001, 0, 1, "base learning rate of archival memory", ProjectMay.NOTHING)
+    update_usd: float = _number(
+        0.05, 0, 1_000, "the most that one memory update may cost, in US dollars", ProjectMay.LOWER
+    )
+    update_s: float = _number(120, 1, 3_600, "seconds after which a memory update is given up", ProjectMay.LOWER)
+
+
+class Archival(Section):
+    url: str | None = _setting(
+        None,
+        "address of a shared Chroma server; null keeps the vectors in this workspace",
+        "null or an address like http://host:port",
+        ProjectMay.NOTHING,
+        pattern=r"^https?://[^\s/@?#]+/?$",
+    )
+
+
 class Price(Section):
     """US dollars per million tokens."""
 
@@ -149,6 +176,11 @@ class Settings(Section):
     permissions: Permissions = Permissions()
     backups: Backups = Backups()
     local: Local = Local()
+    memory: Literal["on", "off"] = _setting(
+        "on", "whether anything is remembered and recalled; off is off", "on or off", ProjectMay.LOWER
+    )
+    tiers: Tiers = Tiers()
+    archival: Archival = Archival()
     prices: dict[str, Price] = _setting(
         {},
         "prices of models, in US dollars per million tokens",

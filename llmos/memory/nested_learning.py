@@ -1,75 +1,121 @@
 """NestedLearning: how many messages a person has sent, and which memory tier is due.
 
-The count is a fold over the transcripts: each `turn_started` is one message. A cache in the derived folder spares
-reading old transcripts again; delete it and the count comes back the same.
+Both are folds over the transcripts: each `turn_started` is one message, each `memory_ticked` one update of a tier. So
+they survive a kill at any point, and two sessions that write at once are each counted once. A cache in the derived
+folder spares reading old transcripts again; delete it and everything comes back the same.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from llmos.core.errors import StoreError
+from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, last_done, may_try
 from llmos.memory.files import make_private_folder, write_atomic
 
-_MARK = b'"event":"turn_started"'
+_MESSAGE = b'"event":"turn_started"'
+_TICK = b'"event":"memory_ticked"'
+_KEPT_NOTES = 40
+"""Updates remembered of one transcript; more would only repeat what the later ones say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What the whole lines of one transcript say."""
+
+    size: int = 0
+    messages: int = 0
+    notes: tuple[TickNote, ...] = ()
 
 
 class NestedLearning:
     """Counts messages over all sessions and processes of a workspace."""
 
-    def __init__(self, recall: Path, derived: Path, *, core_every: int = 10, archival_every: int = 100) -> None:
+    def __init__(self, recall: Path, derived: Path, rules: TierRules = TierRules()) -> None:  # noqa: B008 (frozen)
         self._recall = recall
         self._cache = derived / "message_count.json"
-        self._core_every = core_every
-        self._archival_every = archival_every
+        self.rules = rules
         self.count = 0
-        self._before = 0
+        self._notes: tuple[TickNote, ...] = ()
 
     def track_message(self) -> int:
-        """Take up the messages recorded since the last call, by any process; the count of all messages ever."""
+        """Take up what any process recorded since the last call; the count of all messages ever."""
         counted = self._load()
-        fresh: dict[str, tuple[int, int]] = {}
+        fresh: dict[str, _Counted] = {}
         for path in sorted(self._recall.glob("*.jsonl")):
-            known = counted.get(path.name, (0, 0))
+            known = counted.get(path.name, _Counted())
             with suppress(OSError):  # removed or made unreadable just now: it does not count
                 size = path.stat().st_size
-                fresh[path.name] = known if known[0] == size else _count(path, *(known if known[0] < size else (0, 0)))
+                fresh[path.name] = known if known.size == size else _count(path, known if known.size < size else None)
         if fresh != counted:
             with suppress(StoreError):  # the cache saves time only
                 make_private_folder(self._cache.parent)
-                write_atomic(self._cache, json.dumps(fresh).encode())
-        self.count = sum(messages for _, messages in fresh.values())
-        self._before = sum(messages for _, messages in counted.values()) if counted else max(0, self.count - 1)
+                write_atomic(self._cache, json.dumps({name: _to_json(item) for name, item in fresh.items()}).encode())
+        self.count = sum(item.messages for item in fresh.values())
+        self._notes = tuple(note for item in fresh.values() for note in item.notes)
         return self.count
 
     def should_update_core(self) -> bool:
-        """Whether the messages just taken up passed a multiple of `core_every`."""
-        return self._passed(self._core_every)
+        """Whether `core.every` messages have passed since the last core update that was completed."""
+        return is_due(self.rules.core, self.count, self._notes)
 
     def should_update_archival(self) -> bool:
-        """Whether the messages just taken up passed a multiple of `archival_every`."""
-        return self._passed(self._archival_every)
+        """Whether `archival.every` messages have passed since the last archival update that was completed."""
+        return is_due(self.rules.archival, self.count, self._notes)
 
-    def _passed(self, every: int) -> bool:
-        # Two processes may record at once, so the count can step over the very multiple.
-        return self.count // every > min(self._before, self.count) // every
+    def may_try(self, tier: Tier) -> bool:
+        """Whether the tier is due and enough messages have passed since its last failed attempt."""
+        return may_try(self.rules.of(tier), self.count, self._notes)
 
-    def _load(self) -> dict[str, tuple[int, int]]:
+    def last_done(self, tier: Tier) -> TickNote | None:
+        """The tier's latest completed update."""
+        return last_done(self._notes, tier)
+
+    def _load(self) -> dict[str, _Counted]:
         try:
-            return {
-                name: (int(size), int(messages))
-                for name, (size, messages) in json.loads(self._cache.read_bytes()).items()
-            }
+            return {name: _from_json(item) for name, item in json.loads(self._cache.read_bytes()).items()}
         except (OSError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
 
-def _count(path: Path, offset: int, messages: int) -> tuple[int, int]:
-    """Bytes of whole lines read and messages counted, going on from `offset`."""
+def _to_json(item: _Counted) -> list[Any]:
+    return [item.size, item.messages, [list(astuple(note)) for note in item.notes]]
+
+
+def _from_json(item: Any) -> _Counted:
+    size, messages, notes = item
+    made = tuple(TickNote(str(t), int(m), d is True, str(at), str(through)) for t, m, d, at, through in notes)
+    return _Counted(int(size), int(messages), made)
+
+
+def _count(path: Path, known: _Counted | None) -> _Counted:
+    """What the whole lines say, going on from where `known` ends."""
+    known = known or _Counted()
     with path.open("rb") as file:
-        file.seek(offset)
+        file.seek(known.size)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]
-    return offset + len(whole), messages + sum(_MARK in line for line in whole.splitlines())
+    lines = whole.splitlines()
+    notes = [*known.notes, *(note for line in lines if _TICK in line and (note := _note(line)) is not None)]
+    messages = known.messages + sum(_MESSAGE in line for line in lines)
+    return _Counted(known.size + len(whole), messages, tuple(notes[-_KEPT_NOTES:]))
+
+
+def _note(line: bytes) -> TickNote | None:
+    try:
+        record = json.loads(line)
+        if record["event"] != "memory_ticked" or record["tier"] == Tier.RECALL:
+            return None
+        return TickNote(
+            str(record["tier"]),
+            int(record["message"]),
+            record["done"] is True,
+            str(record["at"]),
+            str(record.get("through", "")),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

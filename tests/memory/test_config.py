@@ -88,6 +88,18 @@ def test_without_files_everything_is_built_in(place: Place) -> None:
         ("backups.max_files", 2_000),
         ("local.threads", None),
         ("local.context", 8_192),
+        ("memory", "on"),
+        ("tiers.core_every", 10),
+        ("tiers.archival_every", 100),
+        ("tiers.recall_stability", 0.1),
+        ("tiers.core_stability", 0.5),
+        ("tiers.archival_stability", 0.9),
+        ("tiers.recall_base_rate", 0.1),
+        ("tiers.core_base_rate", 0.01),
+        ("tiers.archival_base_rate", 0.001),
+        ("tiers.update_usd", 0.05),
+        ("tiers.update_s", 120),
+        ("archival.url", None),
         ("prices", {}),
     ]
 
@@ -169,6 +181,17 @@ LOOSER = {
     "backups: {max_files: 1}": "backups.max_files",
     "local: {threads: 64}": "local.threads",
     "local: {context: 8193}": "local.context",
+    "tiers: {core_every: 1}": "tiers.core_every",
+    "tiers: {archival_every: 1}": "tiers.archival_every",
+    "tiers: {recall_stability: 0}": "tiers.recall_stability",
+    "tiers: {core_stability: 0}": "tiers.core_stability",
+    "tiers: {archival_stability: 0}": "tiers.archival_stability",
+    "tiers: {recall_base_rate: 1}": "tiers.recall_base_rate",
+    "tiers: {core_base_rate: 1}": "tiers.core_base_rate",
+    "tiers: {archival_base_rate: 1}": "tiers.archival_base_rate",
+    "tiers: {update_usd: 1}": "tiers.update_usd",
+    "tiers: {update_s: 121}": "tiers.update_s",
+    "archival: {url: 'http://evil.example:8000'}": "archival.url",
 }
 
 
@@ -194,7 +217,14 @@ def test_every_setting_is_either_safe_for_a_project_or_guarded_above() -> None:
         "effort",
         "permissions.ask",
         "permissions.deny",
+        "memory",
     }
+
+
+def test_a_project_can_turn_memory_off_and_not_on(place: Place) -> None:
+    assert place.load("", "memory: off").settings.memory == "off"
+    config = place.load("memory: off", "memory: on")
+    assert (config.settings.memory, len(config.notices)) == ("off", 1)
 
 
 def test_a_project_can_tighten(place: Place) -> None:

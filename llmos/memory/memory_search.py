@@ -1,0 +1,134 @@
+"""The product's memory search: what was said, found by words, by meaning and by what surrounds it.
+
+Works with words alone where no embedder is there. What it finds is data with a source and a date, never an authority.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
+from llmos.core.memory_text import identifiers, spoken_date, stems, time_window, words_of
+from llmos.memory.recall_index import RecallIndex, RecallMessage
+from llmos.memory.vectors import MessageVectors
+
+DEPTH = 200
+"""How many messages each list brings in."""
+EMBED_AT_SEARCH = 64
+"""Messages without a vector that a search may embed before it answers."""
+LEAST_WORDS = 0.34
+LEAST_COSINE = 0.38
+"""Below both a message is not about the question (calibrated on the generated set, bench/memory.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A message that was found, and why it stands where it does."""
+
+    message: RecallMessage
+    score: float
+    parts: dict[str, float]
+    relevant: bool
+
+
+class MemorySearch:
+    """Searches the messages of one workspace."""
+
+    def __init__(
+        self,
+        index: RecallIndex,
+        vectors: MessageVectors | None = None,
+        weights: RankWeights = RankWeights(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.index = index
+        self.vectors = vectors
+        self._weights = weights
+
+    def search(self, question: str, *, now: datetime, project: str = "", limit: int = 10) -> list[Hit]:
+        """The best messages for a question, best first; `relevant` says whether one is about it at all."""
+        self.index.refresh()
+        exact = self.index.by_identifiers(question, DEPTH)
+        keyword = self.index.by_keywords(question, DEPTH)
+        near, cosines = self._near(question)
+        messages = self._candidates({*keyword, *near, *exact})
+        candidates = [
+            Candidate(
+                number=message.ordinal,
+                session=message.session,
+                at=message.at,
+                role=message.role,
+                speaker=message.speaker,
+                project=message.project,
+                keyword=keyword.get(message.number, 0.0),
+                cosine=_cosine(cosines, message.number),
+                exact=exact.get(message.number, 0.0),
+            )
+            for message in messages
+        ]
+        by_place = {(message.session, message.ordinal): message for message in messages}
+        spoken = frozenset(words_of(question)) & frozenset(c.speaker.lower() for c in candidates) - {"user", "llmos"}
+        asked = Asked(now, project, spoken, time_window(question, now))
+        ranked = rank(candidates, asked, self._weights)[:limit]
+        return [self._hit(question, item, by_place[item.candidate.session, item.candidate.number]) for item in ranked]
+
+    def _near(self, question: str) -> tuple[dict[int, float], Any]:
+        if self.vectors is None:
+            return {}, None
+        self.vectors.embed_pending(EMBED_AT_SEARCH)
+        return self.vectors.nearest(question, DEPTH)
+
+    def _candidates(self, numbers: set[int]) -> list[RecallMessage]:
+        """The messages found and the ones beside them."""
+        found = {message.number: message for message in self.index.messages(sorted(numbers))}
+        for message in self.index.beside(list(found.values())):
+            found.setdefault(message.number, message)
+        return list(found.values())
+
+    def _hit(self, question: str, item: Ranked, message: RecallMessage) -> Hit:
+        said = f"{message.speaker} {spoken_date(message.at)} {message.text}"
+        return Hit(message, item.score, dict(item.parts), is_relevant(question, said, item.candidate.cosine))
+
+
+def is_relevant(question: str, text: str, cosine: float | None) -> bool:
+    """Whether a text is about a question at all: enough of its words, its identifiers, or its meaning."""
+    if cosine is not None and cosine >= LEAST_COSINE:
+        return True
+    if identifiers(question) & identifiers(text):
+        return True
+    wanted = stems(question)
+    return bool(wanted) and len(wanted & stems(text)) / len(wanted) >= LEAST_WORDS
+
+
+def quoted(hits: Sequence[Hit], *, budget: int) -> str:
+    """Hits as dated data for a model, grouped by session, at most about `budget` characters; empty without any."""
+    lines: list[str] = []
+    spent, session = 0, ""
+    for hit in sorted(hits[: _fitting(hits, budget)], key=lambda hit: (hit.message.session, hit.message.ordinal)):
+        message = hit.message
+        if message.session != session:
+            session = message.session
+            lines.append(f"[session {session}, {message.at.date().isoformat()}, in {message.project}]")
+        said = re.sub(r"\s+", " ", message.text)[: max(200, budget // 3)]
+        lines.append(f"  {message.name} {message.speaker}: {said}")
+        spent += len(lines[-1])
+    return "\n".join(lines)
+
+
+def _fitting(hits: Sequence[Hit], budget: int) -> int:
+    """How many of the best hits fit; at least one."""
+    spent = 0
+    for count, hit in enumerate(hits):
+        spent += min(len(hit.message.text), max(200, budget // 3)) + 40
+        if spent > budget and count:
+            return count
+    return len(hits)
+
+
+def _cosine(cosines: Any, number: int) -> float | None:
+    if cosines is None or number > len(cosines):
+        return None
+    return float(cosines[number - 1])

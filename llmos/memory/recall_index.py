@@ -1,0 +1,378 @@
+"""The index over what was said: derived from the transcripts, in `.llmos/memory.sqlite`, rebuilt from them at will.
+
+Invariant: after `refresh` it holds each message of each transcript once, whoever wrote it and however often a process
+died: the bytes of a file that were taken in and the messages they gave are stored in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from llmos.core.errors import StoreError
+from llmos.core.memory_text import content_words, identifiers, spoken_date
+from llmos.memory.files import make_private_folder
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+create table if not exists messages(
+  id integer primary key, session text, ordinal integer, seq integer, at text, role text, speaker text, project text,
+  text text);
+create index if not exists messages_by_place on messages(session, ordinal);
+create unique index if not exists messages_by_name on messages(session, seq);
+create virtual table if not exists keys using fts5(text, tokenize='porter unicode61');
+create table if not exists identifiers(word text, message integer, primary key(word, message)) without rowid;
+create table if not exists folded(name text primary key, size integer, state text);
+create table if not exists facts(id text primary key, stamp text, fact text);
+create virtual table if not exists fact_keys using fts5(id unindexed, text, tokenize='porter unicode61');
+create table if not exists meta(key text primary key, value text);
+"""
+_BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
+_TEXT_LIMIT = 20_000
+"""Characters of one message that are indexed."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RecallMessage:
+    """One thing that was said. Its name everywhere is `session:seq`."""
+
+    session: str
+    seq: int
+    at: datetime
+    role: str
+    speaker: str
+    project: str
+    text: str
+    number: int = 0
+    """Row in the index; 0 before it is there."""
+    ordinal: int = 0
+    """Place in the session."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.session}:{self.seq}"
+
+
+class RecallIndex:
+    """Opened for one workspace; where the derived folder cannot be written it lives in memory."""
+
+    def __init__(self, recall: Path, derived: Path | None) -> None:
+        self._recall = recall
+        self._path = derived / "memory.sqlite" if derived is not None else None
+        self._connection = self._open()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For the tables of facts and vectors, which live in the same file."""
+        return self._connection
+
+    def refresh(self) -> None:
+        """Take in what any process has recorded since the last time."""
+        self.guarded(self._refresh)
+
+    def rebuild(self) -> int:
+        """Forget everything derived and read all transcripts again; how many messages there are."""
+        self._start_over(in_memory=False)
+        self._refresh()
+        return self.count()
+
+    def add(self, messages: Iterable[RecallMessage]) -> None:
+        """Take in messages that stand in no transcript, session by session in order."""
+        with self._writing():
+            for message in messages:
+                self._insert(message)
+
+    def count(self) -> int:
+        return self.guarded(lambda: int(self._connection.execute("select count(*) from messages").fetchone()[0]))
+
+    def generation(self) -> str:
+        """Changes when the numbers of messages may have changed."""
+        query = "select value from meta where key = 'generation'"
+        return self.guarded(lambda: str(self._connection.execute(query).fetchone()[0]))
+
+    def by_keywords(self, question: str, limit: int) -> dict[int, float]:
+        """Numbers of messages with any of the question's words and their BM25 score, higher is better."""
+        query = keyword_query(question)
+        if not query:
+            return {}
+        sql = "select rowid, -bm25(keys) from keys where keys match ? order by bm25(keys) limit ?"
+        return self.guarded(lambda: {int(n): float(s) for n, s in self._connection.execute(sql, (query, limit))})
+
+    def by_identifiers(self, question: str, limit: int) -> dict[int, float]:
+        """Numbers of messages with identifiers of the question to the letter, and the share of them that each has."""
+        wanted = identifiers(question)
+        if not wanted:
+            return {}
+        marks = ",".join("?" * len(wanted))
+        sql = (
+            f"select message, count(*) from identifiers where word in ({marks}) group by message "  # noqa: S608
+            "order by count(*) desc, message desc limit ?"
+        )
+        rows = self.guarded(lambda: list(self._connection.execute(sql, (*sorted(wanted), limit))))
+        return {int(number): int(hits) / len(wanted) for number, hits in rows}
+
+    def messages(self, numbers: Sequence[int]) -> list[RecallMessage]:
+        """The messages with these numbers, those that are there."""
+        found: list[RecallMessage] = []
+        for start in range(0, len(numbers), 500):
+            part = list(numbers[start : start + 500])
+            marks = ",".join("?" * len(part))
+            sql = f"{_COLUMNS} where id in ({marks})"
+            found += [_message(row) for row in self._rows(sql, part)]
+        return found
+
+    def named(self, name: str) -> RecallMessage | None:
+        """The message `session:seq`."""
+        session, _, seq = name.rpartition(":")
+        if not seq.isdigit():
+            return None
+        sql = f"{_COLUMNS} where session = ? and seq = ?"
+        row = self.guarded(lambda: self._connection.execute(sql, (session, int(seq))).fetchone())
+        return _message(row) if row else None
+
+    def beside(self, found: Sequence[RecallMessage]) -> list[RecallMessage]:
+        """The messages next to these in their sessions."""
+        places = {(m.session, m.ordinal + step) for m in found for step in (-1, 1)}
+        places -= {(m.session, m.ordinal) for m in found}
+        sql = f"{_COLUMNS} where session = ? and ordinal = ?"
+        rows = self.guarded(lambda: [row for place in sorted(places) for row in self._connection.execute(sql, place)])
+        return [_message(row) for row in rows]
+
+    def since(self, at: str, *, role: str, limit: int) -> list[RecallMessage]:
+        """Messages of a role from a time on, oldest first."""
+        sql = f"{_COLUMNS} where at >= ? and role = ? order by at, id limit ?"
+        return self.guarded(lambda: [_message(row) for row in self._connection.execute(sql, (at, role, limit))])
+
+    def latest(self, limit: int) -> list[RecallMessage]:
+        """The last messages, oldest first."""
+        sql = f"{_COLUMNS} order by at desc, id desc limit ?"
+        rows = self.guarded(lambda: [_message(row) for row in self._connection.execute(sql, (limit,))])
+        return rows[::-1]
+
+    def speakers(self) -> frozenset[str]:
+        sql = "select distinct speaker from messages"
+        return self.guarded(lambda: frozenset(str(row[0]).lower() for row in self._connection.execute(sql)))
+
+    # ---------------------------------------------------------------------------------------------- the database
+
+    def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
+        return self.guarded(lambda: list(self._connection.execute(sql, tuple(values))))
+
+    def guarded(self, work: Callable[[], T]) -> T:
+        """The result of `work`; an index that turns out to be broken is made anew from the files, once."""
+        try:
+            return work()
+        except _BROKEN as error:
+            self._start_over(in_memory=_is_busy(error))
+            try:
+                self._refresh()
+                return work()
+            except _BROKEN:
+                self._start_over(in_memory=True)
+                self._refresh()
+                return work()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One writer at a time from its first look on."""
+        with self._writing():
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._connection.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self._connection.execute("commit")
+
+    def _open(self) -> sqlite3.Connection:
+        if self._path is not None:
+            with suppress(StoreError, sqlite3.Error):
+                make_private_folder(self._path.parent)
+                return _prepared(sqlite3.connect(self._path, isolation_level=None, check_same_thread=False), self._path)
+            with suppress(OSError, sqlite3.Error, StoreError):
+                return self._renewed()
+        return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), None)
+
+    def _renewed(self) -> sqlite3.Connection:
+        assert self._path is not None
+        for name in (self._path.name, f"{self._path.name}-wal", f"{self._path.name}-shm"):
+            self._path.with_name(name).unlink(missing_ok=True)
+        return _prepared(sqlite3.connect(self._path, isolation_level=None, check_same_thread=False), self._path)
+
+    def _start_over(self, *, in_memory: bool) -> None:
+        self._connection.close()
+        if self._path is not None and not in_memory:
+            with suppress(OSError, sqlite3.Error):
+                self._connection = self._renewed()
+                return
+        self._connection = _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), None)
+
+    # ------------------------------------------------------------------------------------------------- the files
+
+    def _refresh(self) -> None:
+        sizes = _sizes(self._recall)
+        known = {str(name): int(size) for name, size in self._connection.execute("select name, size from folded")}
+        if known == sizes:
+            return
+        if any(name not in sizes or size > sizes[name] for name, size in known.items()):
+            # A transcript was deleted or cut: its messages go, and that is rare enough to read everything again.
+            with self._writing():
+                for table in ("messages", "keys", "identifiers", "folded"):
+                    self._connection.execute(f"delete from {table}")  # noqa: S608
+                self._connection.execute("update meta set value = ? where key = 'generation'", (secrets.token_hex(8),))
+        for name in sorted(sizes):
+            if known.get(name) != sizes[name]:
+                with self._writing():
+                    self._fold(name)
+
+    def _fold(self, name: str) -> None:
+        row = self._connection.execute("select size, state from folded where name = ?", (name,)).fetchone()
+        size, state = (int(row[0]), _FileState(**json.loads(row[1]))) if row else (0, _FileState())
+        try:
+            with (self._recall / name).open("rb") as file:
+                file.seek(size)
+                data = file.read()
+        except OSError:
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            for message in state.take(line):
+                self._insert(message)
+        self._connection.execute(
+            "insert or replace into folded values (?, ?, ?)", (name, size + len(whole), json.dumps(state.as_record()))
+        )
+
+    def _insert(self, message: RecallMessage) -> None:
+        row = self._connection.execute(
+            "select ordinal, text, speaker from messages where session = ? order by ordinal desc limit 1",
+            (message.session,),
+        ).fetchone()
+        ordinal, before = (int(row[0]) + 1, f"{row[2]}: {row[1]}\n") if row else (1, "")
+        text = message.text[:_TEXT_LIMIT]
+        at = message.at.astimezone(UTC)
+        cursor = self._connection.execute(
+            "insert or ignore into messages(session, ordinal, seq, at, role, speaker, project, text) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.session,
+                ordinal,
+                message.seq,
+                at.isoformat(timespec="milliseconds"),
+                message.role,
+                message.speaker,
+                message.project,
+                text,
+            ),
+        )
+        if not cursor.rowcount:
+            return
+        number = cursor.lastrowid
+        keys = f"[{spoken_date(at)}] {before[:_TEXT_LIMIT]}{message.speaker}: {text} {Path(message.project).name}"
+        self._connection.execute("insert into keys(rowid, text) values (?, ?)", (number, keys))
+        self._connection.executemany(
+            "insert or ignore into identifiers values (?, ?)", [(word, number) for word in sorted(identifiers(text))]
+        )
+
+
+@dataclass(slots=True)
+class _FileState:
+    """Where the reading of one transcript stands."""
+
+    session: str = ""
+    project: str = ""
+    ran: list[str] | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        return {"session": self.session, "project": self.project, "ran": self.ran}
+
+    def take(self, line: bytes) -> Iterator[RecallMessage]:
+        """What one line of a transcript says."""
+        try:
+            record = json.loads(line)
+            event, seq = str(record["event"]), int(record["seq"])
+            at = datetime.fromisoformat(str(record["at"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        match event:
+            case "session_started":
+                self.session = str(record.get("session", ""))
+            case "turn_started":
+                self.project, self.ran = str(record.get("cwd", "")), []
+                yield self._message(seq, at, "user", str(record.get("goal", "")))
+            case "tool_started" if self.ran is not None and len(self.ran) < 20:
+                args = record.get("args")
+                shown = " ".join(str(value) for value in args.values()) if isinstance(args, dict) else ""
+                self.ran.append(f"{record.get('tool', '')}: {shown}"[:300])
+            case "turn_ended":
+                answer, ran = str(record.get("answer", "")).strip(), self.ran or []
+                self.ran = None
+                if answer or ran:
+                    yield self._message(
+                        seq, at, "assistant", "\n".join([answer, *(f"(ran {call})" for call in ran)]).strip()
+                    )
+
+    def _message(self, seq: int, at: datetime, role: str, text: str) -> RecallMessage:
+        return RecallMessage(self.session, seq, at, role, "user" if role == "user" else "llmos", self.project, text)
+
+
+_COLUMNS = "select id, session, ordinal, seq, at, role, speaker, project, text from messages"
+
+
+def _message(row: Sequence[Any]) -> RecallMessage:
+    number, session, ordinal, seq, at, role, speaker, project, text = row
+    made = RecallMessage(session, seq, datetime.fromisoformat(at), role, speaker, project, text)
+    return replace(made, number=number, ordinal=ordinal)
+
+
+def keyword_query(question: str) -> str:
+    """The FTS5 query of a question: its content words, OR-ed; empty when it has none."""
+    words = dict.fromkeys(content_words(question))
+    return " OR ".join('"' + word.replace('"', '""') + '"' for word in list(words)[:64])
+
+
+def _sizes(recall: Path) -> dict[str, int]:
+    """Bytes up to the last line break of each transcript are what counts; the size is near enough to see a change."""
+    sizes = {}
+    for path in recall.glob("*.jsonl"):
+        with suppress(OSError):
+            sizes[path.name] = path.stat().st_size
+    return sizes
+
+
+def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
+    try:
+        connection.execute("pragma busy_timeout = 10000")
+        if path is not None:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = off")  # derived: after a power cut it is read anew
+        version = connection.execute("pragma user_version").fetchone()[0]
+        if version not in (0, _SCHEMA_VERSION):
+            raise sqlite3.DatabaseError("the index of another version")
+        connection.executescript(_SCHEMA)
+        connection.execute("insert or ignore into meta values ('generation', ?)", (secrets.token_hex(8),))
+        connection.execute(f"pragma user_version = {_SCHEMA_VERSION}")
+    except BaseException:
+        connection.close()
+        raise
+    if path is not None:
+        path.chmod(0o600)
+    return connection
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
