@@ -1,4 +1,4 @@
-"""Which traces are near a goal, and how sure a replay would be.
+"""Which traces are near a goal.
 
 Similarity ranks what is shown to a model; it never authorises a replay (DESIGN.md section 4).
 """
@@ -8,36 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from llmos.core.goal import FUNCTION_WORDS, stem, words_of
 from llmos.core.trace import TraceHeader
-
-PRIOR_RIGHT = 24.0
-PRIOR_WRONG = 1.0
-"""Beta prior of "a verified run of the identical goal replays rightly": worth 25 observations, 0.96 on average."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What became of a trace's replays."""
-
-    successes: int = 0
-    failures: int = 0
-    last_used: str = ""
-    """UTC, ISO 8601; empty when it was never used."""
-
-
-PRIOR_REBOUND = 19.0
-"""The same prior where values were rebound: 0.95, until a replay of this trace has shown more."""
-
-
-def replay_confidence(outcomes: Outcomes, *, rebound: bool = False) -> float:
-    """Posterior mean of a Beta-binomial over this trace's own verified outcomes: P(the replay is right)."""
-    right = (PRIOR_REBOUND if rebound else PRIOR_RIGHT) + outcomes.successes
-    return right / (right + PRIOR_WRONG + outcomes.failures)
-
 
 _CONCEPTS = {
     word: concept
@@ -75,6 +49,25 @@ def ranking_terms(goal: str) -> frozenset[str]:
     concepts = {_CONCEPTS[word] for word in words if word in _CONCEPTS}
     rest = {stem(word) for word in words if word not in FUNCTION_WORDS and word not in _CONCEPTS}
     return frozenset(extensions | concepts | rest)
+
+
+_USUAL_STORE = 1000
+"""Traces of the store that weights of terms are reckoned for; fixed, so that an unrelated trace changes no weight."""
+
+
+def similarity(wanted: frozenset[str], terms: frozenset[str], frequencies: Mapping[str, int]) -> float:
+    """0 to 1: cosine over the terms, those of `wanted` weighted by their inverse document frequency.
+
+    `frequencies` says in how many stored traces each term of `wanted` stands; the other terms of a trace weigh as those
+    of the goal do on average, so that nothing but what the goal names is asked of the store.
+    """
+    if not wanted:
+        return 0.0
+    weights = {term: math.log(1 + _USUAL_STORE / (0.5 + frequencies.get(term, 0))) ** 2 for term in wanted}
+    total = sum(weights.values())
+    shared = sum(weights[term] for term in wanted & terms)
+    norm = math.sqrt(total * (shared + len(terms - wanted) * total / len(wanted)))
+    return min(1.0, shared / norm) if norm else 0.0
 
 
 def rank(goal: str, headers: Sequence[TraceHeader], limit: int) -> list[tuple[TraceHeader, float]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from llmos.core.events import Mode, PlanMade, PlannedStep
+from llmos.core.evidence import NO_FAMILY, OTHER_VALUES, OTHER_WORDS, SAME_GOAL, Evidence, Family, Outcomes
 from llmos.core.explain import Considered, GateCheck, first_closed
 from llmos.core.goal import context_reference
-from llmos.core.matching import Outcomes, replay_confidence
 from llmos.core.trace import Step, Trace, TraceHeader, TraceStatus
 
 
@@ -53,11 +53,25 @@ class Candidate:
     """The gate between the saved goal and this one, and its reason; empty when it is open."""
     recorded: tuple[Step, ...] = ()
     """The steps as they were learned, where values were rebound; else empty."""
+    blocked: str = ""
+    """Why a person's verdict keeps it from this goal; empty when none does."""
+    family: Family = NO_FAMILY
+    """What became of the other traces of its wording."""
+    alias: str = ""
+    """The goal text by which it was found when that is not its own: a paraphrase that a run confirmed."""
+    reworded: bool = False
+    """The goal is put in other words than the saved one, or than the alias."""
 
     @property
     def may_guide(self) -> bool:
-        """Whether it may be shown to a model: nobody else's words, and no run that failed."""
-        return self.approved and self.trace.header.status is not TraceStatus.DRAFT
+        """Whether it may be shown to a model: nobody else's words, no run that failed, none that a person refused."""
+        refused = self.blocked or self.outcomes.disabled
+        return self.approved and self.trace.header.status is not TraceStatus.DRAFT and not refused
+
+    @property
+    def evidence(self) -> Evidence:
+        structure = OTHER_WORDS if self.reworded else OTHER_VALUES if self.values else SAME_GOAL
+        return Evidence(self.outcomes, self.family, structure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +94,39 @@ class Plan:
 
 
 def _confidence(candidate: Candidate) -> float:
-    return replay_confidence(candidate.outcomes, rebound=bool(candidate.values))
+    return candidate.evidence.confidence
 
 
 def _old_values(candidate: Candidate) -> str:
     return ", ".join(old for old, _ in candidate.values)
+
+
+def _ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The better-verified first: preferred by a person, surer, replayed rightly more often, learned later."""
+    newest = sorted(candidates, key=lambda c: (c.trace.header.learned.when, c.trace.header.id), reverse=True)
+    return sorted(newest, key=lambda c: (not c.outcomes.pinned, -_confidence(c), -c.outcomes.successes))
+
+
+def _counts(outcomes: Outcomes) -> str:
+    return f"{outcomes.successes} right, {outcomes.failures} wrong"
+
+
+def _others(chosen: Candidate, candidates: Sequence[Candidate]) -> list[str]:
+    """The verified runs of the same goal, or for the same values, that do something else than the chosen one."""
+    calls = _calls(chosen.trace)
+    return [
+        f"{other.trace.header.id} does this with other steps; replays so far: {_counts(other.outcomes)}; "
+        + ("a person prefers the one replayed" if chosen.outcomes.pinned else "the better verified one is replayed")
+        for other in candidates
+        if other.approved
+        and other.trace.header.status is TraceStatus.VERIFIED
+        and not (other.refusal or other.blocked or other.outcomes.retired)
+        and _calls(other.trace) != calls
+    ]
+
+
+def _calls(trace: Trace) -> list[tuple[str, object]]:
+    return [(step.tool, dict(step.args)) for step in trace.steps]
 
 
 def decide(
@@ -118,20 +160,13 @@ def _choose(
     first guides, where no run of the goal itself may.
     """
     refusals: list[str] = []
-    best = sorted(candidates, key=lambda c: (-_confidence(c), c.trace.header.id))
-    for candidate in best:
+    best = _ranked(candidates)
+    for index, candidate in enumerate(best):
         confidence = _confidence(candidate)
-        refusal = first_closed(gate_checks(goal, candidate, confidence, thresholds))
+        refusal = first_closed(gate_checks(goal, candidate, thresholds))
         if refusal is None:
-            counts = candidate.outcomes
-            same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
-            why = (
-                f"{candidate.trace.header.learned.model} did {same}, and it was checked; "
-                f"replays so far: {counts.successes} right, {counts.failures} wrong"
-            )
-            return Plan(
-                Mode.FOLLOWER, confidence, candidate.trace, (), (why, *refusals), candidate.values, candidate.recorded
-            )
+            reasons = (_why(candidate), *_others(candidate, best[index + 1 :]), *refusals)
+            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), reasons, candidate.values, candidate.recorded)
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
     trace = best[0].trace if best else None
     usable = [candidate for candidate in best if candidate.may_guide]
@@ -150,27 +185,51 @@ def _choose(
     return Plan(Mode.LEARNER, near[0][1] if near else 0.0, trace, (), tuple(refusals) or (why,))
 
 
-def gate_checks(goal: str, candidate: Candidate, confidence: float, thresholds: Thresholds) -> tuple[GateCheck, ...]:
+def _why(candidate: Candidate) -> str:
+    """Why this trace is replayed, for a person."""
+    same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
+    if candidate.alias:
+        same = f"the same as {candidate.trace.header.goal!r}, which a checked run confirmed"
+    elif candidate.reworded and not candidate.values:
+        same = "this goal before in other words"
+    model = candidate.trace.header.learned.model
+    return f"{model} did {same}, and it was checked; replays so far: {_counts(candidate.outcomes)}"
+
+
+def gate_checks(goal: str, candidate: Candidate, thresholds: Thresholds) -> tuple[GateCheck, ...]:
     """Every gate between a candidate and a replay, in order. Behind a closed gate of the goal nothing is asked."""
+    if candidate.blocked:
+        return (GateCheck("wrong", False, candidate.blocked),)
     if candidate.refusal:
         name, _, reason = candidate.refusal.partition(": ")
         return (GateCheck(name, False, reason),)
     header = candidate.trace.header
     reference = context_reference(goal)
-    verified, sure = header.status is TraceStatus.VERIFIED, confidence >= thresholds.follower
+    verified = header.status is TraceStatus.VERIFIED
     same = ", ".join(f"{old} → {new}" for old, new in candidate.values) or "the very goal"
     foreign = "it was not learned or approved here, or its file was changed since"
     changed = ", ".join(candidate.changed_tools)
-    compared = f"{confidence:.2f} is {'at least' if sure else 'below'} {thresholds.follower:.2f}"
+    retired = candidate.outcomes.retired
+    ended = f"{retired}; `llmos traces enable {header.id}` lets it be replayed again"
     return (
         GateCheck("goal", True, same),
+        *((GateCheck("retired", False, ended),) if retired else ()),
         GateCheck("status", verified, "verified" if verified else header.reason or header.status.value),
         GateCheck("origin", candidate.approved, "learned or approved here" if candidate.approved else foreign),
         GateCheck("context", not reference, f"{reference!r} points at something outside the goal" if reference else ""),
         GateCheck("tools", not changed, f"{changed} changed since it was learned" if changed else "unchanged"),
         GateCheck("precondition", not candidate.unmet, candidate.unmet[0] if candidate.unmet else "as it needs it"),
-        GateCheck("confidence", sure, compared),
+        _sure_enough(candidate.evidence, thresholds.follower),
     )
+
+
+def _sure_enough(evidence: Evidence, floor: float) -> GateCheck:
+    required, confidence = evidence.required(floor), evidence.confidence
+    sure = confidence >= required
+    digits = 2 if required == floor and round(confidence, 2) != round(required, 2) else 3
+    raised = ", raised by its failures" if required > floor else ""
+    compared = f"{confidence:.{digits}f} is {'at least' if sure else 'below'} {required:.{digits}f}{raised}"
+    return GateCheck("confidence", sure, compared)
 
 
 def _considered(
@@ -185,7 +244,7 @@ def _considered(
     found = []
     for candidate in candidates:
         header, counts, confidence = candidate.trace.header, candidate.outcomes, _confidence(candidate)
-        gates = gate_checks(goal, candidate, confidence, thresholds)
+        gates = gate_checks(goal, candidate, thresholds)
         role = "replay" if header.id == replayed else "guidance" if header.id in guides else "refused"
         if role == "refused" and all(gate.open for gate in gates):
             role = "spare"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from llmos.core.matching import Outcomes
+from llmos.core.evidence import Outcomes
 from llmos.core.trace import TraceHeader, TraceStatus
 
 

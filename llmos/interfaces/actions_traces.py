@@ -13,8 +13,9 @@ from typing import Any
 
 from llmos.app import App
 from llmos.core.errors import StoreError, UsageError
-from llmos.core.matching import rank, replay_confidence
+from llmos.core.matching import rank
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.interfaces.evidence_text import evidence_pairs
 from llmos.interfaces.layout import cards, pairs, table, wrapped
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.trace_text import body_lines, head_pairs
@@ -65,7 +66,9 @@ def trace_row(app: App, header: TraceHeader) -> dict[str, Any]:
 
 
 def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | None) -> dict[str, Any]:
-    outcomes = app.traces.outcomes(header.id)
+    evidence = app.traces.evidence(header.id)
+    outcomes = evidence.outcomes
+    verified = header.status is TraceStatus.VERIFIED
     return {
         "id": header.id,
         "goal": header.goal,
@@ -74,7 +77,7 @@ def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | Non
         "used": outcomes.successes + outcomes.failures,
         "right": outcomes.successes,
         "wrong": outcomes.failures,
-        "confidence": round(replay_confidence(outcomes), 4) if header.status is TraceStatus.VERIFIED else None,
+        "confidence": round(evidence.confidence, 4) if verified else None,
         "learned": header.learned.when,
         "last_used": outcomes.last_used or None,
         "mode": header.learned.mode,
@@ -82,6 +85,8 @@ def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | Non
         "cost_usd": header.learned.cost_usd,
         "approved": approved,
         "superseded_by": superseded_by,
+        "retired": outcomes.retired or None,
+        "pinned": outcomes.pinned,
     }
 
 
@@ -110,7 +115,7 @@ def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
 
 
 def _state(row: dict[str, Any]) -> str:
-    return "superseded" if row["superseded_by"] else str(row["status"])
+    return "superseded" if row["superseded_by"] else "retired" if row["retired"] else str(row["status"])
 
 
 def _card(row: dict[str, Any]) -> tuple[str, str]:
@@ -127,7 +132,14 @@ def inspect_lines(app: App, trace: Trace, width: int, *, whole: bool = False) ->
     identifier = trace.header.id
     approved = exchange(app).approved(identifier)
     origin = "learned or approved here, unchanged" if approved else "not approved: never replayed"
-    head = head_pairs(trace.header, app.traces.outcomes(identifier), origin, app.traces.superseded().get(identifier))
+    facts = evidence_pairs(
+        app.traces.evidence(identifier),
+        verified=trace.header.status is TraceStatus.VERIFIED,
+        floor=app.traces.thresholds.follower,
+        aliases=app.traces.aliases(identifier),
+        wrong=[one for one in app.traces.wrong() if one.trace == identifier],
+    )
+    head = head_pairs(trace.header, facts, origin, app.traces.superseded().get(identifier))
     body = [piece for line in body_lines(trace, whole=whole) for piece in wrapped(line, width, hang=2)]
     return [*pairs(head, width), *body]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 
-from llmos.core.matching import PRIOR_RIGHT, PRIOR_WRONG, Outcomes, replay_confidence
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.interfaces.call_view import DETAIL_LINES, call_details, call_subject, money
 from llmos.interfaces.printable import one_line
@@ -22,18 +21,13 @@ _SAW = 200
 
 
 def head_pairs(
-    header: TraceHeader, outcomes: Outcomes, origin: str, superseded_by: str | None = None
+    header: TraceHeader, evidence: list[tuple[str, str]], origin: str, superseded_by: str | None = None
 ) -> list[tuple[str, str]]:
-    """Label and value of each fact of a header; `origin` says whether the file is approved."""
+    """Label and value of each fact of a header; `evidence` holds those of its replays, `origin` says whether the file
+    is approved."""
     learned = header.learned
     tools = ", ".join(f"{name} {version}" for name, version in sorted(header.tools.items()))
     why = f" ({header.reason})" if header.reason else ""
-    confidence = (
-        f"{replay_confidence(outcomes):.3f} that a replay is right: {outcomes.successes} right and {outcomes.failures} "
-        f"wrong of its own, beside {PRIOR_RIGHT:g} and {PRIOR_WRONG:g} that a verified run starts with"
-        if header.status is TraceStatus.VERIFIED
-        else "none: it is never replayed"
-    )
     lineage = [("superseded", f"by {superseded_by}, so it is used no more")] if superseded_by else []
     lineage += [("supersedes", one_line(header.supersedes))] if header.supersedes else []
     return [
@@ -49,8 +43,7 @@ def head_pairs(
                 f" · {learned.elapsed_s:.1f} s"
             ),
         ),
-        ("replays", f"{outcomes.successes} right, {outcomes.failures} wrong, last {outcomes.last_used or 'never'}"),
-        ("confidence", confidence),
+        *evidence,
         ("tools", one_line(tools) or "none"),
     ]
 

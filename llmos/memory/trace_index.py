@@ -7,38 +7,29 @@ a repository.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from llmos.core.errors import StoreError
-from llmos.core.goal import goal_key
-from llmos.core.matching import Outcomes
-from llmos.core.prune import parse_time
-from llmos.core.trace import Learned, TraceHeader, TraceStatus
-from llmos.core.wording import analyse
-from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path
-from llmos.memory.trace_files import MAX_BYTES, decode_header
+from llmos.core.evidence import Family, Outcomes
+from llmos.core.trace import TraceHeader
+from llmos.core.wrong import Wrong
+from llmos.memory.files import read_bounded, show_path
+from llmos.memory.index_store import index_in_memory, is_busy, open_index, renew_index
+from llmos.memory.trace_outcomes import MAX_BYTES as MAX_OUTCOME_BYTES
+from llmos.memory.trace_outcomes import (
+    Alias,
+    Fold,
+    read_aliases,
+    read_family,
+    read_outcomes,
+    read_wrong_for,
+    score_of,
+)
+from llmos.memory.trace_scan import Rows, Stamp, file_stamp, folder_stamp, header_from_json, trace_names
 
-_SCHEMA_VERSION = 4
-_SCHEMA = """
-create table if not exists files(
-  name text primary key, mtime_ns integer, size integer,
-  id text, goal_key text, words_key text, status text, sha256 text, supersedes text, header text, problem text);
-create index if not exists files_by_key on files(goal_key);
-create index if not exists files_by_words on files(words_key);
-create index if not exists files_by_id on files(id);
-create index if not exists files_by_supersedes on files(supersedes) where supersedes != '';
-create table if not exists outcomes(trace text primary key, successes integer, failures integer, last_used text);
-create table if not exists folded(name text primary key, size integer, bad_lines integer);
-"""
-_MAX_OUTCOME_BYTES = 1 << 30
 # What a damaged index, or one that somebody else made, can lead to.
 _BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
 T = TypeVar("T")
@@ -50,40 +41,40 @@ class TraceIndex:
     def __init__(self, folder: Path, derived: Path) -> None:
         self._folder = folder
         self._path = derived / "traces.sqlite"
-        self._connection = _open(self._path)
+        self._connection = open_index(self._path)
 
     def close(self) -> None:
         self._connection.close()
 
     def refresh(self) -> None:
-        """Take up what changed in the folder since the last time."""
-        self._guarded(self._refresh)
+        """Take up every change in the folder since the last time: each file is looked at."""
+        self._guarded(lambda: self._refresh(every_file=True))
 
-    def with_key(self, key: str) -> list[TraceHeader]:
-        """The headers of the traces whose goal has this key, by id."""
-        return self._headers("where goal_key = ? and problem = '' order by id", (key,))
+    def refresh_quickly(self) -> None:
+        """Take up files that were added, removed or replaced. One that was edited in place is not looked at."""
+        self._guarded(lambda: self._refresh(every_file=False))
 
-    def with_words(self, key: str, limit: int) -> list[TraceHeader]:
-        """The headers of verified traces whose goal has the same words and number of values, newest first."""
-        return self._headers(
-            "where words_key = ? and problem = '' and status = 'verified' order by mtime_ns desc, id limit ?",
-            (key, limit),
-        )
+    def with_key(self, key: str, limit: int) -> list[tuple[str, str]]:
+        """Id and SHA-256 of the traces whose goal has this key, the better-verified first."""
+        return self._named("where goal_key = ? and problem = ''", key, limit)
+
+    def with_words(self, key: str, limit: int) -> list[tuple[str, str]]:
+        """The same for verified traces whose goal has the same words and number of values."""
+        return self._named("where words_key = ? and status = 'verified' and problem = ''", key, limit)
 
     def headers(self) -> list[TraceHeader]:
         return self._headers("where problem = '' order by id", ())
 
-    def verified(self) -> list[tuple[TraceHeader, str]]:
-        """The headers of verified traces, by id, each with the SHA-256 of its file."""
-        return self._guarded(
-            lambda: [
-                (_header_from_json(header), str(sha256))
-                for header, sha256 in self._connection.execute(
-                    "select header, sha256 from files where problem = '' and status = ? order by id",
-                    (TraceStatus.VERIFIED.value,),
-                )
-            ]
-        )
+    def nearest(self, terms: frozenset[str], limit: int) -> list[tuple[TraceHeader, str, frozenset[str]]]:
+        """Verified traces that share the rarest of these terms: header, SHA-256 of the file, and its own terms."""
+        return self._guarded(lambda: self._nearest(terms, limit))
+
+    def frequencies(self, terms: frozenset[str]) -> dict[str, int]:
+        """In how many verified traces each of these terms stands."""
+        wanted = sorted(terms)
+        marks = ", ".join("?" * len(wanted))
+        query = f"select term, files from frequencies where term in ({marks})"  # noqa: S608 (question marks alone)
+        return self._guarded(lambda: {str(a): int(b) for a, b in self._connection.execute(query, wanted)})
 
     def superseding(self) -> list[tuple[str, str, str]]:
         """For each verified trace that supersedes another: that one's id, its own id, and the SHA-256 of its file."""
@@ -104,14 +95,20 @@ class TraceIndex:
         return self._guarded(self._problems)
 
     def outcomes(self, identifier: str) -> Outcomes:
-        """What became of the replays of a trace."""
-        query = "select successes, failures, last_used from outcomes where trace = ?"
+        """What became of the replays of a trace, and what a person said of it."""
+        return self._guarded(lambda: read_outcomes(self._connection, identifier))
 
-        def read() -> Outcomes:
-            row = self._connection.execute(query, (identifier,)).fetchone()
-            return Outcomes(int(row[0]), int(row[1]), str(row[2])) if row else Outcomes()
+    def family(self, identifier: str) -> Family:
+        """What became of the replays of the other traces whose goals have the same words."""
+        return self._guarded(lambda: read_family(self._connection, identifier))
 
-        return self._guarded(read)
+    def wrong(self, goal: str) -> list[Wrong]:
+        """The verdicts that may bear on a goal."""
+        return self._guarded(lambda: read_wrong_for(self._connection, goal))
+
+    def aliases(self, *, key: str = "", words: str = "", trace: str = "", limit: int = 100) -> list[Alias]:
+        """The aliases with this key of a goal or of its words, or of this trace, oldest first."""
+        return self._guarded(lambda: read_aliases(self._connection, key=key, words=words, trace=trace, limit=limit))
 
     # ---------------------------------------------------------------------------------------------- the database
 
@@ -120,7 +117,7 @@ class TraceIndex:
         try:
             return work()
         except _BROKEN as error:
-            self._start_over(in_memory=_is_busy(error))
+            self._start_over(in_memory=is_busy(error))
             try:
                 self._refresh()
                 return work()
@@ -131,9 +128,7 @@ class TraceIndex:
 
     def _start_over(self, *, in_memory: bool) -> None:
         self._connection.close()
-        self._connection = (
-            _prepared(sqlite3.connect(":memory:", isolation_level=None)) if in_memory else _renew(self._path)
-        )
+        self._connection = index_in_memory() if in_memory else renew_index(self._path)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -148,26 +143,71 @@ class TraceIndex:
 
     # ------------------------------------------------------------------------------------------------- the files
 
-    def _refresh(self) -> None:
-        seen = dict(_trace_files(self._folder))
-        if self._known() == seen and self._folded() == self._outcome_bytes():
+    def _refresh(self, *, every_file: bool = True) -> None:
+        stamp = folder_stamp(self._folder)
+        settled = not every_file and stamp != "" and stamp == self._stamp()
+        if self._folded() == self._outcome_bytes() and (
+            settled or (stamp == self._stamp() and not any(self._changes(every_file=every_file)))
+        ):
             return
         with self._writing():
-            known = self._known()
-            for name, stamp in seen.items():
-                if known.get(name) != stamp:
-                    self._read(name, stamp)
-            gone = [(name,) for name in known.keys() - seen]
-            self._connection.executemany("delete from files where name = ?", gone)
+            rows = Rows(self._connection, self._folder)
+            changed, gone = ({}, set()) if settled else self._changes(every_file=every_file)
+            for name, found in changed.items():
+                rows.take(name, found)
+            for name in gone:
+                rows.drop(name)
             self._fold_outcomes()
+            # The stamp of before the look at the names: what changed during it is looked for again.
+            self._connection.execute("insert or replace into stamps values ('folder', ?)", (stamp,))
 
-    def _known(self) -> dict[str, tuple[int, int]]:
-        rows = self._connection.execute("select name, mtime_ns, size from files")
-        return {name: (mtime_ns, size) for name, mtime_ns, size in rows}
+    def _changes(self, *, every_file: bool) -> tuple[dict[str, Stamp], set[str]]:
+        """The files that are new or other than the index says, and the names that are gone."""
+        known = self._known()
+        changed: dict[str, Stamp] = {}
+        seen = set()
+        for name, inode in trace_names(self._folder):
+            seen.add(name)
+            before = known.get(name)
+            if before is not None and not every_file and before[2] == inode:
+                continue
+            found = file_stamp(self._folder / name)
+            if found is None:
+                seen.discard(name)
+            elif found != before:
+                changed[name] = found
+        return changed, known.keys() - seen
+
+    def _stamp(self) -> str:
+        row = self._connection.execute("select stamp from stamps where name = 'folder'").fetchone()
+        return str(row[0]) if row else ""
+
+    def _known(self) -> dict[str, Stamp]:
+        rows = self._connection.execute("select name, mtime_ns, size, inode from files")
+        return {name: (mtime_ns, size, inode) for name, mtime_ns, size, inode in rows}
+
+    def _nearest(self, terms: frozenset[str], limit: int) -> list[tuple[TraceHeader, str, frozenset[str]]]:
+        frequencies = self.frequencies(terms)
+        names: dict[str, None] = {}
+        for term in sorted(frequencies, key=lambda term: (frequencies[term], term)):
+            if len(names) >= limit:
+                break
+            rows = self._connection.execute("select name from terms where term = ? limit ?", (term, limit))
+            names.update((str(row[0]), None) for row in rows)
+        found = []
+        for name in names:
+            row = self._connection.execute("select header, sha256, terms from files where name = ?", (name,)).fetchone()
+            if row is not None:
+                found.append((header_from_json(row[0]), str(row[1]), frozenset(str(row[2]).split())))
+        return found
 
     def _headers(self, where: str, values: tuple[str | int, ...]) -> list[TraceHeader]:
         query = f"select header from files {where}"  # noqa: S608 (our own words)
-        return self._guarded(lambda: [_header_from_json(row[0]) for row in self._connection.execute(query, values)])
+        return self._guarded(lambda: [header_from_json(row[0]) for row in self._connection.execute(query, values)])
+
+    def _named(self, where: str, key: str, limit: int) -> list[tuple[str, str]]:
+        query = f"select id, sha256 from files {where} order by score desc, mtime_ns desc, id limit ?"  # noqa: S608
+        return self._guarded(lambda: [(str(a), str(b)) for a, b in self._connection.execute(query, (key, limit))])
 
     def _problems(self) -> list[str]:
         rows = self._connection.execute("select problem from files where problem != '' order by name")
@@ -176,35 +216,6 @@ class TraceIndex:
         if bad and bad[0]:
             found.append(f"{show_path(self._outcomes_path)}: {bad[0]} of its lines are no records and do not count")
         return found
-
-    def _read(self, name: str, stamp: tuple[int, int]) -> None:
-        path = self._folder / name
-        identifier = key = words = status = sha256 = supersedes = header_json = problem = ""
-        try:
-            data = read_bounded(path, MAX_BYTES)
-            header = decode_header(data, name=str(path))
-            if header.id != path.stem:
-                raise StoreError(f"{show_path(path)} says its id is {header.id!r}; a trace file is named by its id")
-            identifier, key, status = header.id, goal_key(header.goal), header.status.value
-            words, supersedes = words_key(header.goal), header.supersedes
-            sha256, header_json = hashlib.sha256(data).hexdigest(), json.dumps(asdict(header))
-        except StoreError as error:
-            problem = str(error)
-        self._connection.execute(
-            "insert or replace into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                os.fsencode(name).decode("utf-8", "replace"),
-                *stamp,
-                identifier,
-                key,
-                words,
-                status,
-                sha256,
-                supersedes,
-                header_json,
-                problem,
-            ),
-        )
 
     # ---------------------------------------------------------------------------------------------- the outcomes
 
@@ -228,106 +239,15 @@ class TraceIndex:
         if size == done:
             return
         if size < done:
-            self._connection.execute("delete from outcomes")
-            self._connection.execute("delete from folded")
+            for table in ("outcomes", "wrong", "aliases", "folded"):
+                self._connection.execute(f"delete from {table}")  # noqa: S608 (our own names)
+            self._connection.execute("update files set score = ?", (score_of(Outcomes()),))
             done = 0
-        data = read_bounded(self._outcomes_path, _MAX_OUTCOME_BYTES)[done:] if size else b""
+        data = read_bounded(self._outcomes_path, MAX_OUTCOME_BYTES)[done:] if size else b""
         lines = data[: data.rfind(b"\n") + 1].splitlines(keepends=True)
-        bad = 0
-        for line in lines:
-            try:
-                self._count(json.loads(line))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                bad += bool(line.strip())
+        bad = Fold(self._connection).take(lines)
         self._connection.execute(
             "insert into folded values ('outcomes', ?, ?) on conflict(name) do update set "
             "size = excluded.size, bad_lines = bad_lines + excluded.bad_lines",
             (done + sum(map(len, lines)), bad),
         )
-
-    def _count(self, record: dict[str, str]) -> None:
-        """Take one outcome in. Raises ValueError, KeyError, TypeError or AttributeError for what is none."""
-        right, when = record["outcome"] == "ok", record["when"]
-        parse_time(when)
-        self._connection.execute(
-            "insert into outcomes values (?, ?, ?, ?) on conflict(trace) do update set "
-            "successes = successes + excluded.successes, failures = failures + excluded.failures, "
-            "last_used = max(last_used, excluded.last_used)",
-            (str(record["trace"]), int(right), int(not right), when),
-        )
-
-
-def words_key(goal: str) -> str:
-    """32 hex digits that two goals share when they have the same canonical words and as many values."""
-    return hashlib.sha256(json.dumps(analyse(goal).key).encode()).hexdigest()[:32]
-
-
-def _trace_files(folder: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Name, and time and size, of each file that should be a trace; a name that is no text cannot be an id."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(".yaml") and not entry.name.startswith(".") and entry.is_file():
-                    with suppress(FileNotFoundError, UnicodeEncodeError):
-                        entry.name.encode()
-                        found = entry.stat()
-                        yield entry.name, (found.st_mtime_ns, found.st_size)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(f"cannot read the traces in {show_path(folder)}: {os_cause(error)}") from None
-
-
-def _header_from_json(text: str) -> TraceHeader:
-    data = json.loads(text)
-    return TraceHeader(
-        data["id"],
-        data["goal"],
-        TraceStatus(data["status"]),
-        data["reason"],
-        data["tools"],
-        Learned(**data["learned"]),
-        data.get("supersedes", ""),
-    )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """The index on disk; anew when it is broken or of another version, in memory when it cannot be used."""
-    try:
-        make_private_folder(path.parent)
-        return _prepared(sqlite3.connect(path, timeout=10, isolation_level=None))
-    except StoreError:
-        return _prepared(sqlite3.connect(":memory:", isolation_level=None))
-    except sqlite3.Error as error:
-        return _prepared(sqlite3.connect(":memory:", isolation_level=None)) if _is_busy(error) else _renew(path)
-
-
-def _renew(path: Path) -> sqlite3.Connection:
-    """An empty index in place of one that is of no use; in memory where it cannot be replaced."""
-    try:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _prepared(sqlite3.connect(path, timeout=10, isolation_level=None))
-    except (sqlite3.Error, OSError):
-        return _prepared(sqlite3.connect(":memory:", isolation_level=None))
-
-
-def _is_busy(error: Exception) -> bool:
-    """Whether another process holds the index: it is then not broken, and not ours to delete."""
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
-
-
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    try:
-        (version,) = connection.execute("pragma user_version").fetchone()
-        if version not in (0, _SCHEMA_VERSION):
-            raise sqlite3.DatabaseError("another version of the index")
-        with suppress(sqlite3.OperationalError):  # a foreign file system keeps the default journal
-            connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = off")
-        if version == 0:
-            connection.executescript(f"begin immediate; {_SCHEMA} pragma user_version = {_SCHEMA_VERSION}; commit;")
-    except BaseException:
-        connection.close()
-        raise
-    return connection

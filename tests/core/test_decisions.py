@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from llmos.core.budget import Ledger
 from llmos.core.errors import BudgetError, ConfigError
 from llmos.core.events import Mode, Outcome, Verdict
+from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.learn import FinishedRun, trace_status
-from llmos.core.matching import Outcomes, rank, replay_confidence
+from llmos.core.matching import rank
 from llmos.core.permission import Rule, decide, parse_rule
 from llmos.core.policy import Candidate, Thresholds
 from llmos.core.policy import decide as decide_plan
@@ -314,7 +315,7 @@ class TestPlan:
         assert decide_plan(GOAL, [CANDIDATE, other], [], Thresholds()).trace is other.trace
 
     def test_confidence_falls_with_failures_and_comes_back(self) -> None:
-        assert [round(replay_confidence(Outcomes(s, f)), 3) for s, f in ((0, 0), (0, 1), (0, 2), (20, 2))] == [
+        assert [round(Evidence(Outcomes(s, f)).confidence, 3) for s, f in ((0, 0), (0, 1), (0, 2), (20, 2))] == [
             0.96,
             0.923,
             0.889,

@@ -411,7 +411,14 @@ def test_a_trace_is_shown_whole_by_the_beginning_of_its_id(kept: str, llmos: Llm
         "status      verified: the same goal is replayed",
         "origin      learned or approved here, unchanged",
     ]
-    assert lines[8:] == [
+    assert lines[5:9] == [
+        "replays     0 right, 0 wrong, last never",
+        "family      0 right, 0 wrong replays of other runs in the same words, each counted as 0.5, beside 24 and 1 "
+        "that any verified run starts with: 0.960",
+        "confidence  0.960 that a replay for its own goal is right",
+        "threshold   0.920, as configured",
+    ]
+    assert lines[10:] == [
         "step 1      shell (execute)",
         "    wc -l < notes.txt",
         "    needs   present: notes.txt",

@@ -17,8 +17,8 @@ import pytest
 
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
+from llmos.core.evidence import Outcomes
 from llmos.core.goal import goal_key
-from llmos.core.matching import Outcomes
 from llmos.core.policy import Candidate
 from llmos.core.prune import PruneRule
 from llmos.core.tool import Effect
@@ -150,8 +150,8 @@ class TestOrigin:
         mine = opened().keep(made("list the files"), NOW)
         assert (mine.header.id, mine.new) == (f"{theirs.header.id}-2", True)
         assert [(c.trace.header.id, c.approved) for c in opened().candidates("list the files")] == [
-            (theirs.header.id, False),
             (mine.header.id, True),
+            (theirs.header.id, False),
         ]
         assert opened().keep(made("list the files"), NOW) == replace(mine, new=False)
 
@@ -240,7 +240,7 @@ class TestBadFiles:
             "update files set header = '{}';",
             "update files set header = 'nonsense', problem = '';",
             "update files set header = '[1]';",
-            "insert into outcomes values ('x', 'many', null, 7);",
+            "insert into outcomes values ('x', '', 'many', null, 7, 0, 0, '', 0);",
             "drop table outcomes;",
             "drop table folded;",
         ],
@@ -279,7 +279,11 @@ class TestBadFiles:
         before = (opened().headers(), opened().outcomes(kept.header.id))
         shutil.rmtree(tmp_path / "ws/.llmos")
         manager = opened()
-        assert (manager.headers(), manager.outcomes(kept.header.id)) == before == ([kept.header], Outcomes(1, 1, WHEN))
+        assert (
+            (manager.headers(), manager.outcomes(kept.header.id))
+            == before
+            == ([kept.header], Outcomes(1, 1, WHEN, in_a_row=1, raised=0.01))
+        )
 
     def test_where_the_derived_folder_cannot_be_made_the_index_is_in_memory(self, opened: Open, tmp_path: Path) -> None:
         (tmp_path / "ws").mkdir()
@@ -297,7 +301,7 @@ class TestOutcomes:
             manager.record_outcome(kept.header.id, outcome, NOW)
         for each in (manager, other):
             each.headers()
-            assert each.outcomes(kept.header.id) == Outcomes(2, 1, WHEN)
+            assert each.outcomes(kept.header.id) == Outcomes(2, 1, WHEN, in_a_row=1, raised=0.01)
 
     def test_a_torn_end_is_cut_and_damaged_lines_are_told_of(self, opened: Open, tmp_path: Path) -> None:
         manager = opened()

@@ -1,0 +1,210 @@
+"""Which traces a goal may be replayed from: found by keys in the index, then read, bound and judged as they are.
+
+Invariant: what decides about a replay is read from the trace's own file; the index only says which files to read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from llmos.core.alias import aliased
+from llmos.core.errors import StoreError
+from llmos.core.goal import goal_key
+from llmos.core.matching import ranking_terms, similarity
+from llmos.core.policy import Candidate
+from llmos.core.rebind import Rebound, rebind
+from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.core.wording import analyse
+from llmos.core.wrong import Wrong, forbids
+from llmos.memory.approvals import Approvals
+from llmos.memory.trace_files import file_name, read_trace
+from llmos.memory.trace_index import TraceIndex
+from llmos.memory.trace_keys import words_key
+
+MOST_TEMPLATES = 16
+"""Traces of one goal or wording that are tried, the better-verified ones; more runs of one job add nothing."""
+MOST_BOUND = 4
+"""Bound traces after which the others of a wording are not tried any more: enough to see whether they agree."""
+POOL = 64
+"""Traces that share a goal's rarest words, among which the nearest are looked for."""
+LOOK_AGAIN_S = 10.0
+"""A miss looks at every file again, in case one was edited in place; at most this often."""
+_CACHED = 1024
+_FIRST_LOOK = 256
+
+
+class TraceFinder:
+    """Reads one folder of traces for goals; keeps what it read as long as the files stay the same."""
+
+    def __init__(self, folder: Path, index: TraceIndex, approvals: Approvals, tool_versions: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._index = index
+        self._approvals = approvals
+        self._tool_versions = tool_versions
+        self._read: dict[str, tuple[tuple[int, ...], tuple[Trace, str]]] = {}
+        self._looked = -LOOK_AGAIN_S
+
+    def path(self, identifier: str) -> Path:
+        return self._folder / file_name(identifier)
+
+    def read(self, identifier: str) -> tuple[Trace, str]:
+        """A trace and the SHA-256 of its file; from memory while the file is untouched. Raises StoreError."""
+        path = self.path(identifier)
+        try:
+            found = path.stat()
+        except OSError:
+            return read_trace(path)
+        # The time of the last change of the inode cannot be set back, as the others can.
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        known = self._read.get(identifier)
+        settled = time.time_ns() - found.st_ctime_ns > 1_000_000_000
+        if known is not None and known[0] == stamp and settled:
+            return known[1]
+        answer = read_trace(path)
+        if len(self._read) >= _CACHED:
+            self._read.pop(next(iter(self._read)))
+        self._read[identifier] = (stamp, answer)
+        return answer
+
+    def approved_trace(self, identifier: str) -> Trace | None:
+        """The trace, when this user learned or approved the file as it is now."""
+        try:
+            trace, content_hash = self.read(identifier)
+        except StoreError:
+            return None
+        return trace if trace.header.id == identifier and content_hash in self._approvals else None
+
+    def superseded(self) -> dict[str, str]:
+        """The traces that an approved other took the place of, each with that other's id."""
+        return {old: new for old, new, sha256 in self._index.superseding() if sha256 in self._approvals and old != new}
+
+    def refresh_for_miss(self) -> bool:
+        """Look at every file, unless that was done a moment ago; whether it was done."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_AGAIN_S:
+            return False
+        self._looked = now
+        self._index.refresh()
+        return True
+
+    # ------------------------------------------------------------------------------------------------ candidates
+
+    def candidates(self, goal: str) -> list[Candidate]:
+        """The traces of the identical goal, else of the same goal with other values, without a look at the world.
+
+        Goal and id are taken from the file: the index may be of somebody else's making.
+        """
+        self._index.refresh_quickly()
+        found = self._candidates(goal)
+        known = any(candidate.approved for candidate in found)
+        return found if known or not self.refresh_for_miss() else self._candidates(goal)
+
+    def _hopeful(self, look_up: Callable[[int], list[tuple[str, str]]]) -> list[str]:
+        """The first approved ids, as the index says, and one that is not; others' files crowd nothing out."""
+        rows = look_up(_FIRST_LOOK)
+        approved = [identifier for identifier, sha256 in rows if sha256 in self._approvals]
+        if len(approved) < MOST_TEMPLATES and len(rows) == _FIRST_LOOK:
+            rows = look_up(-1)
+            approved = [identifier for identifier, sha256 in rows if sha256 in self._approvals]
+        foreign = (identifier for identifier, sha256 in rows if sha256 not in self._approvals)
+        return [*approved[:MOST_TEMPLATES], *islice(foreign, 1)]
+
+    def _candidates(self, goal: str) -> list[Candidate]:
+        superseded, wrong = self.superseded(), self._index.wrong(goal)
+        key = goal_key(goal)
+        found = []
+        for identifier in self._hopeful(lambda limit: self._index.with_key(key, limit)):
+            if identifier in superseded:
+                continue
+            try:
+                trace, content_hash = self.read(identifier)
+            except StoreError:
+                continue
+            if trace.header.id == identifier and goal_key(trace.header.goal) == key:
+                found.append(self._candidate(trace, goal, wrong, approved=content_hash in self._approvals))
+        for alias in self._index.aliases(key=key, limit=MOST_TEMPLATES):
+            source = None if alias.trace in superseded else self._source(alias.trace, alias.goal, alias.values)
+            if source is not None and goal_key(alias.goal) == key and goal_key(source[0].header.goal) != key:
+                trace, bound = source
+                shown = replace(bound, header=trace.header)
+                made = self._candidate(shown, goal, wrong, source=alias.goal)
+                facts = replace(made, values=alias.values, recorded=trace.steps if alias.values else ())
+                found.append(replace(facts, alias=alias.goal, reworded=True))
+        return found or self._with_other_values(goal, superseded, wrong)
+
+    def _source(self, identifier: str, goal: str, values: tuple[tuple[str, str], ...]) -> tuple[Trace, Trace] | None:
+        """An approved verified trace, and the same as if it had been learned for `goal`."""
+        trace = self.approved_trace(identifier)
+        if trace is None or trace.header.status is not TraceStatus.VERIFIED:
+            return None
+        bound = trace if goal == trace.header.goal else aliased(trace, goal, values)
+        return None if bound is None else (trace, bound)
+
+    def _with_other_values(self, goal: str, superseded: Mapping[str, str], wrong: list[Wrong]) -> list[Candidate]:
+        """The approved traces of the same words, bound to this goal's values or with the gate that keeps them from it.
+
+        Those that bound come first; of the others one is enough to say why not.
+        """
+        bound: list[Candidate] = []
+        refused: list[Candidate] = []
+        surface = analyse(goal).surface
+        words = words_key(goal)
+        same = self._hopeful(lambda limit: self._index.with_words(words, limit))
+        texts = [(identifier, "", ()) for identifier in same]
+        aliases = [(a.trace, a.goal, a.values) for a in self._index.aliases(words=words, limit=MOST_TEMPLATES)]
+        for identifier, text, values in [*texts, *aliases]:
+            if identifier in superseded or len(bound) >= MOST_BOUND:
+                continue
+            trace = self.approved_trace(identifier)
+            source = self._source(identifier, text or trace.header.goal, values) if trace else None
+            if source is None:
+                continue
+            said = source[1].header.goal
+            answer = rebind(source[1], goal)
+            if isinstance(answer, Rebound):
+                made = self._candidate(replace(answer.trace, header=source[0].header), goal, wrong, source=said)
+                reworded = bool(text) or analyse(said).surface != surface
+                recorded = trace.steps if trace is not None and answer.values else ()
+                facts = replace(made, values=answer.values, recorded=recorded)
+                bound.append(replace(facts, alias=text, reworded=reworded))
+            else:
+                made = self._candidate(source[0], goal, wrong, source=said)
+                refused.append(replace(made, refusal=f"{answer.gate}: {answer.reason}"))
+        return bound or refused[:1]
+
+    def _candidate(
+        self, trace: Trace, goal: str, wrong: list[Wrong], *, approved: bool = True, source: str = ""
+    ) -> Candidate:
+        header = trace.header
+        changed = tuple(
+            sorted(name for name, version in header.tools.items() if self._tool_versions.get(name) != version)
+        )
+        bans = (forbids(one, trace, source or header.goal, goal) for one in wrong)
+        return Candidate(
+            trace,
+            self._index.outcomes(header.id),
+            approved,
+            changed,
+            (),
+            blocked=next((ban for ban in bans if ban), ""),
+            family=self._index.family(header.id),
+        )
+
+    # --------------------------------------------------------------------------------------------------- ranking
+
+    def near(self, goal: str, limit: int) -> list[tuple[TraceHeader, float]]:
+        """Approved verified traces nearest in words, with a similarity of 0 to 1, best first, by the index alone."""
+        wanted = ranking_terms(goal)
+        frequencies = self._index.frequencies(wanted)
+        superseded = self.superseded()
+        found = [
+            (header, similarity(wanted, terms, frequencies))
+            for header, sha256, terms in self._index.nearest(wanted, POOL)
+            if sha256 in self._approvals and header.id not in superseded
+        ]
+        found.sort(key=lambda pair: (-pair[1], pair[0].id))
+        return found[:limit]
