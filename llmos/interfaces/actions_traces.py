@@ -115,7 +115,7 @@ def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
 
 
 def _state(row: dict[str, Any]) -> str:
-    return "superseded" if row["superseded_by"] else "retired" if row["retired"] else str(row["status"])
+    return "superseded" if row["superseded_by"] else "retired" if row.get("retired") else str(row["status"])
 
 
 def _card(row: dict[str, Any]) -> tuple[str, str]:

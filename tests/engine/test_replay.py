@@ -429,12 +429,12 @@ async def test_a_trace_edited_by_one_byte_is_never_run(world: World) -> None:
     assert (await again(world, goal)).answer == "1"
 
 
-async def test_after_two_wrong_replays_a_trace_is_asked_no_more(world: World) -> None:
+async def test_after_a_wrong_replay_a_young_trace_is_asked_no_more(world: World) -> None:
     files(world, a__txt="1\n")
     goal = "how many lines do the text files have"
     await learn(world, goal, shell("cat *.txt | wc -l"), answer="1")
     (world.cwd / "a.txt").unlink()
     modes = [(await again(world, goal)).mode for _ in range(3)]
-    assert modes == [Mode.FOLLOWER, Mode.FOLLOWER, Mode.MIXED]
+    assert modes == [Mode.FOLLOWER, Mode.MIXED, Mode.MIXED]
     plans = [event for event in world.take_events() if isinstance(event, PlanMade)]
-    assert [round(plan.confidence, 3) for plan in plans] == [0.96, 0.923, 0.889]
+    assert [round(plan.confidence, 3) for plan in plans] == [0.96, 0.91, 0.91]

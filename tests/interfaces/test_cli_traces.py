@@ -11,12 +11,15 @@ from cli_world import COUNT, COUNTED, Ended, Llmos
 from rich.cells import cell_len
 
 from llmos.core.errors import ExitStatus
-from llmos.core.matching import Outcomes
+from llmos.core.evidence import Evidence, Family, Outcomes
 from llmos.core.trace import Trace
+from llmos.core.wrong import Wrong
 from llmos.interfaces.actions_traces import list_lines
+from llmos.interfaces.evidence_text import evidence_pairs
 from llmos.interfaces.layout import pairs, wrapped
 from llmos.interfaces.trace_text import body_lines, head_pairs
 from llmos.memory.trace_files import decode_trace
+from llmos.memory.trace_outcomes import Alias
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "cli"
@@ -331,7 +334,15 @@ def sample() -> Trace:
 
 def inspected(width: int) -> str:
     trace = sample()
-    head = pairs(head_pairs(trace.header, Outcomes(3, 0, "2026-11-24T08:00:00+00:00"), "learned here"), width)
+    when = "2026-11-24T08:00:00+00:00"
+    facts = evidence_pairs(
+        Evidence(Outcomes(3, 1, when, in_a_row=1, raised=0.02, pinned=True), Family(4, 0)),
+        verified=True,
+        floor=0.92,
+        aliases=[Alias(trace.header.id, "make notes.txt say hello", ())],
+        wrong=[Wrong(trace.header.id, trace.header.goal, "create a file notes.txt containing bye", "", when, "typo")],
+    )
+    head = pairs(head_pairs(trace.header, facts, "learned here"), width)
     body = [piece for line in body_lines(trace) for piece in wrapped(line, width, hang=2)]
     return "\n".join([*head, *body]) + "\n"
 
