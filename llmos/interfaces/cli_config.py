@@ -18,7 +18,14 @@ from llmos.interfaces.cli_shared import (
     write,
 )
 
-app = typer.Typer(help="Show the settings.", no_args_is_help=True, rich_markup_mode=None)
+
+def _complete_key(incomplete: str) -> list[tuple[str, str]]:
+    from llmos.memory.config_schema import all_settings
+
+    return [(key, setting.about) for key, setting in all_settings().items() if key.startswith(incomplete)]
+
+
+app = typer.Typer(help="The settings: show, set, path.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -34,7 +41,13 @@ def show(
     model: ModelOption = None,
     max_cost: MaxCostOption = None,
 ) -> None:
-    """Show every setting, its value and its origin. Keys are never shown, only whether they are set."""
+    """Show every setting, its value and its origin. Keys are never shown, only whether they are set.
+
+    \b
+    Examples:
+      llmos config show
+      llmos config show --json | jq .settings.model
+    """
     from llmos.app import CREDENTIALS, App
 
     opened = App.open(app_options(ctx, workspace, model, max_cost), cwd=working_folder(), environ=os.environ)
@@ -63,6 +76,66 @@ def show(
     value_width = min(32, max(len(value) for _, value, _ in lines))
     for key, value, origin in lines:
         write(f"{key:<{key_width}}  {value:<{value_width}}  {origin}".rstrip())
+
+
+OwnOption = Annotated[
+    bool, typer.Option("--own", help="Your own config.yaml, for all workspaces, instead of the workspace's.")
+]
+
+
+@app.command("set")
+def set_value(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", autocompletion=_complete_key, help="As `config show` names it.")],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="As it would stand in the file: YAML or JSON.")],
+    own: OwnOption = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Change one setting in config.yaml; everything else in the file stays as it is, comments too.
+
+    \b
+    Examples:
+      llmos config set budget.per_goal_usd 0.25
+      llmos config set permissions.deny '["shell(git push*)"]'
+      llmos config set --own model claude-opus-5-5
+    """
+    from llmos.app import App
+    from llmos.core.errors import ConfigError
+    from llmos.memory.config_edit import parse_value, set_setting
+    from llmos.memory.workspace import find_workspace
+
+    options = app_options(ctx, workspace)
+    space = find_workspace(options.workspace, os.environ, working_folder())
+    path = set_setting(space, key, parse_value(value, key), os.environ, own=own)
+    say(f"written to {path}")
+    try:
+        config = App.open(options, cwd=working_folder(), environ=os.environ).config
+    except ConfigError as error:
+        say(str(error))  # another file or variable is off; this one is as it was asked for
+        return
+    (row,) = [row for row in config.rows() if row.key == key]
+    write(f"{key}  {_shown(row.value)}  {row.origin}")
+    if str(path) not in row.origin:
+        say(f"what holds is decided by {row.origin}")
+
+
+@app.command()
+def path(ctx: typer.Context, own: OwnOption = False, workspace: WorkspaceOption = None) -> None:
+    """Show which config.yaml `llmos config set` writes.
+
+    \b
+    Examples:
+      llmos config path
+      $EDITOR "$(llmos config path --own)"
+    """
+    from llmos.memory.config_edit import config_path
+    from llmos.memory.workspace import find_workspace
+
+    space = find_workspace(app_options(ctx, workspace).workspace, os.environ, working_folder())
+    found = config_path(space, own=own)
+    write(str(found))
+    if not found.exists():
+        say("it does not exist yet; `llmos config set` makes it")
 
 
 def _shown(value: Any) -> str:

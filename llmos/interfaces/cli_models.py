@@ -30,7 +30,12 @@ def models() -> None:
 
 @app.command("list")
 def list_models() -> None:
-    """Show the models that llmos knows and whether they are here."""
+    """Show the models that llmos knows and whether they are here.
+
+    \b
+    Example:
+      llmos models list
+    """
     from llmos.core.catalogue import FETCHABLE, MINILM
 
     store = _store()
@@ -80,7 +85,12 @@ def pull(
 
 @app.command()
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="A name or a part of one.")]) -> None:
-    """Delete a model file and what a pull left of it."""
+    """Delete a model file and what a pull left of it.
+
+    \b
+    Example:
+      llmos models remove 0.5b
+    """
     entry, store = _named(name), _store()
     freed = store.remove(entry)
     write(f"removed {entry.name}, {_size(freed)} freed" if freed else f"{entry.name} was not here")

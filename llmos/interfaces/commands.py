@@ -133,7 +133,13 @@ def init(
         Path | None, typer.Argument(metavar="DIR", help="The folder; the current one by default.")
     ] = None,
 ) -> None:
-    """Make a folder a workspace: traces/, memories/ and config.yaml. What exists is left alone."""
+    """Make a folder a workspace: traces/, memories/ and config.yaml. What exists is left alone.
+
+    \b
+    Examples:
+      llmos init
+      llmos init ~/projects/site
+    """
     from llmos.memory.workspace import init_workspace
 
     root_folder = (working_folder() / folder) if folder else working_folder()
@@ -145,5 +151,10 @@ def init(
 
 @app.command()
 def version() -> None:
-    """Show the version."""
+    """Show the version.
+
+    \b
+    Example:
+      llmos version
+    """
     write(f"llmos {__version__}")

@@ -145,6 +145,31 @@ def config_template() -> str:
     return "\n".join(lines) + "\n"
 
 
+def check_value(key: str, value: Any, env: Mapping[str, str], *, above: Config | None) -> None:
+    """Raises ConfigError for an unknown setting, a value that it cannot have, or one that a project may not decide.
+
+    `above` is the person's own configuration when the value is for a project's file, else None.
+    """
+    from llmos.memory.config_schema import all_settings
+
+    setting = all_settings().get(key)
+    if setting is None:
+        raise ConfigError(f"unknown setting {_word(key)}{_suggestion(tuple(key.split('.')))}")
+    given = _accept(setting, value, _Source("the value", "the value", project=above is not None), env)
+    if above is None:
+        return
+    if refusal := _refusal(given, _get(above.settings.model_dump(), key), above.origins[key]):
+        raise ConfigError(f"{key} would be ignored in a project's file: {refusal}; --own decides it in your own")
+
+
+def parse_config(path: Path, text: bytes) -> dict[str, Any]:
+    """The settings of the text of a config file, as they stand in it. Raises ConfigError, naming file and line."""
+    try:
+        return _parse(path, text)[0]
+    except StoreError as error:
+        raise ConfigError(str(error)) from error
+
+
 # ------------------------------------------------------------------------------------------------------------ layers
 
 
