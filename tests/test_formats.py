@@ -51,8 +51,14 @@ def test_outcomes(tmp_path: Path) -> None:
     index = TraceIndex(tmp_path, tmp_path / ".llmos")
     index.refresh()
     found = index.outcomes("create-a-file-notes-txt-containing-hello-7ee73448")
+    wrong = index.wrong("create a file .env containing hello")
+    aliases = index.aliases(trace="create-a-file-notes-txt-containing-hello-7ee73448")
+    assert (index.problems(), found.successes, found.failures) == ([], 1, 1)
     index.close()
-    assert (found.successes, found.failures) == (1, 0)
+    assert [one.reason for one in wrong] == ["it was ignored by git"]
+    assert [(one.goal, one.values) for one in aliases] == [
+        ("make a file b.txt that says hello", (("notes.txt", "b.txt"),))
+    ]
 
 
 def test_approvals(tmp_path: Path) -> None:

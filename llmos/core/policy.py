@@ -161,6 +161,7 @@ def _choose(
     """
     refusals: list[str] = []
     best = _ranked(candidates)
+    near = [pair for pair in near if pair[0].id not in {c.trace.header.id for c in best if c.blocked}]
     for index, candidate in enumerate(best):
         confidence = _confidence(candidate)
         refusal = first_closed(gate_checks(goal, candidate, thresholds))

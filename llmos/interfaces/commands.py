@@ -13,7 +13,16 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
-from llmos.interfaces import cli_config, cli_doctor, cli_models, cli_sessions, cli_stats, cli_traces, cli_traces_change
+from llmos.interfaces import (
+    cli_config,
+    cli_doctor,
+    cli_models,
+    cli_sessions,
+    cli_stats,
+    cli_traces,
+    cli_traces_change,
+    cli_traces_wrong,
+)
 from llmos.interfaces.cli_shared import (
     Defaults,
     MaxCostOption,
@@ -60,6 +69,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli_traces_change.add_to(cli_traces.app)
+cli_traces_wrong.add_to(cli_traces.app)
 app.add_typer(cli_traces.app, name="traces")
 app.add_typer(cli_sessions.app, name="sessions")
 app.add_typer(cli_models.app, name="models")

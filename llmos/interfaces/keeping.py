@@ -29,7 +29,8 @@ class Keeper:
     def count(self, trace: Trace, outcome: str) -> None:
         """Note what became of a replay."""
         try:
-            self._traces.record_outcome(trace.header.id, outcome, self._clock.now())
+            if notice := self._traces.record_outcome(trace.header.id, outcome, self._clock.now()):
+                self._emit(Notice(text=notice))
         except StoreError as error:
             self._emit(Notice(text=f"this replay does not count: {error}"))
 

@@ -10,7 +10,7 @@ from llmos import __version__
 from llmos.core.errors import StoreError
 from llmos.memory.files import make_private_folder
 
-_SCHEMA_VERSION = 5
+_SCHEMA_VERSION = 6
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer, inode integer,
@@ -26,6 +26,7 @@ create table if not exists outcomes(
   trace text primary key, words_key text, successes integer, failures integer, last_used text, in_a_row integer,
   raised real, disabled text, pinned integer);
 create index if not exists outcomes_by_words on outcomes(words_key);
+create index if not exists outcomes_disabled on outcomes(trace) where disabled != '';
 create table if not exists wrong(
   trace text, source text, goal text, calls text, happened text, reason text, goal_key text, words_key text);
 create index if not exists wrong_by_key on wrong(goal_key);

@@ -19,7 +19,7 @@ from llmos.core.policy import Candidate
 from llmos.core.rebind import Rebound, rebind
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.core.wording import analyse
-from llmos.core.wrong import Wrong, forbids
+from llmos.core.wrong import Wrong, calls_digest, forbids
 from llmos.memory.approvals import Approvals
 from llmos.memory.trace_files import file_name, read_trace
 from llmos.memory.trace_index import TraceIndex
@@ -183,16 +183,39 @@ class TraceFinder:
         changed = tuple(
             sorted(name for name, version in header.tools.items() if self._tool_versions.get(name) != version)
         )
-        bans = (forbids(one, trace, source or header.goal, goal) for one in wrong)
         return Candidate(
             trace,
             self._index.outcomes(header.id),
             approved,
             changed,
             (),
-            blocked=next((ban for ban in bans if ban), ""),
+            blocked=_ban(wrong, trace, source or header.goal, goal),
             family=self._index.family(header.id),
         )
+
+    def forbidden(self, trace: Trace, source: str, goal: str) -> str:
+        """Why a person's verdict keeps `trace`, bound from the goal `source`, from `goal`; empty when none does."""
+        self._index.refresh_quickly()
+        return _ban(self._index.wrong(goal), trace, source, goal)
+
+    def what_ran(self, identifier: str, goal: str) -> tuple[str, str]:
+        """The goal text from which a trace is bound to `goal`, and the digest of its calls then; empty if unknown.
+
+        Raises StoreError.
+        """
+        trace, _ = self.read(identifier)
+        own = trace.header.goal
+        texts = [(own, ()), *((alias.goal, alias.values) for alias in self._index.aliases(trace=identifier))]
+        for text, values in texts:
+            bound = trace if text == own else aliased(trace, text, values)
+            if bound is None:
+                continue
+            if goal_key(text) == goal_key(goal):
+                return text, calls_digest(bound.steps)
+            answer = rebind(bound, goal)
+            if isinstance(answer, Rebound):
+                return text, calls_digest(answer.trace.steps)
+        return own, ""
 
     # --------------------------------------------------------------------------------------------------- ranking
 
@@ -200,11 +223,16 @@ class TraceFinder:
         """Approved verified traces nearest in words, with a similarity of 0 to 1, best first, by the index alone."""
         wanted = ranking_terms(goal)
         frequencies = self._index.frequencies(wanted)
-        superseded = self.superseded()
+        left_out = self.superseded().keys() | self._index.disabled()
         found = [
             (header, similarity(wanted, terms, frequencies))
             for header, sha256, terms in self._index.nearest(wanted, POOL)
-            if sha256 in self._approvals and header.id not in superseded
+            if sha256 in self._approvals and header.id not in left_out
         ]
         found.sort(key=lambda pair: (-pair[1], pair[0].id))
         return found[:limit]
+
+
+def _ban(wrong: list[Wrong], trace: Trace, source: str, goal: str) -> str:
+    bans = (forbids(one, trace, source, goal) for one in wrong)
+    return next((ban for ban in bans if ban), "")

@@ -79,10 +79,11 @@ class TraceIndex:
     def superseding(self) -> list[tuple[str, str, str]]:
         """For each verified trace that supersedes another: that one's id, its own id, and the SHA-256 of its file."""
         query = (
-            "select supersedes, id, sha256 from files "
-            "where supersedes != '' and problem = '' and status = 'verified' order by id"
+            "select id, supersedes, sha256 from files indexed by files_by_supersedes "
+            "where supersedes != '' and problem = '' and status = 'verified'"
         )
-        return self._guarded(lambda: [(str(a), str(b), str(c)) for a, b, c in self._connection.execute(query)])
+        rows = self._guarded(lambda: sorted(self._connection.execute(query)))
+        return [(str(old), str(new), str(sha256)) for new, old, sha256 in rows]
 
     def find(self, prefix: str) -> list[TraceHeader]:
         """The headers whose id begins with `prefix`; one when it is a whole id."""
@@ -101,6 +102,11 @@ class TraceIndex:
     def family(self, identifier: str) -> Family:
         """What became of the replays of the other traces whose goals have the same words."""
         return self._guarded(lambda: read_family(self._connection, identifier))
+
+    def disabled(self) -> set[str]:
+        """The ids of traces that a person switched off."""
+        query = "select trace from outcomes where disabled != ''"
+        return self._guarded(lambda: {str(row[0]) for row in self._connection.execute(query)})
 
     def wrong(self, goal: str) -> list[Wrong]:
         """The verdicts that may bear on a goal."""

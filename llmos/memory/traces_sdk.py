@@ -20,7 +20,7 @@ from llmos.core.matching import rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader
-from llmos.core.wrong import Wrong
+from llmos.core.wrong import Wrong, calls_digest
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.files import append_line, make_private_folder, write_once
@@ -45,6 +45,16 @@ class Kept:
     header: TraceHeader
     path: Path
     new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedWrong:
+    """A verdict "wrong" decided again."""
+
+    wrong: Wrong
+    replays: bool
+    """Whether the same replay would be made all the same."""
+    reason: str
 
 
 class TraceManager:
@@ -211,10 +221,43 @@ class TraceManager:
         """
         before = self._outcomes_now(identifier)
         self._append(identifier, outcome, when)
+        return self._retired_now(identifier, before)
+
+    def _retired_now(self, identifier: str, before: Outcomes) -> str:
         after = self._outcomes_now(identifier)
         if after.retired and not before.retired:
             return f"{identifier} is not replayed any more: {after.retired}; `llmos traces enable` lets it be again"
         return ""
+
+    def mark_wrong(self, identifier: str, goal: str, when: datetime, reason: str = "") -> str:
+        """Never replay this trace for `goal` again, nor its like over the same difference. Raises StoreError.
+
+        A sentence for the person where that retires the trace, else an empty text.
+        """
+        source, calls = self._finder.what_ran(identifier, goal)
+        before = self._outcomes_now(identifier)
+        self._append(identifier, "wrong", when, goal=goal, of=source, calls=calls, reason=reason)
+        return self._retired_now(identifier, before)
+
+    def check_wrong(self) -> list[CheckedWrong]:
+        """Decide again on every verdict "wrong", as if all preconditions held; they come from the file itself."""
+        return [self._check(one) for one in self.wrong()]
+
+    def _check(self, wrong: Wrong) -> CheckedWrong:
+        reason = "the run is no candidate for it"
+        for candidate in self.candidates(wrong.goal):
+            trace = candidate.trace
+            if trace.header.id != wrong.trace and calls_digest(trace.steps) != wrong.calls:
+                continue
+            plan = decide(wrong.goal, [candidate], [], self.thresholds)
+            reason = plan.reasons[0]
+            if plan.mode is Mode.FOLLOWER:
+                return CheckedWrong(wrong, True, reason)
+        return CheckedWrong(wrong, False, reason)
+
+    def forbidden(self, trace: Trace, goal: str) -> str:
+        """Why a person's verdict keeps a trace, bound by whatever means, from `goal`; empty when none does."""
+        return self._finder.forbidden(trace, trace.header.goal, goal)
 
     def enable(self, identifier: str, when: datetime) -> None:
         """Let a trace be replayed again; its failures so far count no more. Raises StoreError."""
