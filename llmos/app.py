@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmos.core.catalogue import CATALOGUE, CatalogueModel
-from llmos.core.errors import NoModelError
+from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Emit, Model
 from llmos.core.prices import ModelPrice
@@ -46,6 +47,10 @@ class AppOptions:
     workspace: Path | None = None
     model: str | None = None
     max_cost: float | None = None
+    offline: bool = False
+    """No model is asked for anything: not to answer, not to judge."""
+    freeze: bool = False
+    """Nothing is written to the workspace: no trace, outcome, transcript, index, cache or copy of a file."""
 
 
 class SystemClock:
@@ -72,8 +77,12 @@ class App:
         cwd: Path,
         environ: Mapping[str, str],
         model: Model | None = None,
+        offline: bool = False,
+        freeze: bool = False,
     ) -> None:
         self.workspace = workspace
+        self.offline = offline
+        self.freeze = freeze
         self.config = config
         self.session = secrets.token_hex(4)
         self.clock = SystemClock()
@@ -92,7 +101,9 @@ class App:
         workspace = find_workspace(options.workspace, environ, cwd)
         flags = {"model": options.model, "budget.per_goal_usd": options.max_cost}
         given = {key: value for key, value in flags.items() if value is not None}
-        return cls(workspace, load_config(workspace, environ, given), cwd=cwd.resolve(), environ=environ, model=model)
+        config = load_config(workspace, environ, given)
+        modes = {"offline": options.offline, "freeze": options.freeze}
+        return cls(workspace, config, cwd=cwd.resolve(), environ=environ, model=model, **modes)
 
     # ------------------------------------------------------------------------------------------------ the record
 
@@ -100,15 +111,17 @@ class App:
     def traces(self) -> TraceManager:
         settings = self.config.settings
         matching = settings.matching
+        judge = matching.judge and not self.offline
         return TraceManager(
             self.workspace.memories,
             self.workspace.root,
-            matching.judge,
+            judge,
             home=self.workspace.home,
-            analyzer=TraceAnalyzer(self._judge()) if matching.judge else None,
+            analyzer=TraceAnalyzer(self._judge()) if judge else None,
             examples=starter_folders(),
             tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
             thresholds=Thresholds(matching.follower, matching.mixed),
+            frozen=self.freeze,
         )
 
     @cached_property
@@ -133,13 +146,17 @@ class App:
         return NO_SANDBOX
 
     def close_abandoned(self) -> list[str]:
-        """End the transcripts of sessions that died; a sentence for each turn that was cut off."""
+        """End the transcripts of sessions that died; a sentence for each turn that was cut off. Frozen: not now."""
+        if self.freeze:
+            return []
         return close_abandoned(self.workspace.recall, self._open_folder, self.clock)
 
     # ------------------------------------------------------------------------------------------------- the model
 
     def model(self) -> Model:
-        """The model that the configuration names, made on first use. Raises NoModelError."""
+        """The model that the configuration names, made on first use. Raises NoModelError, OfflineError."""
+        if self.offline:
+            raise OfflineError("--offline forbids to ask a model")
         if self._given_model is not None:
             return self._given_model
         if self._model is None:
@@ -189,7 +206,7 @@ class App:
             kv_bytes_per_token=entry.kv_bytes_per_token,
             n_ctx=local.context,
             threads=local.threads,
-            prefix_cache=self.workspace.derived / "prefix",
+            prefix_cache=None if self.freeze else self.workspace.derived / "prefix",
         )
 
     def _judge(self) -> Model | None:
@@ -198,7 +215,7 @@ class App:
 
     def warm_up(self) -> None:
         """Import the SDK if the API will be used; meant for a thread while a person types."""
-        if self.config.settings.model == "auto" and self._credential() is not None:
+        if self.config.settings.model == "auto" and self._credential() is not None and not self.offline:
             from llmos.adapters.anthropic_model import warm_up
 
             warm_up()
@@ -230,6 +247,7 @@ class App:
             max_tokens=settings.limits.max_tokens,
             retry_total_s=settings.limits.retry_total_s,
             goal_bytes=settings.limits.goal_bytes,
+            mixed_k=settings.matching.mixed_k,
             replay_wait_s=settings.limits.replay_wait_s,
         )
 
@@ -256,7 +274,7 @@ class App:
                 output_bytes=settings.limits.output_bytes,
             ),
             backups=BackupLimits(
-                folder=backups / self.session,
+                folder=self._frozen_backups() if self.freeze else backups / self.session,
                 max_files=settings.backups.max_files,
                 max_bytes=settings.backups.max_mb * 1_000_000,
             ),
@@ -267,6 +285,10 @@ class App:
                 folder.resolve() for folder in (space.traces, space.memories, space.derived, backups, space.home)
             ],
         )
+
+    def _frozen_backups(self) -> Path:
+        """Where copies of changed files go that must not go to the workspace; made only when there is one."""
+        return Path(tempfile.gettempdir()) / f"llmos-backups-{self.session}"
 
     async def close(self) -> None:
         """Release the model, the index and the transcript; also after an error."""

@@ -5,6 +5,7 @@ LlmosError                 the person: one sentence that names the cause and the
 ├── ConfigError            a setting or config file is off; names file and line
 ├── StoreError             the record cannot be read or written (permission, disk full, newer format)
 ├── NoModelError           no model can answer; names the ways out
+│   └── OfflineError       none may be asked
 ├── BudgetError            the cap does not allow the next model call
 └── ModelError             a model call failed; says whether trying again can help
 ToolError                  the model: text that it may act on
@@ -29,6 +30,7 @@ class ExitStatus(IntEnum):
     STORE = 8
     DIVERGED = 9
     MODEL_FAILED = 10
+    OFFLINE = 11
     INTERRUPTED = 130
 
 
@@ -52,6 +54,12 @@ class StoreError(LlmosError):
 
 class NoModelError(LlmosError):
     exit_status = ExitStatus.NO_MODEL
+
+
+class OfflineError(NoModelError):
+    """A model would be needed, and none may be asked."""
+
+    exit_status = ExitStatus.OFFLINE
 
 
 class BudgetError(LlmosError):

@@ -31,6 +31,8 @@ class TurnLimits:
     max_tokens: int = 16_000
     retry_total_s: float = 300.0
     goal_bytes: int = 100_000
+    mixed_k: int = 1
+    """How many earlier runs guide a model for each part of a goal."""
     replay_wait_s: float = 30.0
     """The most that a replayed step waits for what it had to wait for when it was learned."""
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from llmos.core.journal import Journal
 from llmos.core.ports import Example, ExampleStep
 from llmos.core.trace import Trace, shorten
+
+_SHOWN_GOAL = 400
+_SHOWN_CALL = 1_500
+_SHOWN_OUTPUT = 160
+"""How many characters of an earlier run's goal, calls and outputs a model is shown."""
 
 _SYSTEM = """\
 You are llmos, an agent that does jobs in a person's shell by calling tools.
@@ -33,15 +39,65 @@ def system_prompt(*, cwd: str, platform: str, core_memory: str) -> str:
     return prompt
 
 
-def guidance_text(traces: Sequence[Trace]) -> str:
-    """Earlier runs, as the opening words of a turn. The goal itself stays a sentence of its own."""
-    if not traces:
-        return ""
-    parts = ["Earlier runs that may help. They had other goals or values: use what fits, check the rest."]
-    for trace in traces:
-        parts.append(f"- goal: {trace.header.goal}")
-        parts.extend(f"  {step.tool} {dict(step.args)} gave: {shorten(step.saw, 160)}" for step in trace.steps)
-    return "\n".join(parts) + "\n\n"
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """An earlier run as it is shown to a model that adapts it."""
+
+    trace: Trace
+    differs: tuple[str, ...] = ()
+    """How its goal differs from this one, in words."""
+    part: str = ""
+    """The part of the goal that it was chosen for; empty for the whole."""
+    right: int = 0
+    wrong: int = 0
+    """What became of its replays so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Avoid:
+    """A run that failed: its goal, why, and the calls that it made."""
+
+    goal: str
+    reason: str
+    calls: tuple[str, ...]
+
+
+def guidance_text(guides: Sequence[Guide], avoid: Sequence[Avoid] = ()) -> str:
+    """Earlier runs and failures, as the opening words of a turn. The goal itself stays a sentence of its own, last."""
+    lines: list[str] = []
+    if guides:
+        lines.append(
+            "Earlier runs that may help. Their goals or values were others: use what fits, check the rest, and do what "
+            "the goal at the end asks, not what they did."
+        )
+    for number, guide in enumerate(guides, start=1):
+        lines += _guide_lines(number, guide)
+    if avoid:
+        lines.append("Runs that failed. Avoid what they did:")
+    for one in avoid:
+        lines.append(f"- goal: {shorten(one.goal, _SHOWN_GOAL)}")
+        lines.append(f"  {shorten(one.reason, _SHOWN_OUTPUT)}")
+        lines += [f"  tried: {shorten(call, _SHOWN_CALL)}" for call in one.calls]
+    return "\n".join(lines) + "\n\nThe goal:\n" if lines else ""
+
+
+def _guide_lines(number: int, guide: Guide) -> list[str]:
+    trace = guide.trace
+    lines = [f"{number}. goal: {shorten(trace.header.goal, _SHOWN_GOAL)}"]
+    if guide.part:
+        lines.append(f"   for the part: {shorten(guide.part, _SHOWN_GOAL)}")
+    lines += [f"   differs: {shorten(difference, _SHOWN_GOAL)}" for difference in guide.differs]
+    for at, step in enumerate(trace.steps, start=1):
+        gave = shorten(" ".join(step.saw.split()), _SHOWN_OUTPUT)
+        failed = "" if step.expect.ok else " (it failed)"
+        lines.append(f"   step {at}: {step.tool} {shorten(repr(dict(step.args)), _SHOWN_CALL)} gave{failed}: {gave}")
+    if guide.wrong:
+        lines.append(
+            f"   avoid: replays of these very steps went wrong {guide.wrong} of {guide.right + guide.wrong} times"
+        )
+    if trace.header.reason:
+        lines.append(f"   avoid repeating it blindly: {shorten(trace.header.reason, _SHOWN_OUTPUT)}")
+    return lines
 
 
 def handoff_text(journal: Journal, reason: str) -> str:

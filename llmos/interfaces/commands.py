@@ -7,6 +7,7 @@ quick; what a command needs is imported when it runs.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,13 +47,16 @@ Examples:
 \b
 Exit codes: 0 done and checked, 1 failed, 2 bad usage, 3 not verified, 4 denied, 5 over budget,
 6 no model, 7 bad configuration, 8 record unreadable or unwritable, 9 replay stopped,
-10 model call failed, 130 interrupted.
+10 model call failed, 11 a model was needed and --offline forbids it, 130 interrupted.
 """
 _RUN_EXAMPLES = """\b
 Examples:
   llmos run "how many words does essay.md have"
   llmos run --yes "rename all .jpeg files to .jpg"
-  llmos run --dry-run "delete all .bak files"     shows the decision, runs nothing
+  llmos run --dry-run "delete all .bak files"     what would run, beside what was recorded
+  llmos run --offline --yes "sort names.txt"      a replay without any model, or exit code 11
+  llmos run --freeze "largest file here"          nothing is learned, counted or written
+  llmos run --explain --dry-run "sort b.txt"      every candidate, gate and number behind it
   llmos run -o json "largest file here" | jq .answer
   llmos run - < goal.txt
 
@@ -111,7 +115,14 @@ def run(
     workspace: WorkspaceOption = None,
     max_cost: MaxCostOption = None,
     yes: YesOption = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and show; run nothing, keep nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide and show what would differ from the saved run; run nothing.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Replay or fail: no model is asked for anything.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Write nothing to the workspace: use, never learn.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
+    ] = False,
     output_format: Annotated[
         Literal["text", "json", "stream-json"],
         typer.Option("--output-format", "-o", help="What standard output carries."),
@@ -123,12 +134,13 @@ def run(
     from llmos.interfaces.run import RunOptions, run_goal
 
     options = RunOptions(
-        app=app_options(ctx, workspace, model, max_cost),
+        app=replace(app_options(ctx, workspace, model, max_cost), offline=offline, freeze=freeze),
         words=goal or [],
         yes=yes,
         dry_run=dry_run,
         form=OutputFormat(output_format),
         verbose=verbose,
+        explain=explain,
     )
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model
-from llmos.core.prompt import example_of, guidance_text, system_prompt
-from llmos.core.trace import RunStep, Trace
+from llmos.core.prompt import example_of, system_prompt
+from llmos.core.trace import RunStep
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
@@ -37,11 +37,12 @@ class Conversation:
         self._system: str | None = None
 
     async def run(
-        self, turn: Turn, model: Model, guidance: Sequence[Trace], handoff: str, done: Sequence[RunStep | None] = ()
+        self, turn: Turn, model: Model, guidance: str, handoff: str, done: Sequence[RunStep | None] = ()
     ) -> Conversed:
         """Work on the goal of a turn with a model.
 
-        `handoff` is what a replay that stopped leaves to it, `done` the steps that this replay had carried out.
+        `guidance` are words about earlier runs, `handoff` is what a replay that stopped leaves to it, and `done` the
+        steps that this replay had carried out.
         """
         small = model.info.small
         examples: tuple[Example, ...] = ()
@@ -51,7 +52,7 @@ class Conversation:
             examples = tuple(example_of(trace) for trace in reversed(found))
             context = surroundings(turn.goal, self._invoker.context.cwd)
         else:
-            context = guidance_text(guidance)
+            context = guidance
         earlier = () if small else self._messages
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
         turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])

@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from llmos.core.blend import blended
 from llmos.core.budget import Ledger
-from llmos.core.errors import ExitStatus, LlmosError, NoModelError, StoreError, UsageError
-from llmos.core.events import Mode, Notice, Outcome, TurnStarted
+from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
+from llmos.core.events import Event, Mode, Notice, Outcome, TurnStarted
 from llmos.core.goal import normalise_goal
 from llmos.core.policy import TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
-from llmos.core.prompt import handoff_text
+from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.conversation import Conversation
+from llmos.interfaces.guiding import differs_of, failures_of, guides_of
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult
 from llmos.memory.record import Record
@@ -32,7 +34,8 @@ from llmos.memory.record import Record
 class Dispatcher:
     """Works on one goal after the other in one session, keeping the conversation between them.
 
-    `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it.
+    `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it. With
+    `freeze` nothing is recorded, learned or counted.
     """
 
     def __init__(
@@ -45,9 +48,11 @@ class Dispatcher:
         limits: TurnLimits,
         workspace: Path,
         emit: Emit,
+        freeze: bool = False,
     ) -> None:
         self._record = record
-        self._sink = Sink(record.transcript.record, emit)
+        self._freeze = freeze
+        self._sink = Sink(_nowhere if freeze else record.transcript.record, emit)
         self._show = emit
         self._invoker = invoker(self._sink)
         self._model = model
@@ -55,7 +60,7 @@ class Dispatcher:
         self._limits = limits
         self._workspace = workspace
         self._conversation = Conversation(record=record, invoker=self._invoker, limits=limits, emit=self._sink)
-        self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink)
+        self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
         self._turn = 0
 
     async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
@@ -121,11 +126,13 @@ class Dispatcher:
         ]
         before = traces.judging
         try:
-            turn.plan = await traces.plan(turn.goal, candidates)
+            plan = await traces.plan(turn.goal, candidates)
+            turn.plan, turn.pieces = blended(turn.goal, plan, traces.nearest, k=self._limits.mixed_k)
             turn.mode = turn.plan.mode
         finally:
             turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
-        emit(plan_event(turn.plan))
+        turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
+        emit(turn.planned)
 
     # -------------------------------------------------------------------------------------------------- acting
 
@@ -160,8 +167,15 @@ class Dispatcher:
 
     async def _converse(self, turn: Turn, stopped: Replayed | None = None) -> Ending:
         """The agent loop; `stopped` is the replay that it goes on from."""
-        model = self._model()
-        guidance = [self._record.traces.load(header.id) for header in turn.plan.guidance]
+        try:
+            model = self._model()
+        except OfflineError as error:
+            reason = f"no saved run may be replayed ({turn.plan.reasons[0]}), and {error}"
+            return Ending(Outcome.FAILED, "", reason, error.exit_status)
+        guidance = guidance_text(
+            guides_of(turn.goal, turn.plan, turn.pieces, self._record.traces),
+            failures_of(turn.goal, turn.plan, self._record.traces),
+        )
         handoff = handoff_text(self._sink.journal, stopped.reason) if stopped else ""
         done = stopped.done if stopped else ()
         conversed = await self._conversation.run(turn, model, guidance, handoff, done)
@@ -196,9 +210,14 @@ class Dispatcher:
         except StoreError as error:
             self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
-        self._record.nested.track_message()
+        if not self._freeze:
+            self._record.nested.track_message()
         return turn.result(ending, now)
 
     @property
     def _cwd(self) -> Path:
         return self._invoker.context.cwd
+
+
+def _nowhere(_: Event) -> None:
+    """What a frozen session records."""

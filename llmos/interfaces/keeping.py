@@ -18,16 +18,19 @@ from llmos.memory.traces_sdk import TraceManager
 
 
 class Keeper:
-    """Writes for one session; `cwd` is the working directory of its runs."""
+    """Writes for one session, nothing with `freeze`; `cwd` is the working directory of its runs."""
 
-    def __init__(self, *, traces: TraceManager, clock: Clock, cwd: str, emit: Emit) -> None:
+    def __init__(self, *, traces: TraceManager, clock: Clock, cwd: str, emit: Emit, freeze: bool = False) -> None:
         self._traces = traces
         self._clock = clock
         self._cwd = cwd
         self._emit = emit
+        self._freeze = freeze
 
     def count(self, trace: Trace, outcome: str) -> None:
         """Note what became of a replay."""
+        if self._freeze:
+            return
         try:
             if notice := self._traces.record_outcome(trace.header.id, outcome, self._clock.now()):
                 self._emit(Notice(text=notice))
@@ -39,6 +42,8 @@ class Keeper:
 
         It supersedes the trace of that replay only where that trace's steps were to blame.
         """
+        if self._freeze:
+            return
         replaced = turn.plan.trace.header.id if stopped and stopped.at_fault and turn.plan.trace else ""
         run = FinishedRun(
             goal=turn.goal,

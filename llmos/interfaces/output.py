@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from llmos.core.errors import ExitStatus
 from llmos.core.events import Event, PlanMade, TraceKept, TurnEnded, TurnStarted, event_record
 from llmos.core.ports import Emit
+from llmos.interfaces.plan_view import plan_diff
 from llmos.interfaces.printable import printable
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.codec import dump_line
@@ -50,8 +51,20 @@ def result_record(result: TurnResult) -> dict[str, Any]:
         "model_calls": result.model_calls,
         "elapsed_s": result.elapsed_s,
         "kept": result.kept,
+        "plan": plan_record(result.plan),
         "exit_code": int(result.exit_status),
     }
+
+
+def plan_record(plan: PlanMade | None) -> dict[str, Any] | None:
+    """The decision with its candidates, gates, bindings and bound calls; what stands in the object itself is left out.
+
+    `steps[].recorded` are the arguments as learned, `considered[].gates[]` every gate with its reason.
+    """
+    if plan is None:
+        return None
+    left_out = ("event", "mode", "confidence", "trace_id", "reasons")
+    return {key: value for key, value in event_record(plan).items() if key not in left_out}
 
 
 class Output:
@@ -102,6 +115,9 @@ class Output:
         """Write the end of a turn, or of a dry run."""
         if self._form is not OutputFormat.TEXT:
             self._write_object(result_record(result))
+        elif result.outcome is None and result.plan is not None:
+            for line in plan_diff(result.plan):
+                self._write(printable(line) if self._stdout.isatty() else line)
         elif result.answer and not self._answer_on_screen:
             answer = result.answer.rstrip("\n")
             self._write(printable(answer) if self._stdout.isatty() else answer)
@@ -131,6 +147,7 @@ class Output:
                 "model_calls": ended.model_calls,
                 "elapsed_s": ended.elapsed_s,
                 "kept": self._kept.trace_id if self._kept else None,
+                "plan": plan_record(plan),
                 "exit_code": int(ExitStatus.INTERRUPTED),
             }
         )

@@ -39,9 +39,9 @@ from llmos.core.events import (
     TurnStarted,
     Verdict,
 )
-from llmos.core.journal import call_line
 from llmos.core.messages import ToolResult
 from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject, changes_words, money
+from llmos.interfaces.plan_view import detail_lines, explain_lines, plan_line, plan_rows
 from llmos.interfaces.printable import printable
 
 OUTCOME_WORDS = {
@@ -86,7 +86,8 @@ class Renderer:
     """Prints events to `console` as they come.
 
     `answers` is where answers are written, streamed as they arrive; None leaves them to the caller. `verbose` adds
-    every model call, every permission and the output of every tool.
+    every model call, every permission, the output of every tool and a panel for the decision; `explain` adds all that
+    the decision looked at.
     """
 
     def __init__(
@@ -95,11 +96,13 @@ class Renderer:
         *,
         answers: Console | None = None,
         verbose: bool = False,
+        explain: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
         self._answers = answers
         self._verbose = verbose
+        self._explain = explain
         self._monotonic = monotonic
         self._boxes = console.is_terminal and not console.is_dumb_terminal
         self._live: Live | None = None
@@ -137,17 +140,17 @@ class Renderer:
         self._reset()
 
     def _on_PlanMade(self, event: PlanMade) -> None:
-        rows: list[tuple[str, str]] = [("confidence", f"{event.confidence:.2f}")]
-        if event.trace_id:
-            rows.append(("trace", event.trace_id))
-        rows.extend(("why" if n == 0 else "", reason) for n, reason in enumerate(event.reasons))
-        rows.extend(("with" if n == 0 else "", f"{old} → {new}") for n, (old, new) in enumerate(event.values))
-        rows.extend(("guided by" if n == 0 else "", guide) for n, guide in enumerate(event.guidance))
-        numbered = (f"{n}. {call_line(step.tool, step.args)}" for n, step in enumerate(event.steps, start=1))
-        rows.extend(("will run" if n == 0 else "", step) for n, step in enumerate(numbered))
-        if event.mode is Mode.FOLLOWER:
-            rows.append(("cost", f"$0.00, saves {money(event.saving_usd)}"))
-        self._panel(f"{event.mode.words} · {event.mode.value}", rows, _MODE_STYLE[event.mode])
+        style = _MODE_STYLE[event.mode]
+        if self._verbose:
+            self._panel(f"{event.mode.words} · {event.mode.value}", plan_rows(event), style)
+        else:
+            self._line(plan_line(event), f"bold {style}")
+            for line in detail_lines(event):
+                self._line(line, "dim", indent=2)
+        if self._explain:
+            for line in explain_lines(event):
+                words = line.lstrip(" ")
+                self._line(words, "", indent=len(line) - len(words))
 
     # --------------------------------------------------------------------------------------------------- models
 

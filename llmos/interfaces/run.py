@@ -37,6 +37,7 @@ class RunOptions:
     dry_run: bool = False
     form: OutputFormat = OutputFormat.TEXT
     verbose: bool = False
+    explain: bool = False
 
 
 def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
@@ -44,7 +45,7 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     screen = _screen(sys.stderr.isatty())
     on_terminal = options.form is OutputFormat.TEXT and sys.stdout.isatty() and screen.is_terminal
     answers = Console(markup=False, emoji=False, highlight=False) if on_terminal else None
-    renderer = Renderer(screen, answers=answers, verbose=options.verbose)
+    renderer = Renderer(screen, answers=answers, verbose=options.verbose, explain=options.explain)
     output = Output(
         options.form, sys.stdout, renderer, say=lambda text: _say(renderer, text), answer_on_screen=on_terminal
     )

@@ -27,6 +27,7 @@ def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -
         limits=app.turn_limits,
         workspace=app.workspace.root,
         emit=emit,
+        freeze=app.freeze,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from llmos.core.blend import Piece
 from llmos.core.errors import ExitStatus, StoreError
 from llmos.core.events import (
     Event,
@@ -57,6 +58,8 @@ class TurnResult:
     model_calls: int
     elapsed_s: float
     kept: str | None
+    plan: PlanMade | None = None
+    """The decision with everything that it looked at; None when the turn ended before it."""
 
 
 @dataclass(slots=True)
@@ -69,6 +72,9 @@ class Turn:
     started: float
     mode: Mode
     begun: bool = False
+    planned: PlanMade | None = None
+    pieces: tuple[Piece, ...] = ()
+    """Which trace guides for which part of the goal, where several do."""
     saved_usd: float = 0.0
     kept: str | None = None
     shown: str = ""
@@ -104,6 +110,7 @@ class Turn:
             model_calls=self.calls.count,
             elapsed_s=round(now - self.started, 3),
             kept=self.kept,
+            plan=self.planned,
         )
 
 

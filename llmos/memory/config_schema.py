@@ -69,6 +69,7 @@ class Api(Section):
 class Matching(Section):
     follower: float = _number(0.92, 0, 1, "replay a saved run from this confidence on", ProjectMay.RAISE)
     mixed: float = _number(0.75, 0, 1, "adapt a saved run from this confidence on", ProjectMay.RAISE)
+    mixed_k: int = _whole(1, 1, 5, "earlier runs that guide a model, for each part of a goal", ProjectMay.LOWER)
     judge: bool = _setting(
         False, "let a small model propose matches for paraphrases", "true or false", ProjectMay.LOWER
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from llmos import __version__
@@ -49,6 +49,23 @@ def open_index(path: Path) -> sqlite3.Connection:
         return index_in_memory()
     except sqlite3.Error as error:
         return index_in_memory() if is_busy(error) else renew_index(path)
+
+
+def copy_index(path: Path) -> sqlite3.Connection:
+    """A copy in memory of the index on disk, which is not touched; empty where there is none that can be read.
+
+    `immutable` keeps SQLite from making its own files beside it; what another process has not yet merged is missing
+    then, and read from the traces.
+    """
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        if path.is_file():
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as source:
+                source.backup(copy)
+        return _prepared(copy)
+    except (sqlite3.Error, OSError):
+        copy.close()
+        return index_in_memory()
 
 
 def renew_index(path: Path) -> sqlite3.Connection:

@@ -17,7 +17,7 @@ from llmos.core.evidence import Family, Outcomes
 from llmos.core.trace import TraceHeader
 from llmos.core.wrong import Wrong
 from llmos.memory.files import read_bounded, show_path
-from llmos.memory.index_store import index_in_memory, is_busy, open_index, renew_index
+from llmos.memory.index_store import copy_index, index_in_memory, is_busy, open_index, renew_index
 from llmos.memory.trace_outcomes import MAX_BYTES as MAX_OUTCOME_BYTES
 from llmos.memory.trace_outcomes import (
     Alias,
@@ -36,12 +36,13 @@ T = TypeVar("T")
 
 
 class TraceIndex:
-    """Opened for one workspace; where the derived folder cannot be written it lives in memory."""
+    """Opened for one workspace; where the derived folder cannot be written, or is not to be, it lives in memory."""
 
-    def __init__(self, folder: Path, derived: Path) -> None:
+    def __init__(self, folder: Path, derived: Path, *, frozen: bool = False) -> None:
         self._folder = folder
         self._path = derived / "traces.sqlite"
-        self._connection = open_index(self._path)
+        self._frozen = frozen
+        self._connection = copy_index(self._path) if frozen else open_index(self._path)
 
     def close(self) -> None:
         self._connection.close()
@@ -61,6 +62,11 @@ class TraceIndex:
     def with_words(self, key: str, limit: int) -> list[tuple[str, str]]:
         """The same for verified traces whose goal has the same words and number of values."""
         return self._named("where words_key = ? and status = 'verified' and problem = ''", key, limit)
+
+    def drafts(self, key: str, limit: int) -> list[TraceHeader]:
+        """The headers of the drafts whose goal has this key, newest first."""
+        where = "where goal_key = ? and status = 'draft' and problem = '' order by mtime_ns desc, id limit ?"
+        return self._headers(where, (key, limit))
 
     def headers(self) -> list[TraceHeader]:
         return self._headers("where problem = '' order by id", ())
@@ -134,6 +140,7 @@ class TraceIndex:
 
     def _start_over(self, *, in_memory: bool) -> None:
         self._connection.close()
+        in_memory = in_memory or self._frozen
         self._connection = index_in_memory() if in_memory else renew_index(self._path)
 
     @contextmanager

@@ -16,6 +16,7 @@ from llmos.core.alias import Values
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes
+from llmos.core.goal import goal_key
 from llmos.core.matching import rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
@@ -61,7 +62,8 @@ class TraceManager:
     """The traces below `workspace`.
 
     `home` holds the approvals of this user; `examples` are folders whose traces are only ever shown to a model.
-    `tool_versions` are the versions of the tools at hand; a trace that used others is not replayed.
+    `tool_versions` are the versions of the tools at hand; a trace that used others is not replayed. `frozen` leaves the
+    derived index on disk as it is.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class TraceManager:
         examples: Sequence[Path] = (),
         tool_versions: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
+        frozen: bool = False,
     ) -> None:
         self.memories_dir = memories_dir
         self.folder = workspace / "traces"
@@ -83,7 +86,7 @@ class TraceManager:
         self._analyzer = analyzer or TraceAnalyzer()
         self._approvals = Approvals(home or workspace)
         self._examples = tuple(examples)
-        self._index = TraceIndex(self.folder, workspace / ".llmos")
+        self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen)
         self._finder = TraceFinder(self.folder, self._index, self._approvals, dict(tool_versions or {}))
 
     def close(self) -> None:
@@ -147,6 +150,15 @@ class TraceManager:
     def candidates(self, goal: str) -> list[Candidate]:
         """The traces of the identical goal, else of the same goal with other values, without a look at the world."""
         return self._finder.candidates(goal)
+
+    def failed_runs(self, goals: Sequence[str], limit: int) -> list[Trace]:
+        """The drafts of runs of these goals that were learned here, newest first."""
+        self._index.refresh()
+        self._index.refresh_quickly()
+        headers = {h.id: h for goal in goals for h in self._index.drafts(goal_key(goal), limit)}
+        newest = sorted(headers.values(), key=lambda header: (header.learned.when, header.id), reverse=True)
+        found = (self._finder.approved_trace(header.id) for header in newest)
+        return list(islice((trace for trace in found if trace is not None), limit))
 
     def nearest(self, goal: str, limit: int) -> list[tuple[TraceHeader, float]]:
         """The approved replayable traces nearest in words, with a similarity of 0 to 1, best first."""

@@ -76,6 +76,8 @@ async def run_session(
     finally:
         for transport in transports:
             transport.close()
+        for pipe in (process.stdout, process.stderr)[len(transports) :]:
+            pipe.close()  # type: ignore[union-attr]  # stopped before it was connected
         _reap(process)
     return Ended(None if timed_out else process.returncode, stdout.kept, stderr.kept, still_open)
 

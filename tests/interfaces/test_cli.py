@@ -30,7 +30,7 @@ from llmos.interfaces.questions import read_answer
 from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
 
 HEAVY = ("anthropic", "chromadb", "xllamacpp", "genai_prices", "pydantic", "prompt_toolkit", "yaml", "httpx", "rich")
-FACTS = {"cost_usd", "elapsed_s", "trace", "kept", "saved_usd", "confidence"}
+FACTS = {"plan", "cost_usd", "elapsed_s", "trace", "kept", "saved_usd", "confidence"}
 """What differs between two runs, checked one by one where it matters."""
 
 
@@ -82,13 +82,12 @@ def test_the_answer_alone_goes_to_standard_output(llmos: Llmos, api: FakeMessage
     api.add(*COUNTED)
     ended = llmos("run", "--yes", "count", "the", "lines", "of", "notes.txt")
     assert (ended.code, ended.out) == (0, "3\n")
-    assert ended.err.splitlines()[:6] == [
-        "working it out · LEARNER",
-        "  confidence: 0.00",
+    assert ended.err.splitlines()[:5] == [
+        "working it out · LEARNER 0.00",
         "  why: nothing like it is known yet",
         "model: claude-sonnet-5-5 · paid by ANTHROPIC_API_KEY",
         "▶ shell (runs a command, live): wc -l < notes.txt",
-        f"  ok · exit 0 · {ended.err.splitlines()[5].split(' · ')[2]}",
+        f"  ok · exit 0 · {ended.err.splitlines()[4].split(' · ')[2]}",
     ]
     assert ended.err.splitlines()[-1].startswith("memory: kept as count-the-lines-of-notes-txt-")
 

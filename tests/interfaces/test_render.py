@@ -34,6 +34,7 @@ from llmos.core.events import (
     TurnStarted,
     Verdict,
 )
+from llmos.core.explain import Considered, GateCheck
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage, user_text
 from llmos.core.tool import Effect, FileChanges
 from llmos.interfaces.call_view import call_details, call_subject, money
@@ -81,6 +82,23 @@ def planned(command: str, recorded: str = "") -> PlannedStep:
     )
 
 
+def considered(trace_id: str, role: str, gates: tuple[bool, bool]) -> Considered:
+    """A trace that was replayed three times, with these two gates."""
+    return Considered(
+        trace_id,
+        "sort names.txt and drop the doubles, then count them",
+        role,
+        0.9643,
+        successes=3,
+        last_used="2026-11-20T08:00:00+00:00",
+        cost_usd=0.0123,
+        gates=(
+            GateCheck("goal", gates[0], "names.txt → guests.txt"),
+            GateCheck("precondition", gates[1], "as it needs it" if gates[1] else "guests.sorted exists already"),
+        ),
+    )
+
+
 def follower() -> list[Event]:
     sort = "sort -u guests.txt > guests.sorted && mv guests.sorted guests.txt"
     return [
@@ -92,8 +110,14 @@ def follower() -> list[Event]:
             reasons=(
                 "claude-sonnet-5-5 did this very goal before, and it was checked; replays so far: 3 right, 0 wrong",
             ),
-            steps=(planned(sort), planned("wc -l < guests.txt")),
+            steps=(planned(sort, sort.replace("guests", "names")), planned("wc -l < guests.txt", "wc -l < names.txt")),
+            values=(("names.txt", "guests.txt"),),
             saving_usd=0.0123,
+            expected_cost_usd=0.0,
+            considered=(
+                considered("sort-guests-txt-and-drop-the-doubles-8d40060b", "replay", (True, True)),
+                considered("sort-the-guests-77aa88bb", "refused", (True, False)),
+            ),
         ),
         PermissionDecided(call_id="r1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"),
         ToolStarted(call_id="r1", tool="shell", args={"command": sort}, effect=Effect.EXECUTE, replayed=True),
@@ -163,6 +187,13 @@ def denied() -> list[Event]:
             trace_id=None,
             reasons=("no run of this very goal; nearest in words (0.78): delete the cache folders",),
             guidance=("delete-the-cache-folders-002c7c09",),
+            differs=("only this goal says: build", "only the earlier goal said: cache"),
+            expected_cost_usd=0.0021,
+            considered=(
+                Considered(
+                    "delete-the-cache-folders-002c7c09", "delete the cache folders", "guidance", None, likeness=0.78
+                ),
+            ),
         ),
         ModelCallStarted(
             call=1, model="qwen2.5-coder-1.5b", payer="nobody (local model)", small=True, reserved_usd=0.0
@@ -233,8 +264,10 @@ def shown(console: Console) -> str:
     return console.file.getvalue()
 
 
-def render(events: Sequence[Event], console: Console, *, answers: bool = True, verbose: bool = False) -> str:
-    renderer = Renderer(console, answers=console if answers else None, verbose=verbose)
+def render(
+    events: Sequence[Event], console: Console, *, answers: bool = True, verbose: bool = False, explain: bool = False
+) -> str:
+    renderer = Renderer(console, answers=console if answers else None, verbose=verbose, explain=explain)
     for event in events:
         renderer(event)
     renderer.close()
@@ -266,6 +299,12 @@ def test_a_turn_outside_a_terminal_is_plain_lines_without_the_answer(turn: str) 
 def test_verbose_adds_model_calls_permissions_and_outputs() -> None:
     check_golden("follower-verbose-80", render(follower(), terminal(80), verbose=True))
     check_golden("learner-verbose-80", render(learner_with_a_failed_tool(), terminal(80), verbose=True))
+
+
+def test_explain_shows_everything_that_was_looked_at() -> None:
+    for name, events in (("follower", follower()), ("denied", denied())):
+        for width in (40, 80, 120):
+            check_golden(f"{name}-explain-{width}", render(events[:2], terminal(width), verbose=True, explain=True))
 
 
 def test_an_answer_that_was_streamed_is_shown_once() -> None:
@@ -318,8 +357,14 @@ def test_the_values_of_a_replay_are_shown_before_it_runs() -> None:
         reasons=("why",),
         values=(("utils.py", "helpers.py"), ("a", "b")),
         steps=(planned("touch helpers.py", "touch utils.py"),),
+        saving_usd=0.02,
     )
-    assert render([plan], pipe()).splitlines()[4:6] == ["  with: utils.py → helpers.py", "  a → b"]
+    assert render([plan], pipe()) == (
+        "replaying a saved run · FOLLOWER 0.95 · $0.00, saves $0.0200\n"
+        "  saved as: create-a-python-file-called-utils-py-1a2b3c4d\n"
+        "  with: utils.py → helpers.py, a → b\n"
+    )
+    assert render([plan], pipe(), verbose=True).splitlines()[4:6] == ["  with: utils.py → helpers.py", "  a → b"]
 
 
 def test_nothing_from_outside_reaches_the_terminal_as_a_code_or_as_markup() -> None:

@@ -1,0 +1,155 @@
+"""A plan in words: one line, a panel's rows, the whole explanation, and a replay as a difference. Pure.
+
+Shared by the screen, the dry run and `--explain`, so that none of them tells another story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmos.core.events import Mode, PlanMade, PlannedStep
+from llmos.core.explain import Considered
+from llmos.core.journal import call_line
+from llmos.interfaces.call_view import EFFECT_WORDS, money
+
+_ROLE_WORDS = {
+    "replay": "is replayed",
+    "guidance": "guides the model",
+    "refused": "refused",
+    "near": "near in words",
+    "spare": "could be replayed as well",
+}
+
+
+def cost_words(plan: PlanMade) -> str:
+    """What the turn will cost, as far as anything tells, and what a replay saves."""
+    if plan.mode is Mode.FOLLOWER:
+        return f"$0.00, saves {money(plan.saving_usd)}"
+    if plan.expected_cost_usd is None:
+        return "not known: nothing like it was learned yet"
+    return f"about {money(plan.expected_cost_usd)}, by what the like cost to learn"
+
+
+def plan_line(plan: PlanMade) -> str:
+    """The decision in one short line: what is done, how sure it is, and what it costs as far as anything tells."""
+    cost = "" if plan.mode is not Mode.FOLLOWER and plan.expected_cost_usd is None else f" · {_short_cost(plan)}"
+    return f"{plan.mode.words} · {plan.mode.value} {plan.confidence:.2f}{cost}"
+
+
+def detail_lines(plan: PlanMade) -> list[str]:
+    """What belongs under that line: trace and values of a replay; else why there is none, and what guides."""
+    if plan.mode is Mode.FOLLOWER:
+        lines = [f"saved as: {plan.trace_id}"]
+        return lines + ([f"with: {', '.join(f'{old} → {new}' for old, new in plan.values)}"] if plan.values else [])
+    more = len(plan.reasons) - 1
+    others = f" (and {more} more; --explain shows all)" if more > 0 else ""
+    lines = [f"why: {plan.reasons[0]}{others}"] if plan.reasons else []
+    return lines + ([f"guided by: {', '.join(plan.guidance)}"] if plan.guidance else [])
+
+
+def _short_cost(plan: PlanMade) -> str:
+    return cost_words(plan) if plan.mode is Mode.FOLLOWER else f"about {money(plan.expected_cost_usd or 0.0)}"
+
+
+def plan_rows(plan: PlanMade) -> list[tuple[str, str]]:
+    """Label and value of everything that a decision panel shows; a label stands at the first of its values."""
+    rows: list[tuple[str, str]] = [("confidence", f"{plan.confidence:.2f}{_rests_on(plan)}")]
+    if plan.trace_id:
+        rows.append(("trace", plan.trace_id))
+    groups = (
+        ("why", plan.reasons),
+        ("with", [f"{old} → {new}" for old, new in plan.values]),
+        ("guided by", plan.guidance),
+        ("differs", plan.differs),
+        ("closed", _closed_gates(plan)),
+        ("will run", [_step_words(number, step) for number, step in enumerate(plan.steps, start=1)]),
+    )
+    for label, values in groups:
+        rows.extend((label if number == 0 else "", value) for number, value in enumerate(values))
+    rows.append(("cost", cost_words(plan)))
+    return rows
+
+
+def explain_lines(plan: PlanMade) -> list[str]:
+    """The whole decision: thresholds, every trace that was looked at, its gates, and what its confidence rests on."""
+    lines = [
+        f"decision    {plan.mode.value} at {plan.confidence:.2f}; a replay needs {plan.follower_from:.2f} and every "
+        f"gate open, guidance {plan.mixed_from:.2f}"
+    ]
+    lines += [f"why         {reason}" for reason in plan.reasons]
+    lines += [f"differs     {difference}" for difference in plan.differs]
+    lines += [f"cost        {cost_words(plan)}"]
+    if not plan.considered:
+        lines.append("candidates  none: no saved run has these words, and none is near")
+    for number, one in enumerate(plan.considered, start=1):
+        lines.append(f"candidate {number} {one.trace_id}: {_ROLE_WORDS.get(one.role, one.role)}")
+        lines.append(f"    goal    {' '.join(one.goal.split())}")
+        lines.append(f"    sure    {_evidence(one)}")
+        for gate in one.gates:
+            reason = f": {gate.reason}" if gate.reason else ""
+            lines.append(f"    {'open' if gate.open else 'CLOSED':<6}  {gate.name}{reason}")
+        if not one.gates:
+            lines.append("    gates   not asked: its words are not those of the goal, so it can only guide")
+    return lines
+
+
+def plan_diff(plan: PlanMade) -> list[str]:
+    """What a replay would run beside what was recorded, in the manner of a unified diff; empty when nothing would."""
+    if not plan.steps:
+        return []
+    lines = [f"--- recorded {plan.trace_id}", "+++ to be run"]
+    for number, step in enumerate(plan.steps, start=1):
+        lines.append(f"@@ step {number}: {step.tool} ({EFFECT_WORDS[step.effect]}) @@")
+        lines += _difference(step.recorded, step.args)
+    return lines
+
+
+def _difference(recorded: Mapping[str, Any], args: Mapping[str, Any]) -> list[str]:
+    """Argument by argument and line by line: ` ` as recorded, `-` what it was, `+` what it is."""
+    import difflib
+
+    lines: list[str] = []
+    for name in [*args, *(name for name in recorded if name not in args)]:
+        old = _argument_lines(name, recorded[name]) if name in recorded else []
+        new = _argument_lines(name, args[name]) if name in args else []
+        lines += [line for line in difflib.ndiff(old, new) if not line.startswith("? ")]
+    return [line[0] + line[2:] if line[1:2] == " " else line for line in lines]
+
+
+def _argument_lines(name: str, value: object) -> list[str]:
+    text = value if isinstance(value, str) else repr(value)
+    first, *rest = text.split("\n")
+    return [f"{name}: {first}", *(f"    {line}" for line in rest)]
+
+
+def _step_words(number: int, step: PlannedStep) -> str:
+    return f"{number}. {call_line(step.tool, step.args)} ({EFFECT_WORDS[step.effect]})"
+
+
+def _rests_on(plan: PlanMade) -> str:
+    chosen = next(
+        (one for one in plan.considered if one.trace_id == plan.trace_id and one.confidence is not None), None
+    )
+    if chosen is None:
+        return ""
+    last = f", last {chosen.last_used[:10]}" if chosen.last_used else ""
+    return f" ({chosen.evidence}{last})"
+
+
+def _evidence(one: Considered) -> str:
+    likeness = f"likeness {one.likeness:.2f}, which ranks and authorises nothing" if one.likeness is not None else ""
+    if one.confidence is None:
+        return likeness
+    last = f", last {one.last_used}" if one.last_used else ""
+    return f"{one.confidence:.3f} ({one.evidence}{last}); learning it cost {money(one.cost_usd)}"
+
+
+def _closed_gates(plan: PlanMade) -> list[str]:
+    """The closed gates of the traces that might have been replayed, beyond those that the reasons name already."""
+    return [
+        f"{'' if one.trace_id == plan.trace_id else f'{one.trace_id}, '}{gate.name}: {gate.reason}"
+        for one in plan.considered
+        for gate in one.closed
+        if not any(gate.reason in reason for reason in plan.reasons)
+    ]
