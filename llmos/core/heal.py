@@ -22,6 +22,19 @@ def is_at_fault(step: Step, run: RunStep, *, rebound: bool) -> bool:
     return (step.expect.ok and not run.ok) or changes_mismatch(step, run) is not None
 
 
+def why_not_replayed(done: Sequence[RunStep | None], *, at_fault: bool) -> str:
+    """Why a run that went on from a replay may only guide; empty when it takes the place of what was replayed.
+
+    A run that coped with another world is no way to do the job in the world that the good trace is for, and as the
+    newer one it would be replayed in its stead.
+    """
+    if not at_fault:
+        return "it went on from a replay that another state of the world had stopped, and that saved run stands"
+    if None in done:
+        return "it went on from a replay that had skipped a step, so it is not the whole job"
+    return ""
+
+
 def whole_run(done: Sequence[RunStep | None], failed: RunStep | None, after: Sequence[RunStep]) -> tuple[RunStep, ...]:
     """The steps of a run that went on from a replay: what was replayed, and what the model did.
 

@@ -33,8 +33,8 @@ class FinishedRun:
     """What the model was shown besides the goal and its own results."""
     denied: bool = False
     """Whether a call was refused on the way."""
-    skipped: bool = False
-    """Whether it went on from a replay that left out a step, because that had nothing to do."""
+    healed: str = ""
+    """Why a run that went on from a replay is not to be replayed itself; empty when it may be, or went on from none."""
     supersedes: str = ""
     """Id of the trace that it takes the place of, where it may be replayed itself."""
 
@@ -60,8 +60,8 @@ def trace_status(run: FinishedRun, template: AnswerTemplate | None) -> tuple[Tra
     """What a run is worth keeping as, and why it is not replayable."""
     if run.outcome is not Outcome.OK:
         return TraceStatus.DRAFT, f"the run ended {run.outcome.value}: {run.reason}"
-    if run.skipped:
-        return TraceStatus.GUIDANCE, "it went on from a replay that had skipped a step, so it is not the whole job"
+    if run.healed:
+        return TraceStatus.GUIDANCE, run.healed
     return (TraceStatus.GUIDANCE, why) if (why := _why_not(run, template)) else (TraceStatus.VERIFIED, "")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llmos.core.errors import StoreError
 from llmos.core.events import Notice, Outcome, TraceKept
-from llmos.core.heal import whole_run
+from llmos.core.heal import whole_run, why_not_replayed
 from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.ports import Clock, Emit
 from llmos.core.trace import Learned, Trace
@@ -54,7 +54,7 @@ class Keeper:
             cwd=self._cwd,
             shown=turn.shown,
             denied=conversed.any_denied,
-            skipped=stopped is not None and None in stopped.done,
+            healed=why_not_replayed(stopped.done, at_fault=stopped.at_fault) if stopped else "",
             supersedes=replaced,
         )
         learned = Learned(

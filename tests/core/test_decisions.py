@@ -162,7 +162,7 @@ class TestOutcome:
         run = FinishedRun(goal, Outcome.OK, "", "Created a.txt.", steps, "/work")
         assert trace_status(run, template)[0] is expected
         assert trace_status(replace(run, outcome=Outcome.FAILED), template)[0] is TraceStatus.DRAFT
-        assert trace_status(replace(run, skipped=True), template)[0] is TraceStatus.GUIDANCE
+        assert trace_status(replace(run, healed="why"), template) == (TraceStatus.GUIDANCE, "why")
 
     def test_a_run_that_names_its_directory_is_not_replayable(self) -> None:
         step = replace(run_step(changes=CREATED), args={"command": "touch /work/a.txt"})

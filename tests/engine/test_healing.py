@@ -164,9 +164,17 @@ class TestSuperseding:
         change(build)
         await run(build, goal, shell("build.sh --new"), answer="7")
         new = kept(build)
-        assert (new.header.status, new.header.supersedes) == ("verified", "")
+        assert (new.header.status, new.header.reason, new.header.supersedes) == (
+            "guidance",
+            "it went on from a replay that another state of the world had stopped, and that saved run stands",
+            "",
+        )
         assert build.records[-1].traces.superseded() == {}
-        assert (build.workspace / "traces" / f"{old.header.id}.yaml").exists()
+        # Neither by name nor by rank: where the program is back, it is the good trace that is replayed.
+        undo(build)
+        script(build, "--old")
+        result = await build.dispatcher(no_model).dispatch(goal)
+        assert (result.mode, result.outcome, result.trace_id) == (Mode.FOLLOWER, Outcome.OK, old.header.id)
 
     async def test_a_run_that_did_not_verify_supersedes_nothing(self, build: World) -> None:
         goal = "make the folder out and show the report"
@@ -213,6 +221,16 @@ RUN = RunStep("shell", "v", {}, Effect.EXECUTE, (), False, 2, "", "", FileChange
 )
 def test_who_is_to_blame(step: Step, run: RunStep, rebound: bool, expected: bool) -> None:
     assert is_at_fault(step, run, rebound=rebound) is expected
+
+
+async def test_a_run_that_lacks_a_skipped_step_only_guides(build: World) -> None:
+    goal = "write hello to a.txt, then show the report"
+    write = ToolCall("c", "write_file", {"path": "a.txt", "content": "hello"})
+    await run(build, goal, write, shell("build.sh --old"), answer="7")
+    assert kept(build).header.status == "verified"
+    script(build, "--new")  # and a.txt is there already
+    await run(build, goal, shell("build.sh --new"), answer="7")
+    assert kept(build).header.status == "guidance"
 
 
 async def test_an_effect_that_the_replay_had_is_not_repeated(world: World) -> None:
