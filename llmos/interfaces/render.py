@@ -31,6 +31,7 @@ from llmos.core.events import (
     PlanMade,
     RetryCountdown,
     StepChecked,
+    StepWaiting,
     TextStreamed,
     ToolFinished,
     ToolStarted,
@@ -244,6 +245,11 @@ class Renderer:
             self._line(f"copies of what it changed: {event.backup}", "dim", indent=2)
         limit = VERBOSE_LINES if self._verbose else (0 if event.ok else FAILED_LINES)
         self._excerpt(event.output, limit)
+
+    def _on_StepWaiting(self, event: StepWaiting) -> None:
+        about = f"step {event.step + 1} waits up to {event.limit_s:.0f} s for {event.path}, as it had to before"
+        self._line(about, "dim", indent=2)
+        self._wait(f"waiting for {event.path}")
 
     def _on_StepChecked(self, event: StepChecked) -> None:
         if not event.ok:

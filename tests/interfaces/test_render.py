@@ -26,6 +26,7 @@ from llmos.core.events import (
     PlannedStep,
     RetryCountdown,
     StepChecked,
+    StepWaiting,
     TextStreamed,
     ToolFinished,
     ToolStarted,
@@ -341,6 +342,11 @@ def test_a_step_that_is_not_as_saved_is_told_with_its_number() -> None:
     assert render(events, pipe()) == "  step 2 is not as saved: expected exit code 0, got exit code 1\n"
 
 
+def test_a_wait_is_told_with_its_end() -> None:
+    events: list[Event] = [started("g"), StepWaiting(step=1, path="result.txt", limit_s=12.3)]
+    assert render(events, pipe()) == "  step 2 waits up to 12 s for result.txt, as it had to before\n"
+
+
 def test_only_the_end_of_a_failed_output_is_shown() -> None:
     output = "\n".join(f"line {n}" for n in range(1, 9))
     events: list[Event] = [started("g"), finished("t1", "shell", ok=False, exit_code=1, output=output)]
@@ -377,9 +383,12 @@ def test_nothing_from_outside_reaches_the_terminal_as_a_code_or_as_markup() -> N
             trace_id=evil,
             reasons=(evil,),
             guidance=(evil,),
+            differs=(evil,),
+            considered=(Considered(evil, evil, evil, 0.5, gates=(GateCheck(evil, False, evil),)),),
             steps=(PlannedStep(tool=evil, args={evil: evil}, recorded={"command": evil}, effect=Effect.READ),),
             values=((evil, evil),),
         ),
+        StepWaiting(step=0, path=evil, limit_s=1.0),
         ModelCallStarted(call=1, model=evil, payer=evil, small=True, reserved_usd=0.0),
         TextStreamed(text=evil, thinking=True),
         TextStreamed(text=evil),
@@ -393,7 +402,7 @@ def test_nothing_from_outside_reaches_the_terminal_as_a_code_or_as_markup() -> N
         ended(Outcome.FAILED, Mode.LEARNER, answer=evil, reason=evil),
     ]
     for console in (terminal(80), pipe()):
-        screen = render(events, console, verbose=True)
+        screen = render(events, console, verbose=True, explain=True)
         assert {char for char in screen if not char.isprintable()} == {"\n"}
         assert "[red]markup[/red] :smile:" in screen
 
