@@ -14,8 +14,8 @@ from llmos.core.trace import RunStep, Step, changes_mismatch
 def is_at_fault(step: Step, run: RunStep, *, rebound: bool) -> bool:
     """Whether a step failed, or changed other files, in the very world in which it was learned.
 
-    The world is the content of the working directory before the step. Steps bound to other values prove nothing about
-    the steps as they were learned, and outputs may differ for reasons that lie outside the directory.
+    The world is the content of the working directory before the step. Steps replayed for another goal prove nothing
+    about the steps as they were learned, and outputs may differ for reasons that lie outside the directory.
     """
     if rebound or not step.require.world or run.world != step.require.world:
         return False
@@ -29,7 +29,7 @@ def why_not_replayed(done: Sequence[RunStep | None], *, at_fault: bool) -> str:
     newer one it would be replayed in its stead.
     """
     if not at_fault:
-        return "it went on from a replay that another state of the world had stopped, and that saved run stands"
+        return "it went on from a replay that had stopped through no proven fault of the saved run, which stands"
     if None in done:
         return "it went on from a replay that had skipped a step, so it is not the whole job"
     return ""

@@ -95,7 +95,7 @@ def _satisfied(step: Step, tools: Mapping[str, Tool], context: ToolContext) -> b
 
 
 class Replay:
-    """One replay of a trace. `rebound` says that it was learned for other values; `wait_s` bounds each wait."""
+    """One replay of a trace. `rebound` says that it was learned for another goal; `wait_s` bounds each wait."""
 
     def __init__(
         self, trace: Trace, invoker: Invoker, emit: Emit, *, clock: Clock, wait_s: float, rebound: bool = False

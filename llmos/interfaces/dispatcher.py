@@ -15,8 +15,8 @@ from llmos.core.blend import blended
 from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
 from llmos.core.events import Event, Mode, Notice, Outcome, TurnStarted
-from llmos.core.goal import normalise_goal
-from llmos.core.policy import TurnLimits, plan_event
+from llmos.core.goal import goal_key, normalise_goal
+from llmos.core.policy import Candidate, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
@@ -62,6 +62,7 @@ class Dispatcher:
         self._conversation = Conversation(record=record, invoker=self._invoker, limits=limits, emit=self._sink)
         self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
         self._turn = 0
+        self._cut_off: dict[str, str] = {}
 
     async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
         """Carry out one goal. With `dry_run` decide, show, and do nothing.
@@ -84,6 +85,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             reason = self._with_journal("stopped before its end")
             self._conversation.extend(goal, f"[this turn was {reason}]")
+            if turn.mode is Mode.FOLLOWER and turn.plan.trace and self._sink.journal.half_done:
+                self._cut_off[turn.plan.trace.header.id] = self._sink.journal.closed().summary
             self._end(turn, Ending(Outcome.INTERRUPTED, reason=reason))
             raise
         except LlmosError as error:
@@ -120,10 +123,7 @@ class Dispatcher:
     async def _decide(self, turn: Turn, emit: Emit) -> None:
         """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
         traces = self._record.traces
-        candidates = [
-            replace(candidate, unmet=unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context))
-            for candidate in traces.candidates(turn.goal)
-        ]
+        candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
         try:
             plan = await traces.plan(turn.goal, candidates)
@@ -134,13 +134,19 @@ class Dispatcher:
         turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
         emit(turn.planned)
 
+    def _unmet(self, candidate: Candidate) -> tuple[str, ...]:
+        """Why the world is not as the trace needs it; a replay that was cut off is not begun anew over its effects."""
+        cut_off = self._cut_off.get(candidate.trace.header.id)
+        unmet = unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context)
+        return (f"its replay was cut off in this session: {cut_off}", *unmet) if cut_off else unmet
+
     # -------------------------------------------------------------------------------------------------- acting
 
     async def _act(self, turn: Turn) -> Ending:
         if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
             return await self._converse(turn)
         trace, wait_s = turn.plan.trace, self._limits.replay_wait_s
-        rebound = bool(turn.plan.values)
+        rebound = bool(turn.plan.values) or goal_key(trace.header.goal) != goal_key(turn.goal)
         replay = Replay(trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, rebound=rebound)
         replayed = await replay.run()
         if replayed.outcome is Outcome.OK:
@@ -204,6 +210,8 @@ class Dispatcher:
 
     def _end(self, turn: Turn, ending: Ending) -> TurnResult:
         now = self._clock.monotonic()
+        if ending.outcome is Outcome.OK and turn.plan.trace:
+            self._cut_off.pop(turn.plan.trace.header.id, None)
         event = turn.ended(ending, now)
         try:
             self._sink(event)

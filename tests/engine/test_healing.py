@@ -166,7 +166,7 @@ class TestSuperseding:
         new = kept(build)
         assert (new.header.status, new.header.reason, new.header.supersedes) == (
             "guidance",
-            "it went on from a replay that another state of the world had stopped, and that saved run stands",
+            "it went on from a replay that had stopped through no proven fault of the saved run, which stands",
             "",
         )
         assert build.records[-1].traces.superseded() == {}
@@ -178,6 +178,17 @@ class TestSuperseding:
         closed = {one.trace_id: [gate.name for gate in one.closed] for one in plan.considered}
         assert closed[new.header.id] == ["status"]
         assert closed[old.header.id] in ([], ["confidence"])
+
+    async def test_a_run_for_a_goal_in_other_words_supersedes_nothing(self, build: World) -> None:
+        await run(build, "make the folder out and show the report", MAKE, shell("build.sh --old"), answer="7")
+        build.take_events()
+        undo(build)
+        script(build, "--new")
+        result, _ = await run(build, "make the directory out and show the report", shell("build.sh --new"), answer="7")
+        new = kept(build)
+        assert result.mode is Mode.MIXED
+        assert commands(new) == ["mkdir out", "build.sh --new"]
+        assert (new.header.status, new.header.supersedes) == ("guidance", "")
 
     async def test_a_run_that_did_not_verify_supersedes_nothing(self, build: World) -> None:
         goal = "make the folder out and show the report"
@@ -289,6 +300,12 @@ class TestInterrupted:
         # The next turn of the session is told.
         model = ScriptedModel([model_reply("Only one was made.")])
         models.append(model)
+        plan = (await dispatcher.dispatch(self.GOAL, dry_run=True)).plan
+        assert plan is not None
+        assert plan.mode is Mode.MIXED
+        assert (
+            "precondition: its replay was cut off in this session: 1 of 3 steps done, step 2 unknown" in plan.reasons[0]
+        )
         await dispatcher.dispatch("what was made?")
         assert "this turn was stopped before its end; of the replay: 1 of 3 steps done" in str(
             model.requests[0].messages
