@@ -111,10 +111,17 @@ def _difference(recorded: Mapping[str, Any], args: Mapping[str, Any]) -> list[st
 
     lines: list[str] = []
     for name in [*args, *(name for name in recorded if name not in args)]:
-        old = _argument_lines(name, recorded[name]) if name in recorded else []
-        new = _argument_lines(name, args[name]) if name in args else []
-        lines += [line for line in difflib.ndiff(old, new) if not line.startswith("? ")]
-    return [line[0] + line[2:] if line[1:2] == " " else line for line in lines]
+        was, now = recorded.get(name), args.get(name)
+        if isinstance(was, str) and isinstance(now, str) and was.endswith("\n") and now.endswith("\n"):
+            was, now = was[:-1], now[:-1]  # a line that both end with is no line of its own
+        old = _argument_lines(name, was) if name in recorded else []
+        new = _argument_lines(name, now) if name in args else []
+        for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new).get_opcodes():
+            if tag == "equal":
+                lines += [f" {line}" for line in old[i1:i2]]
+            else:
+                lines += [f"-{line}" for line in old[i1:i2]] + [f"+{line}" for line in new[j1:j2]]
+    return lines
 
 
 def _argument_lines(name: str, value: object) -> list[str]:

@@ -13,6 +13,9 @@ import pytest
 from cli_world import COUNT, COUNTED, Llmos
 
 from llmos.core.errors import ExitStatus
+from llmos.core.events import Mode, PlanMade, PlannedStep
+from llmos.core.tool import Effect
+from llmos.interfaces.plan_view import plan_diff
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
 UTILS = "Create a Python file called utils.py containing 'x = 1'"
@@ -59,7 +62,6 @@ class TestDryRun:
             "+path: helpers.py\n"
             "-content: x = 1\n"
             "+content: y = 2\n"
-            "     \n"
         )
         assert not (work / "helpers.py").exists()
 
@@ -238,3 +240,20 @@ def test_help_shows_the_modes_with_examples(llmos: Llmos) -> None:
     told = " ".join(llmos("run", "--help").out.split())
     for words in ("--dry-run", "--offline", "--freeze", "--explain", "exit code 11"):
         assert words in told
+
+
+@pytest.mark.parametrize(
+    ("recorded", "args", "lines"),
+    [
+        ({"a": "x"}, {"a": "x"}, [" a: x"]),
+        ({"a": "x\ny\n"}, {"a": "x\nz\n"}, [" a: x", "-    y", "+    z"]),
+        ({"a": "x\n"}, {"a": "x"}, [" a: x", "-    "]),
+        ({"a": 1, "b": True}, {"a": 2}, ["-a: 1", "+a: 2", "-b: True"]),
+        ({}, {"a": ["x"]}, ["+a: ['x']"]),
+        ({"a": "? y"}, {"a": "- y"}, ["-a: ? y", "+a: - y"]),
+    ],
+)
+def test_arguments_as_a_difference(recorded: dict[str, object], args: dict[str, object], lines: list[str]) -> None:
+    step = PlannedStep(tool="t", args=args, recorded=recorded, effect=Effect.READ)
+    plan = PlanMade(mode=Mode.FOLLOWER, confidence=1.0, trace_id="id", reasons=(), steps=(step,))
+    assert plan_diff(plan) == ["--- recorded id", "+++ to be run", "@@ step 1: t (reads) @@", *lines]
