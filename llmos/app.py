@@ -30,7 +30,7 @@ from llmos.memory.record import Record
 from llmos.memory.sessions import Sessions
 from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
-from llmos.memory.transcript import Transcript, close_abandoned
+from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -144,6 +144,10 @@ class App:
     def sandbox_tier(self) -> SandboxTier:
         """How far commands are held back, for `llmos doctor` and the screen."""
         return NO_SANDBOX
+
+    def cut_off(self) -> dict[str, str]:
+        """The trace whose replay the last session was cut off in, with how far it had come; mostly empty."""
+        return last_cut_off(self.workspace.recall)
 
     def close_abandoned(self) -> list[str]:
         """End the transcripts of sessions that died; a sentence for each turn that was cut off. Frozen: not now."""

@@ -62,9 +62,17 @@ class Avoid:
     calls: tuple[str, ...]
 
 
-def guidance_text(guides: Sequence[Guide], avoid: Sequence[Avoid] = ()) -> str:
-    """Earlier runs and failures, as the opening words of a turn. The goal itself stays a sentence of its own, last."""
+def guidance_text(guides: Sequence[Guide], avoid: Sequence[Avoid] = (), cut_off: str = "") -> str:
+    """Earlier runs and failures, as the opening words of a turn. The goal itself stays a sentence of its own, last.
+
+    `cut_off` says how far a replay of the first had come that was stopped from outside.
+    """
     lines: list[str] = []
+    if cut_off:
+        lines.append(
+            f"A replay for this goal was cut off: {cut_off}. Look at what is there before you go on, and do not repeat "
+            "what is done."
+        )
     if guides:
         lines.append(
             "Earlier runs that may help. Their goals or values were others: use what fits, check the rest, and do what "

@@ -7,7 +7,7 @@ truthfully how the turn ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +35,8 @@ class Dispatcher:
     """Works on one goal after the other in one session, keeping the conversation between them.
 
     `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it. With
-    `freeze` nothing is recorded, learned or counted.
+    `freeze` nothing is recorded, learned or counted. `cut_off` are the traces whose replay was cut off just before,
+    each with how far it had come: they are not begun anew over their effects.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Dispatcher:
         workspace: Path,
         emit: Emit,
         freeze: bool = False,
+        cut_off: Mapping[str, str] | None = None,
     ) -> None:
         self._record = record
         self._freeze = freeze
@@ -62,7 +64,7 @@ class Dispatcher:
         self._conversation = Conversation(record=record, invoker=self._invoker, limits=limits, emit=self._sink)
         self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
         self._turn = 0
-        self._cut_off: dict[str, str] = {}
+        self._cut_off = dict(cut_off or {})
 
     async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
         """Carry out one goal. With `dry_run` decide, show, and do nothing.
@@ -138,7 +140,7 @@ class Dispatcher:
         """Why the world is not as the trace needs it; a replay that was cut off is not begun anew over its effects."""
         cut_off = self._cut_off.get(candidate.trace.header.id)
         unmet = unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context)
-        return (f"its replay was cut off in this session: {cut_off}", *unmet) if cut_off else unmet
+        return (f"its replay was cut off before its end: {cut_off}", *unmet) if cut_off else unmet
 
     # -------------------------------------------------------------------------------------------------- acting
 
@@ -181,6 +183,7 @@ class Dispatcher:
         guidance = guidance_text(
             guides_of(turn.goal, turn.plan, turn.pieces, self._record.traces),
             failures_of(turn.goal, turn.plan, self._record.traces),
+            self._cut_off.get(turn.plan.trace.header.id, "") if turn.plan.trace else "",
         )
         handoff = handoff_text(self._sink.journal, stopped.reason) if stopped else ""
         done = stopped.done if stopped else ()

@@ -28,6 +28,7 @@ def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -
         workspace=app.workspace.root,
         emit=emit,
         freeze=app.freeze,
+        cut_off=app.cut_off(),
     )
 
 

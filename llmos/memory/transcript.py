@@ -23,6 +23,9 @@ from llmos.memory.files import MissingFileError, append_line, make_private_folde
 FORMAT_KIND = "llmos-transcript"
 FORMAT_NUMBER = 1
 MAX_BYTES = 512 * 1024 * 1024
+_MAX_LAST_BYTES = 4_000_000
+"""A longer last session is not looked through before a turn."""
+_DATE = len("2026-11-24")
 _DURABLE = (TurnStarted, ToolStarted, TurnEnded)
 
 
@@ -88,6 +91,35 @@ def read_transcript(path: Path, report: Callable[[str], None]) -> Iterator[dict[
         return
     check_format(head.get("format"), kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=str(path))
     yield from records
+
+
+def last_cut_off(recall: Path) -> dict[str, str]:
+    """The trace whose replay was the last thing of the last session and was cut off, with how far it had come.
+
+    Empty where the last turn on record ended otherwise, and where that cannot be read: it only ever closes a gate.
+    """
+    with suppress(OSError, StoreError):
+        names = [path.name for path in recall.glob("*.jsonl")]
+        day = max((name[:_DATE] for name in names), default="")
+        paths = [recall / name for name in names if name.startswith(day)]
+        newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
+        if newest is not None and newest.stat().st_size <= _MAX_LAST_BYTES:
+            return _cut_off_in(read_transcript(newest, lambda _: None))
+    return {}
+
+
+def _cut_off_in(records: Iterator[dict[str, Any]]) -> dict[str, str]:
+    journal, trace, found = Journal(), "", dict[str, str]()
+    for record in records:
+        journal = journal.after(record)
+        match record.get("event"):
+            case "turn_started":
+                trace, found = "", {}
+            case "plan_made" if record.get("mode") == "FOLLOWER":
+                trace = str(record.get("trace_id", ""))
+            case "turn_ended" if record.get("outcome") == "interrupted" and record.get("mode") == "FOLLOWER":
+                found = {trace: journal.summary} if trace and journal.half_done else {}
+    return found
 
 
 def close_abandoned(recall: Path, open_folder: Path, clock: Clock) -> list[str]:

@@ -304,7 +304,7 @@ class TestInterrupted:
         assert plan is not None
         assert plan.mode is Mode.MIXED
         assert (
-            "precondition: its replay was cut off in this session: 1 of 3 steps done, step 2 unknown" in plan.reasons[0]
+            "precondition: its replay was cut off before its end: 1 of 3 steps done, step 2 unknown" in plan.reasons[0]
         )
         await dispatcher.dispatch("what was made?")
         assert "this turn was stopped before its end; of the replay: 1 of 3 steps done" in str(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -257,3 +258,35 @@ def test_arguments_as_a_difference(recorded: dict[str, object], args: dict[str, 
     step = PlannedStep(tool="t", args=args, recorded=recorded, effect=Effect.READ)
     plan = PlanMade(mode=Mode.FOLLOWER, confidence=1.0, trace_id="id", reasons=(), steps=(step,))
     assert plan_diff(plan) == ["--- recorded id", "+++ to be run", "@@ step 1: t (reads) @@", *lines]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_replay_that_was_cut_off_is_not_begun_anew(
+    llmos: Llmos, api: FakeMessagesServer, work: Path, number: signal.Signals
+) -> None:
+    goal = "make one, then wait, then make three"
+    (work / "nap").write_text("0")
+    for command in ("mkdir one", "sleep $(head -1 n*p)", "mkdir three"):
+        api.add(reply(tool_use("shell", {"command": command})))
+    api.add(reply(text("Made one and three.")))
+    assert llmos("run", "-y", goal).code == 0
+    for name in ("one", "three"):
+        (work / name).rmdir()
+    (work / "nap").write_text("30")
+    process = subprocess.Popen([sys.executable, "-m", "llmos", "run", "-y", goal], stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    while b"sleep" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    (work / "one").rmdir()
+    api.add(reply(text("Only one was made.")))
+    told = json.loads(llmos("run", "-y", "-o", "json", goal).out)
+    how_far = "1 of 3 steps done, step 2 unknown (shell: sleep $(head -1 n*p)), 1 not begun"
+    assert told["mode"] == "MIXED"
+    assert f"precondition: its replay was cut off before its end: {how_far}" in told["reasons"][0]
+    words = str(api.bodies[-1]["messages"][0]["content"])
+    assert f"A replay for this goal was cut off: {how_far}. Look at what is there before you go on" in words
+    # Any other turn in between lifts it: what was half done is then long past.
+    (work / "nap").write_text("0")
+    assert json.loads(llmos("run", "--dry-run", "-o", "json", goal).out)["mode"] == "FOLLOWER"

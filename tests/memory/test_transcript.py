@@ -22,7 +22,9 @@ from llmos.core.events import (
     Notice,
     Outcome,
     PlanMade,
+    PlannedStep,
     RetryCountdown,
+    StepChecked,
     TextStreamed,
     ToolStarted,
     TurnEnded,
@@ -30,7 +32,7 @@ from llmos.core.events import (
 )
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.tool import Effect
-from llmos.memory.transcript import Transcript, close_abandoned, read_transcript
+from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off, read_transcript
 from llmos.testing import FixedClock
 
 AT = "2026-11-22T12:00:00.000+00:00"
@@ -213,6 +215,30 @@ class TestSessionsThatDied:
         }
         assert self.closed(tmp_path) == []
         assert list((tmp_path / "open").iterdir()) == []
+
+    def test_a_replay_that_was_cut_off_says_how_far_it_had_come(self, tmp_path: Path) -> None:
+        session = transcript(tmp_path)
+        step = PlannedStep(tool="shell", args={"command": "ls"}, recorded={"command": "ls"}, effect=Effect.EXECUTE)
+        plan = PlanMade(mode=Mode.FOLLOWER, confidence=0.96, trace_id="t", reasons=("r",), steps=(step, step))
+        first, second = (
+            ToolStarted(call_id=f"replay-{n}", tool="shell", args={}, effect=Effect.EXECUTE, replayed=True)
+            for n in (1, 2)
+        )
+        for event in (STARTED, plan, first, StepChecked(step=0, ok=True, reason="as recorded"), second):
+            session.record(event)
+        die(session)
+        how_far = "1 of 2 steps done, step 2 unknown (shell: ls)"
+        assert last_cut_off(tmp_path / "recall") == {}  # it may be at work still
+        assert self.closed(tmp_path) == [
+            f"an earlier session was cut off while working on 'list files'; of the replay: {how_far}"
+        ]
+        assert last_cut_off(tmp_path / "recall") == {"t": how_far}
+        later = transcript(tmp_path, "s2")
+        later.record(STARTED)
+        later.record(ENDED)
+        later.close()
+        assert last_cut_off(tmp_path / "recall") == {}
+        assert last_cut_off(tmp_path / "nowhere") == {}
 
     def test_a_turn_that_had_ended_needs_none(self, tmp_path: Path) -> None:
         session = transcript(tmp_path)
