@@ -81,7 +81,7 @@ def guidance_text(guides: Sequence[Guide], avoid: Sequence[Avoid] = (), cut_off:
     for number, guide in enumerate(guides, start=1):
         lines += _guide_lines(number, guide)
     if avoid:
-        lines.append("Runs that failed. Avoid what they did:")
+        lines.append("Runs that went wrong. Avoid what they did:")
     for one in avoid:
         lines.append(f"- goal: {shorten(one.goal, _SHOWN_GOAL)}")
         lines.append(f"  {shorten(one.reason, _SHOWN_OUTPUT)}")

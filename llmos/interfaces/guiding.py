@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from llmos.core.blend import Piece
 from llmos.core.differs import differences
 from llmos.core.events import Mode
+from llmos.core.goal import goal_key
 from llmos.core.journal import call_line
 from llmos.core.policy import Plan
 from llmos.core.prompt import Avoid, Guide
+from llmos.core.trace import Trace
 from llmos.memory.traces_sdk import TraceManager
 
 FAILURES_SHOWN = 2
-"""Failed runs that a model is shown; each says what to leave, and more would crowd out the goal."""
+"""Failed runs, and as many verdicts of a person, that a model is shown; more would crowd out the goal."""
 
 
 def differs_of(goal: str, plan: Plan) -> tuple[str, ...]:
@@ -44,9 +46,25 @@ def guides_of(goal: str, plan: Plan, pieces: Sequence[Piece], traces: TraceManag
 
 
 def failures_of(goal: str, plan: Plan, traces: TraceManager) -> list[Avoid]:
-    """The latest failed runs of this goal and of those that guide."""
+    """What a person called wrong, and the latest failed runs: of this goal, and of the traces that guide."""
     runs = traces.failed_runs([goal, *(header.goal for header in plan.guidance)], FAILURES_SHOWN)
-    return [
-        Avoid(run.header.goal, run.header.reason, tuple(call_line(step.tool, step.args) for step in run.steps))
-        for run in runs
-    ]
+    failed = [Avoid(run.header.goal, run.header.reason, _calls(run)) for run in runs]
+    return [*_verdicts(goal, plan, traces), *failed]
+
+
+def _verdicts(goal: str, plan: Plan, traces: TraceManager) -> list[Avoid]:
+    """The latest verdicts of a person, with the calls where it is known which they were."""
+    guiding = {header.id for header in plan.guidance}
+    key = goal_key(goal)
+    found = []
+    for one in traces.wrong():
+        if one.trace in guiding or goal_key(one.goal) == key:
+            because = f": {one.reason}" if one.reason else ""
+            known = plan.trace is not None and plan.trace.header.id == one.trace and goal_key(one.goal) == key
+            calls = _calls(plan.trace) if known and plan.trace else ()
+            found.append(Avoid(one.goal, f"a person called what a replay did wrong{because}", calls))
+    return found[-FAILURES_SHOWN:]
+
+
+def _calls(trace: Trace) -> tuple[str, ...]:
+    return tuple(call_line(step.tool, step.args) for step in trace.steps)

@@ -99,7 +99,7 @@ async def test_runs_that_failed_are_shown_as_what_to_avoid(world: World) -> None
     assert failed.outcome is Outcome.FAILED
     _, words = await run(world, goal, shell("wc -w < b.txt"), answer="3")
     assert words.endswith(
-        "Runs that failed. Avoid what they did:\n"
+        "Runs that went wrong. Avoid what they did:\n"
         "- goal: count the words of b.txt\n"
         "  the run ended failed: the last step (shell) failed\n"
         "  tried: shell: wc --words-only b.txt\n"
@@ -123,12 +123,29 @@ async def test_replays_that_went_wrong_are_told(world: World) -> None:
         "   differs: only the earlier goal said: text\n"
         "   step 1: shell {'command': 'cat *.txt | wc -l'} gave: 1\n"
         "   avoid: replays of these very steps went wrong 1 of 1 times\n"
-        "Runs that failed. Avoid what they did:\n"
+        "Runs that went wrong. Avoid what they did:\n"
         "- goal: how many lines do the text files have\n"
         "  the run ended failed: the last step (shell) failed\n"
         "  tried: shell: false\n"
         "\nThe goal:\n"
         "how many lines do the python files have"
+    )
+
+
+async def test_what_a_person_called_wrong_is_told(world: World) -> None:
+    goal = "how many lines do the text files have"
+    (world.cwd / "a.txt").write_text("1\n")
+    learned, _ = await run(world, goal, shell("cat *.txt | wc -l"), answer="1")
+    reason = "blank lines do not count"
+    world.records[-1].traces.mark_wrong(str(learned.kept), goal, world.clock.now(), reason)
+    result, words = await run(world, goal, shell("grep -c . a.txt"), answer="1")
+    assert result.mode is not Mode.FOLLOWER
+    assert words == (
+        "Runs that went wrong. Avoid what they did:\n"
+        f"- goal: {goal}\n"
+        f"  a person called what a replay did wrong: {reason}\n"
+        "  tried: shell: cat *.txt | wc -l\n"
+        f"\nThe goal:\n{goal}"
     )
 
 
