@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from llmos.core.events import Mode
+from llmos.core.explain import Considered
 from llmos.core.goal import asks_for_change, asks_only, words_of
 from llmos.core.literals import Literal, Plain, tokens_of
 from llmos.core.policy import Plan
@@ -108,7 +109,25 @@ def blended(goal: str, plan: Plan, nearest: Nearest, *, k: int, floor: float = 0
             confidence=confidence,
             guidance=headers,
             reasons=(*plan.reasons, *reasons),
+            considered=_with_pieces(plan.considered, pieces),
             expected_cost_usd=cost,
         ),
         pieces,
     )
+
+
+def _with_pieces(considered: Sequence[Considered], pieces: Sequence[Piece]) -> tuple[Considered, ...]:
+    """What was looked at, with the pieces as the ones that guide; those that are near only a part are added."""
+    asked = {one.trace_id: one for one in considered}
+    chosen = tuple(
+        replace(
+            asked.get(piece.header.id)
+            or Considered(piece.header.id, piece.header.goal, "", None, cost_usd=piece.header.learned.cost_usd),
+            role="guidance",
+            likeness=piece.likeness,
+        )
+        for piece in pieces
+    )
+    guides = {one.trace_id for one in chosen}
+    left = (replace(one, role="near") if one.role == "guidance" else one for one in considered)
+    return (*chosen, *(one for one in left if one.trace_id not in guides))

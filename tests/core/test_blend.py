@@ -69,6 +69,11 @@ class TestBlending:
             "for 'count the lines of a.txt' the nearest in words (0.80): count the lines of x.txt",
         )
         assert mixed.expected_cost_usd == 0.02
+        assert [(one.trace_id, one.role) for one in mixed.considered] == [
+            (SORT.id, "guidance"),
+            (COUNT.id, "guidance"),
+            (OTHER.id, "near"),
+        ]
 
     def test_parts_that_lie_near_make_an_unknown_whole_mixed(self) -> None:
         plan = decide(self.GOAL, [], [], Thresholds())

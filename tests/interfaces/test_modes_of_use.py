@@ -278,7 +278,7 @@ def test_a_replay_that_was_cut_off_is_not_begun_anew(
     while b"sleep" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(number)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     (work / "one").rmdir()
     api.add(reply(text("Only one was made.")))
     told = json.loads(llmos("run", "-y", "-o", "json", goal).out)
