@@ -14,6 +14,7 @@ from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
+from llmos.memory.trace_labels import TraceLabels
 from llmos.memory.transcript import read_transcript
 from llmos.memory.workspace import find_workspace
 
@@ -27,6 +28,7 @@ def test_every_kind_has_a_sample() -> None:
         "archival",
         "config",
         "core-block",
+        "labels",
         "outcomes",
         "trace",
         "transcript",
@@ -59,6 +61,11 @@ def test_outcomes(tmp_path: Path) -> None:
     assert [(one.goal, one.values) for one in aliases] == [
         ("make a file b.txt that says hello", (("notes.txt", "b.txt"),))
     ]
+
+
+def test_names(tmp_path: Path) -> None:
+    (tmp_path / "labels.jsonl").write_text(SAMPLES["labels"])
+    assert TraceLabels(tmp_path).all() == {"create-a-file-notes-txt-containing-hello-7ee73448": "hello-file"}
 
 
 def test_approvals(tmp_path: Path) -> None:

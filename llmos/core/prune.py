@@ -12,7 +12,7 @@ from llmos.core.trace import TraceHeader, TraceStatus
 
 @dataclass(frozen=True, slots=True)
 class PruneRule:
-    """A trace goes when any rule that is set applies."""
+    """A trace goes when any rule that is set applies; a pinned one never does."""
 
     older_than: timedelta | None = None
     """Learned longer ago than this and not used since."""
@@ -44,6 +44,8 @@ def to_prune(traces: Iterable[tuple[TraceHeader, Outcomes]], rule: PruneRule, no
 
 
 def _reason(header: TraceHeader, outcomes: Outcomes, rule: PruneRule, now: datetime) -> str | None:
+    if outcomes.pinned:
+        return None
     if rule.drafts and header.status is TraceStatus.DRAFT:
         return "draft"
     if rule.failures is not None and outcomes.failures >= rule.failures and outcomes.failures > outcomes.successes:

@@ -5,7 +5,9 @@ Each function gives values or lines; the caller prints them.
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from llmos.app import App
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.matching import rank
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.interfaces.call_view import money
 from llmos.interfaces.evidence_text import evidence_pairs
 from llmos.interfaces.layout import cards, pairs, table, wrapped
 from llmos.interfaces.printable import one_line
@@ -22,6 +25,7 @@ from llmos.interfaces.trace_text import body_lines, head_pairs
 from llmos.memory.files import make_private_folder, read_bounded, write_once
 from llmos.memory.trace_exchange import Imported, TraceExchange, read_foreign
 from llmos.memory.trace_files import MAX_BYTES, encode_trace, file_name
+from llmos.memory.trace_labels import TraceLabels
 
 _SHORT = re.compile(r"[0-9a-f]{8}(?:-\d+)?\Z")
 _FULL_ID_FROM = 100
@@ -32,6 +36,10 @@ def exchange(app: App) -> TraceExchange:
     return TraceExchange(app.workspace.traces, app.workspace.home)
 
 
+def labels(app: App) -> TraceLabels:
+    return TraceLabels(app.workspace.traces)
+
+
 def short_id(identifier: str) -> str:
     """The hash at the end of an id, which names a trace as well as the whole id does."""
     found = _SHORT.search(identifier)
@@ -39,7 +47,10 @@ def short_id(identifier: str) -> str:
 
 
 def load_trace(app: App, named: str) -> Trace:
-    """The trace with this id, beginning of one, or hash at the end of one. Raises UsageError, StoreError."""
+    """The trace with this name, id, beginning of one, or hash at the end of one. Raises UsageError, StoreError."""
+    for identifier, label in labels(app).all().items():
+        if label == named:
+            return app.traces.load(identifier)
     if _SHORT.fullmatch(named):
         found = [header.id for header in app.traces.headers() if short_id(header.id) == named]
         if len(found) == 1:
@@ -52,9 +63,9 @@ def load_trace(app: App, named: str) -> Trace:
 
 def trace_rows(app: App, *, everything: bool = False) -> list[dict[str, Any]]:
     """One JSON-ready record for each trace, by id; without drafts unless `everything`."""
-    shown, superseded = exchange(app), app.traces.superseded()
+    shown, superseded, names = exchange(app), app.traces.superseded(), labels(app).all()
     return [
-        _row(app, header, shown.approved(header.id), superseded.get(header.id))
+        _row(app, header, shown.approved(header.id), superseded.get(header.id), names.get(header.id, ""))
         for header in app.traces.headers()
         if everything or header.status is not TraceStatus.DRAFT
     ]
@@ -62,15 +73,17 @@ def trace_rows(app: App, *, everything: bool = False) -> list[dict[str, Any]]:
 
 def trace_row(app: App, header: TraceHeader) -> dict[str, Any]:
     """The record of one trace, with what its replays came to."""
-    return _row(app, header, exchange(app).approved(header.id), app.traces.superseded().get(header.id))
+    superseded, name = app.traces.superseded().get(header.id), labels(app).all().get(header.id, "")
+    return _row(app, header, exchange(app).approved(header.id), superseded, name)
 
 
-def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | None) -> dict[str, Any]:
+def _row(app: App, header: TraceHeader, approved: bool, superseded_by: str | None, name: str) -> dict[str, Any]:
     evidence = app.traces.evidence(header.id)
     outcomes = evidence.outcomes
     verified = header.status is TraceStatus.VERIFIED
     return {
         "id": header.id,
+        "name": name,
         "goal": header.goal,
         "status": header.status.value,
         "reason": header.reason,
@@ -104,7 +117,7 @@ def list_lines(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
 
 def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
     return (
-        row["id"] if whole else short_id(row["id"]),
+        _called(row, whole),
         _state(row),
         str(row["right"]),
         str(row["wrong"]),
@@ -114,13 +127,18 @@ def _cells(row: dict[str, Any], whole: bool) -> tuple[str, ...]:
     )
 
 
+def _called(row: dict[str, Any], whole: bool) -> str:
+    """What a trace is called in a list: the name that a person gave it, else its id."""
+    return str(row["name"] or (row["id"] if whole else short_id(row["id"])))
+
+
 def _state(row: dict[str, Any]) -> str:
     return "superseded" if row["superseded_by"] else "retired" if row.get("retired") else str(row["status"])
 
 
 def _card(row: dict[str, Any]) -> tuple[str, str]:
     approved = "" if row["approved"] else " · not approved"
-    head = f"{short_id(row['id'])}  {_state(row)} · {row['right']} right, {row['wrong']} wrong{approved}"
+    head = f"{_called(row, False)}  {_state(row)} · {row['right']} right, {row['wrong']} wrong{approved}"
     return head, one_line(row["goal"])
 
 
@@ -139,9 +157,11 @@ def inspect_lines(app: App, trace: Trace, width: int, *, whole: bool = False) ->
         aliases=app.traces.aliases(identifier),
         wrong=[one for one in app.traces.wrong() if one.trace == identifier],
     )
+    name = labels(app).all().get(identifier)
+    named = [("name", name)] if name else []
     head = head_pairs(trace.header, facts, origin, app.traces.superseded().get(identifier))
     body = [piece for line in body_lines(trace, whole=whole) for piece in wrapped(line, width, hang=2)]
-    return [*pairs(head, width), *body]
+    return [*pairs([*named, *head], width), *body]
 
 
 # ------------------------------------------------------------------------------------------------------------- search
@@ -229,3 +249,44 @@ def import_from(app: App, sources: Sequence[Path]) -> list[Imported]:
     shown = exchange(app)
     traces = [trace for source in sources for trace in read_foreign(source)]
     return [shown.take(trace) for trace in traces]
+
+
+# -------------------------------------------------------------------------------------------------------------- totals
+
+
+def trace_sums(rows: Sequence[dict[str, Any]], limit: int) -> dict[str, Any]:
+    """What the rows of `trace_rows` add up to; `most_used` holds the `limit` rows that were replayed most."""
+    used = sorted((row for row in rows if row["used"]), key=lambda row: (-row["used"], row["id"]))
+    return {
+        "traces": len(rows),
+        "by_status": dict(sorted(Counter(row["status"] for row in rows).items())),
+        "replayable": sum(
+            row["status"] == "verified" and row["approved"] and not row["superseded_by"] and not row["retired"]
+            for row in rows
+        ),
+        "not_approved": sum(not row["approved"] for row in rows),
+        "superseded": sum(bool(row["superseded_by"]) for row in rows),
+        "retired": sum(bool(row["retired"]) for row in rows),
+        "pinned": sum(row["pinned"] for row in rows),
+        "never_replayed": sum(not row["used"] for row in rows),
+        "right": sum(row["right"] for row in rows),
+        "wrong": sum(row["wrong"] for row in rows),
+        "saved_usd": math.fsum(row["right"] * row["cost_usd"] for row in rows),
+        "most_used": used[:limit],
+    }
+
+
+def stats_lines(found: dict[str, Any], width: int) -> list[str]:
+    """The totals of `trace_sums` in words, and the runs that were replayed most."""
+    statuses = ", ".join(f"{count} {status}" for status, count in found["by_status"].items())
+    out = [f"{found[word]} {word.replace('_', ' ')}" for word in ("not_approved", "superseded", "retired", "pinned")]
+    head = pairs(
+        [
+            ("traces", f"{found['traces']}: {statuses or 'none'}"),
+            ("replayable", f"{found['replayable']} ({', '.join(out)})"),
+            ("replays", f"{found['right']} right, {found['wrong']} wrong; {found['never_replayed']} never replayed"),
+            ("saved", f"{money(found['saved_usd'])}: each right replay, at what its run had cost"),
+        ],
+        width,
+    )
+    return [*head, "", *list_lines(found["most_used"], width)] if found["most_used"] else head

@@ -54,7 +54,7 @@ TraceArgument = Annotated[
     typer.Argument(
         metavar="ID",
         autocompletion=_complete_trace,
-        help="The id, an unambiguous beginning of it, or the hash at its end.",
+        help="The id, an unambiguous beginning of it, the hash at its end, or its name.",
     ),
 ]
 SessionArgument = Annotated[

@@ -22,6 +22,7 @@ from llmos.interfaces import (
     cli_stats,
     cli_traces,
     cli_traces_change,
+    cli_traces_state,
     cli_traces_wrong,
 )
 from llmos.interfaces.cli_shared import (
@@ -74,6 +75,7 @@ app = typer.Typer(
 )
 cli_traces_change.add_to(cli_traces.app)
 cli_traces_wrong.add_to(cli_traces.app)
+cli_traces_state.add_to(cli_traces.app)
 app.add_typer(cli_traces.app, name="traces")
 app.add_typer(cli_sessions.app, name="sessions")
 app.add_typer(cli_models.app, name="models")

@@ -21,16 +21,19 @@ _ABOUT = 60
 
 def trace_ids(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Ids of traces that begin so, or end in a hash that does, each with its goal."""
-    from llmos.interfaces.actions_traces import short_id
+    from llmos.interfaces.actions_traces import labels, short_id
 
     try:
-        with closing(_open(ctx).traces) as manager:
+        app = _open(ctx)
+        with closing(app.traces) as manager:
             headers = manager.headers()
+        names = {label: identifier for identifier, label in labels(app).all().items()}
     except (LlmosError, OSError):
         return []
+    called = [(name, one_line(names[name], _ABOUT)) for name in sorted(names) if name.startswith(incomplete)]
     whole = [(header.id, one_line(header.goal, _ABOUT)) for header in headers if header.id.startswith(incomplete)]
-    if whole or not incomplete:
-        return whole[:_MOST]
+    if whole or called or not incomplete:
+        return [*called, *whole][:_MOST]
     named = ((short_id(header.id), header.goal) for header in headers)
     return [(name, one_line(goal, _ABOUT)) for name, goal in named if name.startswith(incomplete)][:_MOST]
 

@@ -305,6 +305,7 @@ ROWS = [
         "learned": "2026-11-23T00:44:27+00:00",
         "approved": True,
         "superseded_by": None,
+        "name": "",
     },
     {
         "id": "rename-all-jpeg-files-below-pictures-to-0a1b2c3d-2",
@@ -315,6 +316,7 @@ ROWS = [
         "learned": "2026-11-24T00:44:27+00:00",
         "approved": False,
         "superseded_by": None,
+        "name": "",
     },
 ]
 
@@ -351,3 +353,69 @@ def inspected(width: int) -> str:
 def test_one_trace_at_every_width(width: int) -> None:
     assert all(cell_len(line) <= width for line in inspected(width).splitlines())
     assert inspected(width) == (GOLDEN / f"traces-inspect-{width}.txt").read_text()
+
+
+# -------------------------------------------------------------------------------------------- decided by record
+
+
+def test_a_disabled_trace_is_replayed_no_more_until_it_is_enabled(kept: str, llmos: Llmos) -> None:
+    before = (folder() / f"{kept}.yaml").read_bytes()
+    sentence = f"llmos: {kept} is replayed no more; `llmos traces enable` takes that back\n"
+    assert llmos("traces", "disable", kept[-8:], "--reason", "wrong job") == Ended(0, "", sentence)
+    assert mode_of(llmos) != "FOLLOWER"
+    assert "wrong job" in llmos("traces", "inspect", kept).out
+    assert llmos("traces", "enable", kept).err == f"llmos: {kept} may be replayed again\n"
+    assert mode_of(llmos) == "FOLLOWER"
+    assert (folder() / f"{kept}.yaml").read_bytes() == before
+
+
+def test_a_pinned_trace_is_never_pruned(kept: str, llmos: Llmos) -> None:
+    llmos("traces", "pin", kept)
+    assert llmos("traces", "prune", "--unused", "--yes").err == "llmos: no trace matches; nothing to delete\n"
+    llmos("traces", "pin", kept, "--off")
+    assert llmos("traces", "prune", "--unused", "--yes").err == "llmos: deleted 1 traces\n"
+
+
+def test_a_name_is_a_record_and_every_command_finds_it(kept: str, llmos: Llmos) -> None:
+    before = (folder() / f"{kept}.yaml").read_bytes()
+    assert llmos("traces", "rename", kept, "line-count").err == f"llmos: {kept} is called line-count\n"
+    assert llmos("traces", "inspect", "line-count").out.splitlines()[:2] == [
+        "name        line-count",
+        f"trace       {kept}",
+    ]
+    assert llmos("traces", "list").out.splitlines()[1].split()[0] == "line-count"
+    assert llmos("traces", "rename", "line-count", "2 words").code == ExitStatus.BAD_USAGE
+    named = folder() / "labels.jsonl"
+    named.write_text(named.read_text() + "[]\n{\n")
+    assert llmos("traces", "rename", "line-count", "").err == f"llmos: {kept} has no name any more\n"
+    assert llmos("traces", "inspect", "line-count").code == ExitStatus.BAD_USAGE
+    assert (folder() / f"{kept}.yaml").read_bytes() == before
+
+
+def test_trace_stats_add_up(kept: str, llmos: Llmos) -> None:
+    llmos("run", "-y", COUNT)
+    (row,) = json.loads(llmos("traces", "list", "--json").out)
+    found = json.loads(llmos("traces", "stats", "--json").out)
+    assert found == {
+        "traces": 1,
+        "by_status": {"verified": 1},
+        "replayable": 1,
+        "not_approved": 0,
+        "superseded": 0,
+        "retired": 0,
+        "pinned": 0,
+        "never_replayed": 0,
+        "right": 1,
+        "wrong": 0,
+        "saved_usd": row["cost_usd"],
+        "most_used": [row],
+    }
+    assert found["saved_usd"] == json.loads(llmos("stats", "--json").out)["total"]["saved_usd"]
+    lines = llmos("traces", "stats").out.splitlines()
+    assert lines[:4] == [
+        "traces      1: 1 verified",
+        "replayable  1 (0 not approved, 0 superseded, 0 retired, 0 pinned)",
+        "replays     1 right, 0 wrong; 0 never replayed",
+        "saved       $0.0001: each right replay, at what its run had cost",
+    ]
+    assert lines[6].split()[0] == kept
