@@ -14,12 +14,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llmos.core.binding import bind, make_case, render
-from llmos.core.gate import Refusal
+from llmos.core.gate import Bound, Refusal
 from llmos.core.gates_values import check_leftover
+from llmos.core.generalise import proven_by
 from llmos.core.replayable import outside
 from llmos.core.template import Call, generalise
 from llmos.core.trace import AnswerTemplate, AnswerValue, Expect, Step, Trace
 from llmos.core.wording import analyse
+
+MOST_SIBLINGS = 4
+"""Other runs of a wording that are asked what is constant; each costs as much as a binding."""
+_DOUBTS = frozenset("repeated command form code option glob quotes constant leftover".split())
+"""Gates that a value may close because it stands in the run by coincidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +37,29 @@ class Rebound:
     """Old and new text of each value that differs."""
 
 
-def rebind(trace: Trace, goal: str) -> Rebound | Refusal:
-    """The trace for the values of `goal`, or the gate that is closed and why. Total."""
+def rebind(trace: Trace, goal: str, siblings: Sequence[Trace] = ()) -> Rebound | Refusal:
+    """The trace for the values of `goal`, or the gate that is closed and why. Total.
+
+    `siblings` are other verified runs of the same wording; what they prove constant closes no gate.
+    """
     identifier = trace.header.id
-    bound = bind(generalise(trace.header.goal, trace.steps, identifier), goal)
+    analysis = analyse(goal)
+    template = generalise(trace.header.goal, trace.steps, identifier)
+    bound = bind(template, analysis)
+    sibling: Trace | None = None
+    if isinstance(bound, Refusal) and bound.gate in _DOUBTS:
+        for sibling in siblings[:MOST_SIBLINGS]:
+            opened = proven_by(template, generalise(sibling.header.goal, sibling.steps), analysis)
+            if opened is not None and isinstance(again := bind(opened, analysis), Bound):
+                bound = again
+                break
     if isinstance(bound, Refusal):
         return bound
     if (bound.values or bound.distance) and (place := _outside(bound.calls)):
         return Refusal(
             identifier, "outside", f"{place!r} lies outside the working directory, where effects are not seen"
         )
-    facts = _rebound_facts(trace, goal)
+    facts = _rebound_facts(trace, goal, sibling)
     if facts is None:
         return Refusal(identifier, "checks", "what the saved run must leave cannot be said for the new values")
     steps = tuple(
@@ -87,9 +105,14 @@ _MARKED = {"0": "\0n", "*": "\0v"}
 _UNMARKED = {mark: part for part, mark in _MARKED.items()}
 
 
-def _rebound_facts(trace: Trace, goal: str) -> Mapping[str, Any] | None:
-    facts = _facts(trace)
-    case = make_case(generalise(trace.header.goal, [Call("", facts)]), analyse(goal))
+def _rebound_facts(trace: Trace, goal: str, sibling: Trace | None) -> Mapping[str, Any] | None:
+    """`sibling` is the run that proved constants of the calls; it may prove those of the facts too."""
+    facts, analysis = _facts(trace), analyse(goal)
+    template = generalise(trace.header.goal, [Call("", facts)])
+    if sibling is not None:
+        other = generalise(sibling.header.goal, [Call("", _facts(sibling))])
+        template = proven_by(template, other, analysis) or template
+    case = make_case(template, analysis)
     if not case.changed:
         return facts
     if any(landing.value is None for landing in case.landings):

@@ -103,6 +103,8 @@ class Template:
     """A search in the steps finds a text also inside longer words."""
     columns: tuple[str, ...]
     """Columns and keys that the steps pick out of files though the goal does not name them."""
+    kept: tuple[Place, ...] = ()
+    """Where a value of the goal stands by coincidence: another run with another value had the same there."""
 
 
 def generalise(goal: str, steps: Sequence[StepLike], ref: str = "") -> Template:

@@ -1,14 +1,15 @@
-"""`llmos traces wrong` and `llmos traces check`: a replay that was wrong is never made again."""
+"""`llmos traces wrong|check|enable|disable|pin|unpin`: what a person says of a saved run, and what follows."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llmos.core.errors import ExitStatus
-from llmos.interfaces.cli_shared import WorkspaceOption, confirm, open_app, say, write
+from llmos.interfaces.cli_shared import TraceArgument, WorkspaceOption, confirm, open_app, say, write
 
 
 def wrong(
@@ -76,7 +77,70 @@ def check(ctx: typer.Context, workspace: WorkspaceOption = None) -> None:
     say(f"all {len(lines)} replays that were called wrong are refused" if lines else "no replay was called wrong yet")
 
 
+def enable(ctx: typer.Context, identifier: TraceArgument, workspace: WorkspaceOption = None) -> None:
+    """Let a saved run be replayed again that was switched off or retired. Its failures so far count no more.
+
+    \b
+    Example:
+      llmos traces enable 7ee73448
+    """
+    _say_of(ctx, identifier, workspace, "enabled")
+
+
+def disable(
+    ctx: typer.Context,
+    identifier: TraceArgument,
+    reason: Annotated[str, typer.Option("--reason", "-r", metavar="TEXT", help="Why, for whoever reads it.")] = "",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Never replay a saved run, nor show it to a model, until it is enabled.
+
+    \b
+    Example:
+      llmos traces disable 7ee73448 --reason "too slow"
+    """
+    _say_of(ctx, identifier, workspace, "disabled", reason)
+
+
+def pin(ctx: typer.Context, identifier: TraceArgument, workspace: WorkspaceOption = None) -> None:
+    """Prefer a saved run to other runs of the same goal.
+
+    \b
+    Example:
+      llmos traces pin 7ee73448
+    """
+    _say_of(ctx, identifier, workspace, "pinned")
+
+
+def unpin(ctx: typer.Context, identifier: TraceArgument, workspace: WorkspaceOption = None) -> None:
+    """Take `pin` back.
+
+    \b
+    Example:
+      llmos traces unpin 7ee73448
+    """
+    _say_of(ctx, identifier, workspace, "unpinned")
+
+
+def _say_of(ctx: typer.Context, identifier: str, workspace: Path | None, word: str, reason: str = "") -> None:
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_traces import load_trace
+
+    with closing(opened.traces) as manager:
+        trace, now = load_trace(opened, identifier).header.id, opened.clock.now()
+        match word:
+            case "enabled":
+                manager.enable(trace, now)
+            case "disabled":
+                manager.disable(trace, now, reason)
+            case "pinned":
+                manager.pin(trace, now)
+            case _:
+                manager.unpin(trace, now)
+        say(f"{word} {trace}")
+
+
 def add_to(group: typer.Typer) -> None:
     """Make these commands of `llmos traces`."""
-    group.command()(wrong)
-    group.command()(check)
+    for command in (wrong, check, enable, disable, pin, unpin):
+        group.command()(command)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from llmos.core.alias import aliased
+from llmos.core.alias import Values, aliased, confirmed_values
 from llmos.core.errors import StoreError
 from llmos.core.goal import goal_key
 from llmos.core.matching import ranking_terms, similarity
@@ -137,11 +137,11 @@ class TraceFinder:
         return found or self._with_other_values(goal, superseded, wrong)
 
     def _source(self, identifier: str, goal: str, values: tuple[tuple[str, str], ...]) -> tuple[Trace, Trace] | None:
-        """An approved verified trace, and the same as if it had been learned for `goal`."""
+        """An approved verified trace, and the same as if it had been learned for `goal`, its own for an empty one."""
         trace = self.approved_trace(identifier)
         if trace is None or trace.header.status is not TraceStatus.VERIFIED:
             return None
-        bound = trace if goal == trace.header.goal else aliased(trace, goal, values)
+        bound = trace if goal in ("", trace.header.goal) else aliased(trace, goal, values)
         return None if bound is None else (trace, bound)
 
     def _with_other_values(self, goal: str, superseded: Mapping[str, str], wrong: list[Wrong]) -> list[Candidate]:
@@ -156,19 +156,21 @@ class TraceFinder:
         same = self._hopeful(lambda limit: self._index.with_words(words, limit))
         texts = [(identifier, "", ()) for identifier in same]
         aliases = [(a.trace, a.goal, a.values) for a in self._index.aliases(words=words, limit=MOST_TEMPLATES)]
-        for identifier, text, values in [*texts, *aliases]:
-            if identifier in superseded or len(bound) >= MOST_BOUND:
-                continue
-            trace = self.approved_trace(identifier)
-            source = self._source(identifier, text or trace.header.goal, values) if trace else None
-            if source is None:
-                continue
-            said = source[1].header.goal
-            answer = rebind(source[1], goal)
+        sources = [
+            (text, source)
+            for identifier, text, values in [*texts, *aliases]
+            if identifier not in superseded and (source := self._source(identifier, text, values)) is not None
+        ]
+        runs = [run for _, (_, run) in sources if not self._index.outcomes(run.header.id).failures]
+        for text, source in sources:
+            if len(bound) >= MOST_BOUND:
+                break
+            trace, said = source[0], source[1].header.goal
+            answer = rebind(source[1], goal, [run for run in runs if run.header.id != trace.header.id])
             if isinstance(answer, Rebound):
                 made = self._candidate(replace(answer.trace, header=source[0].header), goal, wrong, source=said)
                 reworded = bool(text) or analyse(said).surface != surface
-                recorded = trace.steps if trace is not None and answer.values else ()
+                recorded = trace.steps if answer.values else ()
                 facts = replace(made, values=answer.values, recorded=recorded)
                 bound.append(replace(facts, alias=text, reworded=reworded))
             else:
@@ -216,6 +218,23 @@ class TraceFinder:
             if isinstance(answer, Rebound):
                 return text, calls_digest(answer.trace.steps)
         return own, ""
+
+    def confirmed_by(self, run: Trace, limit: int) -> list[tuple[str, Values]]:
+        """The traces of other goals that a verified run did again, each with the values that differ.
+
+        Looked for among the `limit` nearest in words: what asks for the same shares some of them.
+        """
+        key, found = words_key(run.header.goal), []
+        for header, _ in self.near(run.header.goal, limit):
+            trace = self.approved_trace(header.id)
+            if trace is None or trace.header.status is not TraceStatus.VERIFIED or trace.header.id == run.header.id:
+                continue
+            if words_key(trace.header.goal) == key:
+                continue
+            values = confirmed_values(trace, run)
+            if values is not None:
+                found.append((trace.header.id, values))
+        return found
 
     # --------------------------------------------------------------------------------------------------- ranking
 

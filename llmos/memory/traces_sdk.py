@@ -20,7 +20,7 @@ from llmos.core.goal import goal_key
 from llmos.core.matching import rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
-from llmos.core.trace import Trace, TraceHeader
+from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.core.wrong import Wrong, calls_digest
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
@@ -217,14 +217,26 @@ class TraceManager:
             path = self._finder.path(header.id)
             if path.exists():
                 if self._finder.approved_trace(header.id) is not None:
+                    if header.status is TraceStatus.VERIFIED:
+                        self._append(header.id, "confirmed", when)
                     return Kept(header, path, new=False)
                 continue
             data = encode_trace(replace(trace, header=header))
             # Approved first: a crash in between leaves an approval of nothing, never a trace that is refused for good.
             self._approvals.add(hashlib.sha256(data).hexdigest(), header.id, when.isoformat(timespec="seconds"))
             write_once(path, data)
+            if header.status is TraceStatus.VERIFIED:
+                self._confirm(replace(trace, header=header), when)
             return Kept(header, path, new=True)
         raise StoreError(f"{self.folder} holds {MOST_NAMESAKES} files named {derived} that were not learned here")
+
+    def _confirm(self, run: Trace, when: datetime) -> None:
+        """A run that did what a trace of another goal does makes its goal an alias of that trace."""
+        self._index.refresh_quickly()
+        for identifier, values in self._finder.confirmed_by(run, JUDGED):
+            known = {alias.goal for alias in self._index.aliases(trace=identifier)}
+            if run.header.goal not in known and not self._finder.forbidden(run, run.header.goal, run.header.goal):
+                self.add_alias(identifier, run.header.goal, when, values)
 
     def record_outcome(self, identifier: str, outcome: str, when: datetime) -> str:
         """Append what a replay came to; "ok" is a success, everything else a failure. Raises StoreError.

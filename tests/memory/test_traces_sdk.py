@@ -426,7 +426,8 @@ def test_two_processes_at_once_lose_and_double_nothing(opened: Open, tmp_path: P
     own = sorted(f"list the files of {name} {number}" for name in ("one", "two") for number in range(25))
     assert [goal for goal in goals if goal != "list the files"] == own
     assert set(goals) - set(own) == {"list the files"}
-    assert sum(manager.outcomes(header.id).successes for header in manager.headers()) == 50
+    # Whoever comes second finds the shared run there, which confirms it, unless both write it at once.
+    assert sum(manager.outcomes(header.id).successes for header in manager.headers()) in (50, 51)
     assert manager.problems() == []
 
 
