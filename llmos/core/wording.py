@@ -198,6 +198,7 @@ class Analysis:
         return tuple(sorted(self.form))
 
 
+@lru_cache(maxsize=512)
 def analyse(goal: str) -> Analysis:
     """Read a goal; total: any text has an analysis."""
     tokens = tokens_of(goal)

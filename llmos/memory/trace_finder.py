@@ -33,6 +33,8 @@ POOL = 64
 """Traces that share a goal's rarest words, among which the nearest are looked for."""
 LOOK_AGAIN_S = 10.0
 """A miss looks at every file again, in case one was edited in place; at most this often."""
+MOST_REFUSED = 6
+"""The same for traces of a wording that were refused while none was bound."""
 _CACHED = 1024
 _FIRST_LOOK = 256
 
@@ -163,7 +165,7 @@ class TraceFinder:
         ]
         runs = [run for _, (_, run) in sources if not self._index.outcomes(run.header.id).failures]
         for text, source in sources:
-            if len(bound) >= MOST_BOUND:
+            if len(bound) >= MOST_BOUND or (len(refused) >= MOST_REFUSED and not bound):
                 break
             trace, said = source[0], source[1].header.goal
             answer = rebind(source[1], goal, [run for run in runs if run.header.id != trace.header.id])

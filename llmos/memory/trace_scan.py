@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -82,7 +81,7 @@ class Rows:
                 raise StoreError(f"{show_path(path)} says its id is {header.id!r}; a trace file is named by its id")
             identifier, key, status = header.id, goal_key(header.goal), header.status.value
             words, supersedes = words_key(header.goal), header.supersedes
-            sha256, header_json = hashlib.sha256(data).hexdigest(), json.dumps(asdict(header))
+            sha256, header_json = hashlib.sha256(data).hexdigest(), json.dumps(_header_data(header))
             if header.status is TraceStatus.VERIFIED:
                 terms = sorted(ranking_terms(header.goal))
         except StoreError as error:
@@ -112,6 +111,25 @@ class Rows:
         self._connection.executemany("delete from terms where term = ? and name = ?", [(t, name) for (t,) in terms])
         self._connection.execute("update outcomes set words_key = '' where trace = ?", (row[0],))
         self._connection.execute("delete from files where name = ?", (name,))
+
+
+def _header_data(header: TraceHeader) -> dict[str, object]:
+    learned = header.learned
+    return {
+        "id": header.id,
+        "goal": header.goal,
+        "status": header.status.value,
+        "reason": header.reason,
+        "tools": dict(header.tools),
+        "learned": {
+            "when": learned.when,
+            "mode": learned.mode,
+            "model": learned.model,
+            "cost_usd": learned.cost_usd,
+            "elapsed_s": learned.elapsed_s,
+        },
+        "supersedes": header.supersedes,
+    }
 
 
 def header_from_json(text: str) -> TraceHeader:
