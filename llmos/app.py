@@ -47,6 +47,7 @@ class AppOptions:
     workspace: Path | None = None
     model: str | None = None
     max_cost: float | None = None
+    max_steps: int | None = None
     offline: bool = False
     """No model is asked for anything: not to answer, not to judge."""
     freeze: bool = False
@@ -99,7 +100,12 @@ class App:
         `model` is used in place of the one that the configuration names, and stays its giver's to close.
         """
         workspace = find_workspace(options.workspace, environ, cwd)
-        flags = {"model": options.model, "budget.per_goal_usd": options.max_cost}
+        flags = {
+            "model": options.model,
+            "budget.per_goal_usd": options.max_cost,
+            "limits.max_steps": options.max_steps,
+            "limits.small_model_steps": options.max_steps,
+        }
         given = {key: value for key, value in flags.items() if value is not None}
         config = load_config(workspace, environ, given)
         modes = {"offline": options.offline, "freeze": options.freeze}

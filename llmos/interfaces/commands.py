@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
+from llmos.core.errors import UsageError
 from llmos.interfaces import (
     cli_config,
     cli_doctor,
@@ -33,6 +34,7 @@ from llmos.interfaces.cli_shared import (
     WorkspaceOption,
     YesOption,
     app_options,
+    wants_plain,
     working_folder,
     write,
 )
@@ -130,19 +132,30 @@ def run(
         typer.Option("--output-format", "-o", help="What standard output carries."),
     ] = "text",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
+    ] = False,
+    plain: PlainOption = False,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
+    ] = None,
 ) -> None:
     """Carry out one goal. The answer goes to standard output, everything else to standard error."""
     from llmos.interfaces.output import OutputFormat
     from llmos.interfaces.run import RunOptions, run_goal
 
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict one another; give one of them")
     options = RunOptions(
-        app=replace(app_options(ctx, workspace, model, max_cost), offline=offline, freeze=freeze),
+        app=replace(app_options(ctx, workspace, model, max_cost), offline=offline, freeze=freeze, max_steps=max_steps),
         words=goal or [],
         yes=yes,
         dry_run=dry_run,
         form=OutputFormat(output_format),
         verbose=verbose,
         explain=explain,
+        quiet=quiet,
+        plain=plain or wants_plain(ctx),
     )
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 

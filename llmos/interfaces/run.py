@@ -19,8 +19,10 @@ from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.questions import TerminalAsk
+from llmos.interfaces.quiet import quiet
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
+from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn import TurnResult
 
 STDIN_BYTES = 2_000_000
@@ -38,16 +40,19 @@ class RunOptions:
     form: OutputFormat = OutputFormat.TEXT
     verbose: bool = False
     explain: bool = False
+    quiet: bool = False
+    plain: bool = False
 
 
 def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
     """Carry out the goal with the process's own streams and signals; every failure becomes a sentence and a code."""
-    screen = _screen(sys.stderr.isatty())
-    on_terminal = options.form is OutputFormat.TEXT and sys.stdout.isatty() and screen.is_terminal
-    answers = Console(markup=False, emoji=False, highlight=False) if on_terminal else None
+    screen = make_console(stderr=True, plain=options.plain)
+    on_terminal = options.form is OutputFormat.TEXT and sys.stdout.isatty() and screen.is_terminal and not options.quiet
+    answers = make_console(plain=options.plain) if on_terminal else None
     renderer = Renderer(screen, answers=answers, verbose=options.verbose, explain=options.explain)
+    shown = quiet(renderer) if options.quiet else renderer
     output = Output(
-        options.form, sys.stdout, renderer, say=lambda text: _say(renderer, text), answer_on_screen=on_terminal
+        options.form, sys.stdout, shown, say=lambda text: _say(renderer, text), answer_on_screen=on_terminal
     )
     try:
         goal = read_goal(options.words)
@@ -106,10 +111,6 @@ def read_goal(words: Sequence[str]) -> str:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"the goal on standard input is not UTF-8 text (byte {error.start} is wrong)") from None
-
-
-def _screen(terminal: bool) -> Console:
-    return Console(stderr=True, markup=False, emoji=False, highlight=False, force_terminal=terminal)
 
 
 def _say(renderer: Renderer, sentence: str) -> None:

@@ -30,7 +30,12 @@ ENVIRONMENT = {
     "LLMOS_MAX_COST": "budget.per_goal_usd",
     "ANTHROPIC_BASE_URL": "api.base_url",
 }
-FLAGS = {"model": "--model", "budget.per_goal_usd": "--max-cost"}
+FLAGS = {
+    "model": "--model",
+    "budget.per_goal_usd": "--max-cost",
+    "limits.max_steps": "--max-steps",
+    "limits.small_model_steps": "--max-steps",
+}
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _RULES = {"permissions.allow": Verdict.ALLOW, "permissions.ask": Verdict.ASK, "permissions.deny": Verdict.DENY}
 _LISTS = frozenset({*_RULES, "permissions.paths"})
