@@ -105,6 +105,8 @@ def root(
     if ctx.invoked_subcommand is None:
         from llmos.interfaces.repl import run_repl
 
+        if plain:
+            os.environ["LLMOS_PLAIN"] = "1"
         raise typer.Exit(run_repl(app_options(ctx, None), cwd=working_folder(), environ=os.environ))
 
 

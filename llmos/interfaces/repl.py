@@ -35,6 +35,7 @@ from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.slash import command_of, run_command
+from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import make_derived_folder
 
@@ -43,8 +44,7 @@ def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     """Open the prompt on this process's terminal. Raises LlmosError before the first prompt only."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError('the prompt needs a terminal; for one goal write `llmos run "what is to be done"`')
-    console = Console(markup=False, emoji=False, highlight=False)
-    return asyncio.run(_session(options, console, cwd=cwd, environ=environ))
+    return asyncio.run(_session(options, make_console(), cwd=cwd, environ=environ))
 
 
 async def _session(options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:

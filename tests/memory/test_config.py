@@ -113,7 +113,7 @@ def test_each_layer_beats_the_one_below_and_says_so(place: Place) -> None:
         "limits.max_steps": (20, f"{place.user_file}:4"),
     }
     assert changed(place.load(user, project))["limits.max_steps"] == (10, f"{place.project_file}:2")
-    assert changed(place.load(user, project, flags=steps))["limits.max_steps"] == (5, "command line limits.max_steps")
+    assert changed(place.load(user, project, flags=steps))["limits.max_steps"] == (5, "command line --max-steps")
 
 
 def test_environment_and_flags(place: Place) -> None:
