@@ -10,11 +10,13 @@ import signal
 import sys
 import termios
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import clear_typeahead
@@ -34,9 +36,10 @@ from llmos.interfaces.printable import printable
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
-from llmos.interfaces.slash import command_of, run_command
+from llmos.interfaces.slash import SlashContext, command_of, run_slash
+from llmos.interfaces.slash_complete import SlashCompleter
+from llmos.interfaces.slash_table import COMMANDS
 from llmos.interfaces.terminal import make_console
-from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import make_derived_folder
 
 
@@ -94,12 +97,24 @@ class Repl:
             prompt_continuation="  ... ",
             key_bindings=_bindings(),
             history=self._history(),
+            completer=SlashCompleter(app, COMMANDS),
+            # Only then, because room for a menu is kept free below the line.
+            complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
             input=input,
             output=output,
         )
         self._question: PromptSession[str] = PromptSession("> ", input=input, output=output)
         self._dispatcher = open_dispatcher(app, emit=self._show, ask=self._ask, grant_all=False)
-        self._turn: asyncio.Task[TurnResult] | None = None
+        self._slash = SlashContext(
+            app=app,
+            dispatcher=self._dispatcher,
+            renderer=self._renderer,
+            environ=environ,
+            say=self._say,
+            ask_line=lambda: self._question.prompt_async(handle_sigint=False),
+            width=lambda: console.width,
+        )
+        self._turn: asyncio.Task[object] | None = None
         self._main: asyncio.Task[object] | None = None
         self._stopper = Stopper(self._stop)
 
@@ -135,29 +150,25 @@ class Repl:
 
     async def _take(self, text: str) -> bool:
         """Act on one message; False when the session is to end."""
-        name = command_of(text)
-        if name is None:
-            await self._dispatch(text)
-            return True
-        try:
-            said = run_command(name, self._app)
-        except LlmosError as error:
-            said = f"llmos: {error}"
-        if said is not None:
-            self._say(said)
-        return said is not None
+        if command_of(text) is None:
+            await self._work(self._dispatcher.dispatch(text))
+        else:
+            await self._work(run_slash(self._slash, text, COMMANDS))
+        return not self._slash.state.leaving
 
     # ---------------------------------------------------------------------------------------------------- acting
 
     def _show(self, event: Event) -> None:
         self._totals.take(event)
+        self._slash.state.take(event)
         try:
             self._renderer(event)
         except OSError:
             return  # a terminal that was closed must not keep the turn from being recorded
 
-    async def _dispatch(self, goal: str) -> None:
-        self._turn = asyncio.ensure_future(self._dispatcher.dispatch(goal))
+    async def _work(self, work: Coroutine[None, None, object]) -> None:
+        """Carry out a turn or a command to its end; Ctrl-C cancels it."""
+        self._turn = asyncio.ensure_future(work)
         try:
             await self._turn
         except asyncio.CancelledError:

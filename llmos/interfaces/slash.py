@@ -1,23 +1,92 @@
-"""The slash commands of the prompt: what they are called, and the nearest one to a wrong name."""
+"""The slash commands of the prompt as a table: what a command is, what it is given, and how one is found.
+
+Adding a command is one entry in `slash_table.COMMANDS`. Whatever it does is also a command of the command line, through
+a function that both call (`actions_*.py`), or because it hands its words to the command line (`slash_words.py`).
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from llmos.app import App
-from llmos.core.trace import TraceStatus
+from llmos.core.errors import UsageError
+from llmos.core.events import Event, PlanMade
+from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.printable import one_line
-from llmos.interfaces.render import SMALL_MODEL_WORDS
+from llmos.interfaces.render import Renderer
 
-COMMANDS = {
-    "/help": "the commands and keys",
-    "/traces": "what can be replayed without a model",
-    "/model": "which model answers, and who pays",
-    "/quit": "leave (also Ctrl-D)",
-}
-_KEYS = "Enter sends · Alt+Enter starts a new line · Ctrl-C clears the line or stops the turn · Ctrl-D leaves"
 _NAME = re.compile(r"/[A-Za-z?_-]*\Z")
+
+
+@dataclass(slots=True)
+class SlashState:
+    """What commands leave behind for the session at the prompt."""
+
+    leaving: bool = False
+    last_plan: PlanMade | None = None
+
+    def take(self, event: Event) -> None:
+        """Remember what a command may be asked about later."""
+        if isinstance(event, PlanMade):
+            self.last_plan = event
+
+
+@dataclass(frozen=True, slots=True)
+class SlashContext:
+    """What a command is given. `say` prints lines, `ask_line` asks the person for one line (EOFError: none came)."""
+
+    app: App
+    dispatcher: Dispatcher
+    renderer: Renderer
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    ask_line: Callable[[], Awaitable[str]]
+    width: Callable[[], int]
+    """Columns that a line may have."""
+    state: SlashState = field(default_factory=SlashState)
+    arguments: str = ""
+    """What was typed after the name of the command."""
+
+    def words(self) -> list[str]:
+        """The arguments as words, quoted as in a shell. Raises UsageError."""
+        try:
+            return shlex.split(self.arguments)
+        except ValueError as error:
+            raise UsageError(f"the words after the command cannot be told apart: {str(error).lower()}") from None
+
+    def with_arguments(self, arguments: str) -> SlashContext:
+        return replace(self, arguments=arguments)
+
+
+Offers: TypeAlias = Iterable[tuple[str, str]]
+"""What may stand at a place: the text, and what it is."""
+
+
+def no_offers(_: App, __: str) -> Offers:
+    """Completes nothing."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class SlashCommand:
+    """One command. `arguments` as the help shows them; `run` raises LlmosError, and may be cancelled at any await."""
+
+    name: str
+    arguments: str
+    help: str
+    run: Callable[[SlashContext], Awaitable[None]]
+    aliases: tuple[str, ...] = ()
+    offer: Callable[[App, str], Offers] = no_offers
+    """What completes the arguments, of which the text so far is given."""
+
+    @property
+    def usage(self) -> str:
+        return f"{self.name} {self.arguments}".rstrip()
 
 
 def command_of(text: str) -> str | None:
@@ -26,25 +95,17 @@ def command_of(text: str) -> str | None:
     return word if _NAME.match(word) else None
 
 
-def run_command(name: str, app: App) -> str | None:
-    """What the command says; None for the one that leaves. Raises LlmosError."""
-    match name:
-        case "/quit" | "/exit":
-            return None
-        case "/help" | "/?":
-            return "\n".join([*(f"{name:<8} {about}" for name, about in COMMANDS.items()), _KEYS])
-        case "/traces":
-            return _traces(app)
-        case "/model":
-            info = app.model().info
-            small = f" {SMALL_MODEL_WORDS}" if info.small else ""
-            return f"{info.name}{small} · paid by {info.payer}; `llmos --model NAME` starts with another"
-    near = difflib.get_close_matches(name, COMMANDS, 1, 0.5)
+def find_command(name: str, table: Sequence[SlashCommand]) -> SlashCommand:
+    """The command of that name or alias. Raises UsageError, with the nearest name."""
+    by_name = {known: command for command in table for known in (command.name, *command.aliases)}
+    if name in by_name:
+        return by_name[name]
+    near = difflib.get_close_matches(name, [known for known in by_name if len(known) > 2], 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else "/help shows the commands"
-    return f"there is no command {one_line(name, 40)}; {hint}"
+    raise UsageError(f"there is no command {one_line(name, 40)}; {hint}")
 
 
-def _traces(app: App) -> str:
-    headers = [header for header in app.traces.headers() if header.status is TraceStatus.VERIFIED]
-    lines = [f"{header.id}  {one_line(header.goal, 100)}" for header in headers]
-    return "\n".join([*lines, f"{len(headers)} traces can be replayed; `llmos traces list --all` shows more"])
+async def run_slash(context: SlashContext, text: str, table: Sequence[SlashCommand]) -> None:
+    """Run what was typed. Raises LlmosError."""
+    name, _, arguments = text.strip().partition(" ")
+    await find_command(name, table).run(context.with_arguments(arguments.strip()))

@@ -66,27 +66,6 @@ def without_times(screen: str) -> list[str]:
     return [re.sub(r"[0-9a-f]{8}(?=[ .])", "HEX", line) for line in lines]
 
 
-async def test_commands_are_answered_without_a_model(work: Path) -> None:
-    status, screen = await session("/help\n", "/hlep\n", "/xyzzy\n", "/traces\n", "/model\n", "/quit\n")
-    home = os.environ["LLMOS_HOME"]
-    assert (status, screen.splitlines()) == (
-        ExitStatus.OK,
-        [
-            f"llmos 0.1.0 · workspace {home} · /help shows the commands",
-            "/help    the commands and keys",
-            "/traces  what can be replayed without a model",
-            "/model   which model answers, and who pays",
-            "/quit    leave (also Ctrl-D)",
-            "Enter sends · Alt+Enter starts a new line · Ctrl-C clears the line or stops the turn · Ctrl-D leaves",
-            "there is no command /hlep; did you mean /help?",
-            "there is no command /xyzzy; /help shows the commands",
-            "0 traces can be replayed; `llmos traces list --all` shows more",
-            "llmos: no model can answer: set ANTHROPIC_API_KEY, or get the embedded model with "
-            "`pip install 'llmos[local]'` and `llmos models pull`",
-        ],
-    )
-
-
 async def test_messages_are_one_conversation_and_the_totals_are_told(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(text("Hello.")), reply(text("You said hello.")))
     status, screen = await session("say hello\n", "what did I say\n", "\x04")

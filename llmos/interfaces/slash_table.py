@@ -1,0 +1,21 @@
+"""The table of slash commands, in the order of /help. One entry is one command."""
+
+from __future__ import annotations
+
+from llmos.interfaces import slash_basic, slash_traces
+from llmos.interfaces.slash import SlashCommand
+from llmos.interfaces.slash_words import through_cli
+
+COMMANDS: tuple[SlashCommand, ...] = (
+    slash_basic.HELP,
+    slash_basic.EXPLAIN,
+    slash_basic.DRY_RUN,
+    slash_traces.WRONG,
+    slash_traces.TRACES,
+    through_cli("sessions", "[VERB …]", "conversations on record: list, show, delete", default=["list"]),
+    slash_basic.MODEL,
+    through_cli("stats", "[OPTIONS]", "spent and saved, over all sessions"),
+    through_cli("config", "[VERB …]", "settings: show, set, path", default=["show"]),
+    through_cli("doctor", "[OPTIONS]", "is everything in order", in_thread=True),
+    slash_basic.QUIT,
+)
