@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from llmos.memory.recall_index import RecallMessage
+from llmos.memory.recall_reader import RecallMessage
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)

@@ -14,10 +14,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmos.core.catalogue import CATALOGUE, CatalogueModel
+from llmos.core.catalogue import CATALOGUE, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.policy import Thresholds, TurnLimits
-from llmos.core.ports import Ask, Emit, Model
+from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
 from llmos.core.sandbox import NO_SANDBOX, SandboxTier
 from llmos.core.tool import Tool, ToolContext
@@ -26,6 +26,7 @@ from llmos.memory.config import Config, load_config
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.nested_learning import NestedLearning
+from llmos.memory.recall import Recall
 from llmos.memory.record import Record
 from llmos.memory.sessions import Sessions
 from llmos.memory.trace_analyzer import TraceAnalyzer
@@ -132,7 +133,23 @@ class App:
 
     @cached_property
     def transcript(self) -> Transcript:
-        return Transcript(self.workspace.recall, self._open_folder, session=self.session, clock=self.clock)
+        space = self.workspace
+        return Transcript(
+            space.recall, self._open_folder, session=self.session, clock=self.clock, said=self.recall.take
+        )
+
+    @cached_property
+    def recall(self) -> Recall:
+        return Recall(self.workspace.recall, self.workspace.derived, self.embedder, frozen=self.freeze)
+
+    def embedder(self) -> Embedder | None:
+        """What finds by meaning; None as long as its file is not on this machine."""
+        path = self.models.find(MINILM)
+        if path is None:
+            return None
+        from llmos.adapters.embedder import MiniLmEmbedder
+
+        return MiniLmEmbedder(path)
 
     @cached_property
     def models(self) -> ModelStore:
@@ -310,6 +327,8 @@ class App:
             self.traces.close()
         if "transcript" in self.__dict__:
             self.transcript.close()
+        if "recall" in self.__dict__:
+            self.recall.close()
 
 
 def starter_folders() -> list[Path]:

@@ -19,6 +19,7 @@ from llmos.interfaces import (
     cli_config,
     cli_doctor,
     cli_models,
+    cli_reindex,
     cli_sessions,
     cli_stats,
     cli_traces,
@@ -164,6 +165,7 @@ def run(
 
 app.command()(cli_doctor.doctor)
 app.command()(cli_stats.stats)
+app.command()(cli_reindex.reindex)
 
 
 @app.command()

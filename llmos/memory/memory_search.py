@@ -13,12 +13,13 @@ from typing import Any
 
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
 from llmos.core.memory_text import identifiers, spoken_date, stems, time_window, words_of
-from llmos.memory.recall_index import RecallIndex, RecallMessage
+from llmos.memory.recall_index import RecallIndex
+from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.vectors import MessageVectors
 
 DEPTH = 200
 """How many messages each list brings in."""
-EMBED_AT_SEARCH = 64
+EMBED_AT_SEARCH = 8
 """Messages without a vector that a search may embed before it answers."""
 LEAST_WORDS = 0.34
 LEAST_COSINE = 0.38

@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,17 +19,19 @@ from typing import Any, TypeVar
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
 from llmos.memory.files import make_private_folder
+from llmos.memory.recall_reader import RecallMessage, TranscriptReader
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 create table if not exists messages(
-  id integer primary key, session text, ordinal integer, seq integer, at text, role text, speaker text, project text,
-  text text);
+  id integer primary key autoincrement, session text, ordinal integer, seq integer, at text, role text, speaker text,
+  project text, text text);
 create index if not exists messages_by_place on messages(session, ordinal);
 create unique index if not exists messages_by_name on messages(session, seq);
-create virtual table if not exists keys using fts5(text, tokenize='porter unicode61');
+create virtual table if not exists keys using fts5(text, before, tokenize='porter unicode61');
 create table if not exists identifiers(word text, message integer, primary key(word, message)) without rowid;
-create table if not exists folded(name text primary key, size integer, state text);
+create table if not exists folded(name text primary key, size integer, session text, state text);
+create table if not exists gone(message integer primary key);
 create table if not exists facts(id text primary key, stamp text, fact text);
 create virtual table if not exists fact_keys using fts5(id unindexed, text, tokenize='porter unicode61');
 create table if not exists meta(key text primary key, value text);
@@ -37,28 +39,13 @@ create table if not exists meta(key text primary key, value text);
 _BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
 _TEXT_LIMIT = 20_000
 """Characters of one message that are indexed."""
+_WAIT_MS = 10_000
+_SHORT_WAIT_MS = 30
+"""A turn waits no longer for another process that writes; what it leaves out is taken in by the next refresh."""
+Report = Callable[[int, int], None]
+_BM25 = "bm25(keys, 1.0, 1.0)"
+"""What the message before says counts as what it says itself."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class RecallMessage:
-    """One thing that was said. Its name everywhere is `session:seq`."""
-
-    session: str
-    seq: int
-    at: datetime
-    role: str
-    speaker: str
-    project: str
-    text: str
-    number: int = 0
-    """Row in the index; 0 before it is there."""
-    ordinal: int = 0
-    """Place in the session."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.session}:{self.seq}"
 
 
 class RecallIndex:
@@ -73,19 +60,32 @@ class RecallIndex:
         self._connection.close()
 
     @property
+    def on_disk(self) -> bool:
+        """Whether it outlives the process."""
+        (name,) = self._connection.execute("select file from pragma_database_list where name = 'main'").fetchone()
+        return bool(name)
+
+    @property
     def connection(self) -> sqlite3.Connection:
         """For the tables of facts and vectors, which live in the same file."""
         return self._connection
 
-    def refresh(self) -> None:
-        """Take in what any process has recorded since the last time."""
-        self.guarded(self._refresh)
+    def refresh(self, report: Report | None = None) -> None:
+        """Take in what any process has recorded since the last time; `report` hears how many files are done, of all."""
+        self.guarded(lambda: self._refresh(report))
 
-    def rebuild(self) -> int:
-        """Forget everything derived and read all transcripts again; how many messages there are."""
+    def take(self, path: Path) -> None:
+        """Take in what one transcript has got since the last time. Raises sqlite3.Error, also where it would wait."""
+        self._connection.execute(f"pragma busy_timeout = {_SHORT_WAIT_MS}")
+        try:
+            with self._writing():
+                self._fold(path.name)
+        finally:
+            self._connection.execute(f"pragma busy_timeout = {_WAIT_MS}")
+
+    def start_over(self) -> None:
+        """Forget everything derived; `refresh` reads all transcripts again."""
         self._start_over(in_memory=False)
-        self._refresh()
-        return self.count()
 
     def add(self, messages: Iterable[RecallMessage]) -> None:
         """Take in messages that stand in no transcript, session by session in order."""
@@ -93,8 +93,10 @@ class RecallIndex:
             for message in messages:
                 self._insert(message)
 
-    def count(self) -> int:
-        return self.guarded(lambda: int(self._connection.execute("select count(*) from messages").fetchone()[0]))
+    def count(self, after: int = 0) -> int:
+        """How many messages there are with a number above `after`."""
+        sql = "select count(*) from messages where id > ?"
+        return self.guarded(lambda: int(self._connection.execute(sql, (after,)).fetchone()[0]))
 
     def generation(self) -> str:
         """Changes when the numbers of messages may have changed."""
@@ -106,7 +108,7 @@ class RecallIndex:
         query = keyword_query(question)
         if not query:
             return {}
-        sql = "select rowid, -bm25(keys) from keys where keys match ? order by bm25(keys) limit ?"
+        sql = f"select rowid, -{_BM25} from keys where keys match ? order by {_BM25} limit ?"  # noqa: S608
         return self.guarded(lambda: {int(n): float(s) for n, s in self._connection.execute(sql, (query, limit))})
 
     def by_identifiers(self, question: str, limit: int) -> dict[int, float]:
@@ -224,25 +226,50 @@ class RecallIndex:
 
     # ------------------------------------------------------------------------------------------------- the files
 
-    def _refresh(self) -> None:
+    def _refresh(self, report: Report | None = None) -> None:
         sizes = _sizes(self._recall)
         known = {str(name): int(size) for name, size in self._connection.execute("select name, size from folded")}
         if known == sizes:
             return
-        if any(name not in sizes or size > sizes[name] for name, size in known.items()):
-            # A transcript was deleted or cut: its messages go, and that is rare enough to read everything again.
+        for name, size in known.items():
+            if size > sizes.get(name, -1):  # deleted or cut
+                self.drop(name)
+                known[name] = -1
+        waiting = [name for name in sorted(sizes) if known.get(name) != sizes[name]]
+        for done, name in enumerate(waiting, start=1):
             with self._writing():
-                for table in ("messages", "keys", "identifiers", "folded"):
-                    self._connection.execute(f"delete from {table}")  # noqa: S608
-                self._connection.execute("update meta set value = ? where key = 'generation'", (secrets.token_hex(8),))
-        for name in sorted(sizes):
-            if known.get(name) != sizes[name]:
-                with self._writing():
-                    self._fold(name)
+                self._fold(name)
+            if report is not None:
+                report(done, len(waiting))
+
+    def drop(self, name: str) -> None:
+        """Take the messages of a transcript out, so that none of their words is left in the file of the index."""
+        with self._writing():
+            row = self._connection.execute("select session from folded where name = ?", (name,)).fetchone()
+            numbers = self._connection.execute("select id from messages where session = ?", row or ("",)).fetchall()
+            for sql in (
+                "insert or ignore into gone values (?)",
+                "delete from keys where rowid = ?",
+                "delete from identifiers where message = ?",
+                "delete from messages where id = ?",
+            ):
+                self._connection.executemany(sql, numbers)
+            self._connection.execute("insert into keys(keys) values ('optimize')")
+            self._connection.execute("delete from folded where name = ?", (name,))
+        self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def gone(self) -> list[int]:
+        """Numbers of messages that were taken out and whose vectors may still be there."""
+        return [int(row[0]) for row in self._rows("select message from gone", ())]
+
+    def settle_gone(self, numbers: Iterable[int]) -> None:
+        """The vectors of these are erased."""
+        with self._writing():
+            self._connection.executemany("delete from gone where message = ?", [(number,) for number in numbers])
 
     def _fold(self, name: str) -> None:
         row = self._connection.execute("select size, state from folded where name = ?", (name,)).fetchone()
-        size, state = (int(row[0]), _FileState(**json.loads(row[1]))) if row else (0, _FileState())
+        size, state = (int(row[0]), TranscriptReader(**json.loads(row[1]))) if row else (0, TranscriptReader())
         try:
             with (self._recall / name).open("rb") as file:
                 file.seek(size)
@@ -254,7 +281,8 @@ class RecallIndex:
             for message in state.take(line):
                 self._insert(message)
         self._connection.execute(
-            "insert or replace into folded values (?, ?, ?)", (name, size + len(whole), json.dumps(state.as_record()))
+            "insert or replace into folded values (?, ?, ?, ?)",
+            (name, size + len(whole), state.session, json.dumps(state.as_record())),
         )
 
     def _insert(self, message: RecallMessage) -> None:
@@ -262,7 +290,7 @@ class RecallIndex:
             "select ordinal, text, speaker from messages where session = ? order by ordinal desc limit 1",
             (message.session,),
         ).fetchone()
-        ordinal, before = (int(row[0]) + 1, f"{row[2]}: {row[1]}\n") if row else (1, "")
+        ordinal, before = (int(row[0]) + 1, f"{row[2]}: {row[1]}") if row else (1, "")
         text = message.text[:_TEXT_LIMIT]
         at = message.at.astimezone(UTC)
         cursor = self._connection.execute(
@@ -282,52 +310,12 @@ class RecallIndex:
         if not cursor.rowcount:
             return
         number = cursor.lastrowid
-        keys = f"[{spoken_date(at)}] {before[:_TEXT_LIMIT]}{message.speaker}: {text} {Path(message.project).name}"
-        self._connection.execute("insert into keys(rowid, text) values (?, ?)", (number, keys))
+        keys = f"[{spoken_date(at)}] {message.speaker}: {text} {Path(message.project).name}"
+        row = (number, keys, before[:_TEXT_LIMIT])
+        self._connection.execute("insert into keys(rowid, text, before) values (?, ?, ?)", row)
         self._connection.executemany(
             "insert or ignore into identifiers values (?, ?)", [(word, number) for word in sorted(identifiers(text))]
         )
-
-
-@dataclass(slots=True)
-class _FileState:
-    """Where the reading of one transcript stands."""
-
-    session: str = ""
-    project: str = ""
-    ran: list[str] | None = None
-
-    def as_record(self) -> dict[str, Any]:
-        return {"session": self.session, "project": self.project, "ran": self.ran}
-
-    def take(self, line: bytes) -> Iterator[RecallMessage]:
-        """What one line of a transcript says."""
-        try:
-            record = json.loads(line)
-            event, seq = str(record["event"]), int(record["seq"])
-            at = datetime.fromisoformat(str(record["at"]))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return
-        match event:
-            case "session_started":
-                self.session = str(record.get("session", ""))
-            case "turn_started":
-                self.project, self.ran = str(record.get("cwd", "")), []
-                yield self._message(seq, at, "user", str(record.get("goal", "")))
-            case "tool_started" if self.ran is not None and len(self.ran) < 20:
-                args = record.get("args")
-                shown = " ".join(str(value) for value in args.values()) if isinstance(args, dict) else ""
-                self.ran.append(f"{record.get('tool', '')}: {shown}"[:300])
-            case "turn_ended":
-                answer, ran = str(record.get("answer", "")).strip(), self.ran or []
-                self.ran = None
-                if answer or ran:
-                    yield self._message(
-                        seq, at, "assistant", "\n".join([answer, *(f"(ran {call})" for call in ran)]).strip()
-                    )
-
-    def _message(self, seq: int, at: datetime, role: str, text: str) -> RecallMessage:
-        return RecallMessage(self.session, seq, at, role, "user" if role == "user" else "llmos", self.project, text)
 
 
 _COLUMNS = "select id, session, ordinal, seq, at, role, speaker, project, text from messages"
@@ -356,7 +344,8 @@ def _sizes(recall: Path) -> dict[str, int]:
 
 def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
     try:
-        connection.execute("pragma busy_timeout = 10000")
+        connection.execute(f"pragma busy_timeout = {_WAIT_MS}")
+        connection.execute("pragma secure_delete = on")  # what is forgotten must not stay in free pages
         if path is not None:
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = off")  # derived: after a power cut it is read anew

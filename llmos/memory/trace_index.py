@@ -47,6 +47,10 @@ class TraceIndex:
     def close(self) -> None:
         self._connection.close()
 
+    def start_over(self) -> None:
+        """Forget everything derived; the next refresh reads the folder again."""
+        self._start_over(in_memory=False)
+
     def refresh(self) -> None:
         """Take up every change in the folder since the last time: each file is looked at."""
         self._guarded(lambda: self._refresh(every_file=True))

@@ -92,6 +92,10 @@ class TraceManager:
     def close(self) -> None:
         self._index.close()
 
+    def start_over(self) -> None:
+        """Forget the index; the next look at the folder makes it again."""
+        self._index.start_over()
+
     @property
     def judging(self) -> Judging:
         """What judging the likeness of goals has cost so far."""

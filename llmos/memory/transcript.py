@@ -27,6 +27,7 @@ _MAX_LAST_BYTES = 4_000_000
 """A longer last session is not looked through before a turn."""
 _DATE = len("2026-11-24")
 _DURABLE = (TurnStarted, ToolStarted, TurnEnded)
+_MESSAGES = (TurnStarted, TurnEnded)
 
 
 class Transcript:
@@ -36,11 +37,21 @@ class Transcript:
     that died, and `close_abandoned` then says so in that session's transcript.
     """
 
-    def __init__(self, recall: Path, open_folder: Path, *, session: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        recall: Path,
+        open_folder: Path,
+        *,
+        session: str,
+        clock: Clock,
+        said: Callable[[Path], None] | None = None,
+    ) -> None:
+        """`said` is called after each message, a goal or an answer, with the path; it must not raise."""
         self._recall = recall
         self._open_folder = open_folder
         self._clock = clock
         self._session = session
+        self._said = said
         self._sequence = 0
         self._marker: int | None = None
         date = clock.now().date().isoformat()
@@ -53,6 +64,8 @@ class Transcript:
         if self._sequence == 0:
             self._begin()
         self._write(event_record(event), sync=isinstance(event, _DURABLE))
+        if self._said is not None and isinstance(event, _MESSAGES):
+            self._said(self.path)
 
     def close(self) -> None:
         """Release the session's marker. Safe to call twice."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,27 @@ if TYPE_CHECKING:
     import numpy
 
 _BATCH = 32
+_NAME = "message_vectors.f32"
+
+
+def erase_vectors(derived: Path, numbers: Iterable[int]) -> None:
+    """Take the vectors of these messages out of the file, whatever embedder made them. Raises OSError."""
+    path = derived / _NAME
+    if not path.exists():
+        return
+    try:
+        width = 4 * int(json.loads(path.with_suffix(".json").read_bytes())["dimension"])
+    except (OSError, ValueError, KeyError, TypeError):
+        path.unlink(missing_ok=True)  # whose rows these are nobody knows
+        return
+    size = path.stat().st_size
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for number in numbers:
+            if number * width <= size:
+                os.pwrite(descriptor, bytes(width), (number - 1) * width)
+    finally:
+        os.close(descriptor)
 
 
 class MessageVectors:
@@ -30,7 +51,7 @@ class MessageVectors:
     def __init__(self, index: RecallIndex, embedder: Embedder, derived: Path | None) -> None:
         self._index = index
         self._embedder = embedder
-        self._path = derived / "message_vectors.f32" if derived is not None else None
+        self._path = derived / _NAME if derived is not None else None
         self._rows: dict[int, Any] = {}
         self._done = 0
         self._generation = ""
@@ -44,8 +65,11 @@ class MessageVectors:
             numbers = range(self._done + 1, self._done + 1 + min(_BATCH, limit - made))
             messages = {message.number: message for message in self._index.messages(numbers)}
             if not messages:
-                break
-            last = max(messages)
+                if not self._index.count(after=self._done):
+                    break
+                last = numbers[-1]  # all of them were taken out
+            else:
+                last = max(messages)
             texts = [messages[n].text if n in messages else "" for n in range(self._done + 1, last + 1)]
             self._write(self._done + 1, self._embedder.embed(texts))
             made += len(texts)
@@ -54,7 +78,14 @@ class MessageVectors:
     def pending(self) -> int:
         """How many messages have no vector yet."""
         self._attach()
-        return max(0, self._index.count() - self._done)
+        return self._index.count(after=self._done)
+
+    def start_over(self) -> None:
+        """Forget all vectors."""
+        self._done, self._matrix, self._rows = 0, None, {}
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+            self._side.unlink(missing_ok=True)
 
     def nearest(self, question: str, limit: int) -> tuple[dict[int, float], Any]:
         """Numbers and cosines of the nearest messages, and the cosines of all, by number - 1."""
@@ -68,15 +99,6 @@ class MessageVectors:
         count = min(limit, len(cosines))
         top = numpy.argpartition(-cosines, count - 1)[:count]
         return {int(place) + 1: float(cosines[place]) for place in top}, cosines
-
-    def erase(self, number: int) -> None:
-        """Take the vector of a message away."""
-        self._attach()
-        if number <= self._done:
-            import numpy
-
-            zero = numpy.zeros((1, self._embedder.dimension), dtype=numpy.float32)
-            self._put(number, zero)
 
     # ------------------------------------------------------------------------------------------------------ storage
 

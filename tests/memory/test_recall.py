@@ -15,7 +15,8 @@ from llmos.core.events import Event, Mode, Outcome, ToolStarted, TurnEnded, Turn
 from llmos.core.memory_text import holds_secret, identifiers, is_near_duplicate, time_window
 from llmos.core.tool import Effect
 from llmos.memory.memory_search import MemorySearch, quoted
-from llmos.memory.recall_index import RecallIndex, RecallMessage
+from llmos.memory.recall_index import RecallIndex
+from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.transcript import Transcript
 from llmos.memory.vectors import MessageVectors
 from llmos.testing import FixedClock
@@ -210,7 +211,8 @@ def test_vectors_are_embedded_once_and_again_for_another_embedder(tmp_path: Path
     other.name = "letters-2"
     changed = MessageVectors(index, other, tmp_path / "derived")
     assert (changed.pending(), changed.embed_pending(99)) == (4, 4)
-    index.rebuild()
+    index.start_over()
+    index.refresh()
     assert MessageVectors(index, other, tmp_path / "derived").pending() == 4
     index.close()
 

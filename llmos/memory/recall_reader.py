@@ -1,0 +1,71 @@
+"""What a transcript says, message by message: the person's words of each turn, and what it answered and ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class RecallMessage:
+    """One thing that was said. Its name everywhere is `session:seq`."""
+
+    session: str
+    seq: int
+    at: datetime
+    role: str
+    speaker: str
+    project: str
+    text: str
+    number: int = 0
+    """Row in the index; 0 before it is there."""
+    ordinal: int = 0
+    """Place in the session."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.session}:{self.seq}"
+
+
+@dataclass(slots=True)
+class TranscriptReader:
+    """Where the reading of one transcript stands; kept between two readings as a record."""
+
+    session: str = ""
+    project: str = ""
+    ran: list[str] | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        return {"session": self.session, "project": self.project, "ran": self.ran}
+
+    def take(self, line: bytes) -> Iterator[RecallMessage]:
+        """What one line of a transcript says."""
+        try:
+            record = json.loads(line)
+            event, seq = str(record["event"]), int(record["seq"])
+            at = datetime.fromisoformat(str(record["at"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return
+        match event:
+            case "session_started":
+                self.session = str(record.get("session", ""))
+            case "turn_started":
+                self.project, self.ran = str(record.get("cwd", "")), []
+                yield self._message(seq, at, "user", str(record.get("goal", "")))
+            case "tool_started" if self.ran is not None and len(self.ran) < 20:
+                args = record.get("args")
+                shown = " ".join(str(value) for value in args.values()) if isinstance(args, dict) else ""
+                self.ran.append(f"{record.get('tool', '')}: {shown}"[:300])
+            case "turn_ended":
+                answer, ran = str(record.get("answer", "")).strip(), self.ran or []
+                self.ran = None
+                if answer or ran:
+                    yield self._message(
+                        seq, at, "assistant", "\n".join([answer, *(f"(ran {call})" for call in ran)]).strip()
+                    )
+
+    def _message(self, seq: int, at: datetime, role: str, text: str) -> RecallMessage:
+        return RecallMessage(self.session, seq, at, role, "user" if role == "user" else "llmos", self.project, text)

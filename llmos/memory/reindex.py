@@ -1,0 +1,88 @@
+"""`llmos reindex`: everything derived is made again from the files, stage by stage, and goes on where it was cut off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.memory.files import StoreLock, make_private_folder, write_atomic
+from llmos.memory.recall import Recall
+from llmos.memory.recall_index import Report
+from llmos.memory.traces_sdk import TraceManager
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One derived thing. `start_over` forgets it, `go_on` makes what is missing of it and says how much there is."""
+
+    name: str
+    noun: str
+    start_over: Callable[[], None]
+    go_on: Callable[[Report], int]
+
+
+def trace_stage(traces: TraceManager) -> Stage:
+    def go_on(report: Report) -> int:
+        return len(traces.headers())
+
+    return Stage("traces", "traces", traces.start_over, go_on)
+
+
+def message_stage(recall: Recall) -> Stage:
+    def go_on(report: Report) -> int:
+        return recall.refresh(report).count()
+
+    return Stage("messages", "messages", recall.index.start_over, go_on)
+
+
+def vector_stage(recall: Recall) -> Stage | None:
+    """The vectors of the messages; None without an embedder."""
+    vectors = recall.vectors()
+    if vectors is None:
+        return None
+
+    def go_on(report: Report) -> int:
+        waiting, made = vectors.pending(), 0
+        while step := vectors.embed_pending(_BATCH):
+            made += step
+            report(min(made, waiting), waiting)
+        return recall.index.count()
+
+    return Stage("vectors", "vectors of messages", vectors.start_over, go_on)
+
+
+def reindex(
+    derived: Path, stages: Sequence[Stage], report: Callable[[Stage, int, int], None]
+) -> Iterator[tuple[Stage, int, bool]]:
+    """Carry out the stages; after each: how much there is, and whether it went on with what was there.
+
+    One at a time over a workspace. Raises StoreError.
+    """
+    make_private_folder(derived)
+    with StoreLock(derived / "reindex.lock"):
+        mark = derived / "reindex.json"
+        begun, done = _read(mark)
+        for stage in stages:
+            if stage.name in done:
+                continue
+            goes_on = stage.name == begun
+            if not goes_on:
+                write_atomic(mark, json.dumps({"begun": stage.name, "done": done}).encode())
+                stage.start_over()
+            count = stage.go_on(lambda at, of, stage=stage: report(stage, at, of))  # type: ignore[misc]
+            done.append(stage.name)
+            yield stage, count, goes_on
+        mark.unlink(missing_ok=True)
+
+
+def _read(mark: Path) -> tuple[str, list[str]]:
+    """The stage that was cut off and those before it."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads(mark.read_bytes())
+        return str(record["begun"]), [str(name) for name in record["done"]]
+    return "", []
