@@ -1,4 +1,4 @@
-"""`llmos reindex`: everything derived is made again from the files, stage by stage, and goes on where it was cut off."""
+"""`llmos reindex`: everything derived is made again from the files, and goes on where it was cut off."""
 
 from __future__ import annotations
 
