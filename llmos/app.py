@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from llmos.core.catalogue import CATALOGUE, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
+from llmos.core.memory_tiers import Tier, TierRule, TierRules
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
@@ -260,8 +261,29 @@ class App:
         return Record(
             traces=self.traces,
             transcript=self.transcript,
-            memory=MemoryEngine(self.workspace.core_blocks, self.workspace.archival),
-            nested=NestedLearning(self.workspace.recall, self.workspace.derived),
+            memory=self.memory,
+            nested=NestedLearning(self.workspace.recall, self.workspace.derived, self.tier_rules),
+        )
+
+    @cached_property
+    def memory(self) -> MemoryEngine:
+        """Core blocks and archival passages."""
+        return MemoryEngine(
+            self.workspace.core_blocks,
+            self.workspace.archival,
+            rules=self.tier_rules,
+            session=self.session,
+            on=self.config.settings.memory == "on",
+            frozen=self.freeze,
+        )
+
+    @property
+    def tier_rules(self) -> TierRules:
+        tiers = self.config.settings.tiers
+        return TierRules(
+            recall=TierRule(Tier.RECALL, 1, tiers.recall_stability, tiers.recall_base_rate),
+            core=TierRule(Tier.CORE, tiers.core_every, tiers.core_stability, tiers.core_base_rate),
+            archival=TierRule(Tier.ARCHIVAL, tiers.archival_every, tiers.archival_stability, tiers.archival_base_rate),
         )
 
     @property

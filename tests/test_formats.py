@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
 from llmos.memory.approvals import Approvals
-from llmos.memory.codec import dump_front_matter, load_front_matter
+from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.passage_files import dump_passage
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels
@@ -26,10 +28,12 @@ def test_every_kind_has_a_sample() -> None:
     assert sorted(SAMPLES) == [
         "approvals",
         "archival",
+        "changes",
         "config",
         "core-block",
         "labels",
         "outcomes",
+        "tombstones",
         "trace",
         "transcript",
     ]
@@ -79,16 +83,48 @@ def test_transcript(tmp_path: Path) -> None:
     assert [record["event"] for record in read_transcript(path, pytest.fail)] == ["turn_started", "permission_decided"]
 
 
-@pytest.mark.parametrize("kind", ["core-block", "archival"])
-def test_markdown_is_read_and_written_back_equal(kind: str) -> None:
-    meta, body = load_front_matter(SAMPLES[kind].encode(), name=kind)
-    assert load_front_matter(dump_front_matter(meta, body), name=kind) == (meta, body)
+def test_a_core_block_is_read_and_written_back_to_the_letter(tmp_path: Path) -> None:
+    sample = SAMPLES["core-block"]
+    (tmp_path / "human.md").write_text(sample)
+    memory = MemoryEngine(tmp_path, tmp_path / "archival")
+    block = memory.block("human")
+    assert dump_block(block).decode() == sample
+    assert block.items[1] == CoreItem(
+        "Prefers tabs in Makefiles and nowhere else.",
+        id="3f2a9c1e",
+        date="2026-11-23",
+        by="user",
+        evidence=("1be8c2db:4", "1be8c2db:9"),
+        strength=0.5025,
+        pinned=True,
+    )
+    assert memory.core_text() == (
+        "[human]\n- Signs commits with GPG.\n- Prefers tabs in Makefiles and nowhere else.\nA line of my own."
+    )
 
 
-def test_a_core_block_goes_into_the_prompt(tmp_path: Path) -> None:
-    (tmp_path / "human.md").write_text(SAMPLES["core-block"])
-    text = MemoryEngine(tmp_path, tmp_path / "archival").core_text()
-    assert text == "[human]\n- Prefers tabs in Makefiles and nowhere else."
+def test_an_archival_passage_is_read_and_written_back_to_the_letter(tmp_path: Path) -> None:
+    name = "the-staging-database-moved-to-port-5433-9d2f6c1a"
+    (tmp_path / f"{name}.md").write_text(SAMPLES["archival"])
+    memory = MemoryEngine(tmp_path / "core", tmp_path)
+    passage = memory.passage(name)
+    assert dump_passage(passage).decode() == SAMPLES["archival"]
+    assert (passage.subject, passage.state, passage.sources[0].message) == (
+        "staging database",
+        "superseded",
+        "1be8c2db:1",
+    )
+
+
+def test_changes_and_tombstones(tmp_path: Path) -> None:
+    (tmp_path / "changes.jsonl").write_text(SAMPLES["changes"])
+    (tmp_path / "tombstones.jsonl").write_text(SAMPLES["tombstones"])
+    memory = MemoryEngine(tmp_path / "core", tmp_path / "archival")
+    assert [change.sentences for change in memory.log.all()] == [
+        ("added to human: Prefers tabs in Makefiles and nowhere else.",)
+    ]
+    assert memory.tombstones.bars("I live in Bern", ["1be8c2db:2"])
+    assert not memory.tombstones.bars("I live in Bern", ["1be8c2db:2", "1be8c2db:40"])
 
 
 def test_the_names_of_events_are_those_of_the_code() -> None:

@@ -1,0 +1,96 @@
+"""An archival passage: one fact, who said it, where, from when until when, and what became of it.
+
+Its text never changes. What is no longer so is closed with a date, and what contradicts it stands beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from llmos.core.core_block import FIRST_STRENGTH, USER
+from llmos.core.goal import slug
+from llmos.core.memory_text import fingerprint
+
+
+class PassageState(StrEnum):
+    """SUPERSEDED: a later one took its place. DISPUTED: another says otherwise. RETRACTED: it was never right."""
+
+    CURRENT = "current"
+    SUPERSEDED = "superseded"
+    DISPUTED = "disputed"
+    RETRACTED = "retracted"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A message (`session:seq`) that says so, and its words."""
+
+    message: str
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One archival passage. Times are UTC in ISO 8601; `valid_from` and `valid_to` may be a day."""
+
+    id: str
+    text: str
+    by: str = USER
+    subject: str = ""
+    attribute: str = ""
+    sources: tuple[Source, ...] = ()
+    valid_from: str = ""
+    valid_to: str = ""
+    """Empty while it holds."""
+    recorded_at: str = ""
+    supersedes: tuple[str, ...] = ()
+    disputes: tuple[str, ...] = ()
+    """Passages that say otherwise."""
+    state: PassageState = PassageState.CURRENT
+    strength: float = FIRST_STRENGTH
+    project: str = ""
+    """The folder that it is about; empty for everywhere."""
+    asked: str = ""
+    """When the person was asked which of the disputed ones holds; empty before that."""
+
+    @property
+    def since(self) -> str:
+        """The day from which it holds, as far as is known."""
+        return (self.valid_from or self.recorded_at)[:10]
+
+    @property
+    def dated(self) -> str:
+        """The text with its time and standing, for a person or a model."""
+        match self.state:
+            case PassageState.SUPERSEDED:
+                return f"{self.text} (until {self.valid_to[:10] or 'a later one'})"
+            case PassageState.DISPUTED:
+                return f"{self.text} (said {self.since}; disputed)"
+            case PassageState.RETRACTED:
+                return f"{self.text} (taken back {self.valid_to[:10]})".replace(" )", ")")
+        return f"{self.text} (since {self.since})" if self.since else self.text
+
+
+def passage_id(text: str) -> str:
+    """A readable piece of the text and 8 hex digits; the same words always give the same id."""
+    return f"{slug(text)}-{hashlib.sha256(fingerprint(text).encode()).hexdigest()[:8]}"
+
+
+def standing(passages: Iterable[Passage]) -> list[Passage]:
+    """The passages with what follows from each other: one that a later one supersedes is closed, also where a crash
+    came before it was written into its file."""
+    found = list(passages)
+    closed: dict[str, str] = {}
+    for passage in found:
+        if passage.state is not PassageState.RETRACTED:
+            for old in passage.supersedes:
+                closed[old] = max(closed.get(old, ""), passage.valid_from or passage.recorded_at)
+    return [
+        replace(passage, state=PassageState.SUPERSEDED, valid_to=passage.valid_to or closed[passage.id])
+        if passage.id in closed and passage.state in (PassageState.CURRENT, PassageState.DISPUTED)
+        else passage
+        for passage in found
+    ]
