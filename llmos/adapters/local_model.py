@@ -19,12 +19,12 @@ from typing import Any
 from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
+from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
 
-PAYER = "nobody (local model)"
 DEFAULT_CONTEXT = 8_192
 MAX_OUTPUT_TOKENS = 1_024
 
@@ -65,7 +65,7 @@ class LocalModel:
         self._kv_bytes_per_token = kv_bytes_per_token
         self._n_ctx = n_ctx
         self._threads = threads
-        self._info = ModelInfo(name=name, payer=PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
+        self._info = ModelInfo(name=name, payer=LOCAL_PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
         self._cache = PrefixCache(prefix_cache) if prefix_cache is not None else None
         self._prefix = ""
         self._server: LocalServer | None = None

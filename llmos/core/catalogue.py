@@ -105,6 +105,9 @@ MINILM = CatalogueModel(
 )
 """Finds messages and facts by meaning; it answers nothing, so it is not among CATALOGUE."""
 
+LOCAL_PAYER = "nobody (local model)"
+"""Who pays for a model on this machine, in words."""
+
 FETCHABLE = (*CATALOGUE, MINILM)
 
 

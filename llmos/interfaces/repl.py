@@ -11,35 +11,42 @@ import sys
 import termios
 import threading
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
+from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
-from prompt_toolkit.input.typeahead import clear_typeahead
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import Output
+from prompt_toolkit.styles import Style
 from rich.console import Console
 from rich.text import Text
 
 from llmos import __version__
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.events import Event, TurnEnded
+from llmos.core.events import Event
+from llmos.core.memory_tiers import Tier
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
-from llmos.interfaces.call_view import money
 from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.plan_view import explain_lines, plan_line
 from llmos.interfaces.printable import printable
+from llmos.interfaces.prompt_keys import KEYS, TWICE_S, PromptActions, prompt_bindings
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
+from llmos.interfaces.session_facts import SessionFacts
 from llmos.interfaces.slash import SlashContext, command_of, run_slash
 from llmos.interfaces.slash_complete import SlashCompleter
 from llmos.interfaces.slash_table import COMMANDS
+from llmos.interfaces.status_line import Status, status_line
 from llmos.interfaces.terminal import make_console
+from llmos.interfaces.turn_keys import TurnKeys
+from llmos.memory.files import show_path
 from llmos.memory.workspace import make_derived_folder
 
 
@@ -58,22 +65,6 @@ async def _session(options: AppOptions, console: Console, *, cwd: Path, environ:
         await app.close()
 
 
-@dataclass(slots=True)
-class _Totals:
-    goals: int = 0
-    cost_usd: float = 0.0
-    saved_usd: float = 0.0
-    model_calls: int = 0
-
-    def take(self, event: Event) -> None:
-        """Count turns by their ends, so that a stopped one counts with what it cost."""
-        if isinstance(event, TurnEnded):
-            self.goals += 1
-            self.cost_usd += event.cost_usd
-            self.saved_usd += event.saved_usd
-            self.model_calls += event.model_calls
-
-
 class Repl:
     """One session at a prompt. `input` and `output` stand in for the terminal in tests."""
 
@@ -90,20 +81,32 @@ class Repl:
         self._console = console
         self._environ = environ
         self._renderer = Renderer(console, answers=console)
-        self._totals = _Totals()
+        self._facts = SessionFacts()
+        self._hint = ""
+        self._status = Status(mode="ask", cwd="")
+        actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._set_hint)
         self._prompt: PromptSession[str] = PromptSession(
             "llmos> ",
             multiline=True,
             prompt_continuation="  ... ",
-            key_bindings=_bindings(),
+            key_bindings=prompt_bindings(actions),
             history=self._history(),
             completer=SlashCompleter(app, COMMANDS),
             # Only then, because room for a menu is kept free below the line.
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
+            bottom_toolbar=self._bar,
+            enable_suspend=True,
+            enable_open_in_editor=True,
+            tempfile_suffix=".md",
+            style=Style([("bottom-toolbar", "noreverse"), ("bottom-toolbar.text", "noreverse")]),
             input=input,
             output=output,
         )
         self._question: PromptSession[str] = PromptSession("> ", input=input, output=output)
+        self._keys = TurnKeys(
+            self._prompt.input,
+            {"escape": self._stop_turn, "c-c": self._stop_turn, "s-tab": self._cycle_mode, "c-o": self._show_decision},
+        )
         self._dispatcher = open_dispatcher(app, emit=self._show, ask=self._ask, grant_all=False)
         self._slash = SlashContext(
             app=app,
@@ -124,6 +127,7 @@ class Repl:
         self._stopper.install()
         threading.Thread(target=self._app.warm_up, daemon=True).start()
         try:
+            self._app.record.nested.track_message()
             self._greet()
             while (text := await self._read()) is not None:
                 if text.strip() and not await self._take(text.strip()):
@@ -141,6 +145,7 @@ class Repl:
     async def _read(self) -> str | None:
         """What was typed; empty after Ctrl-C, None after Ctrl-D."""
         self._stopper.reset()
+        self._status = self._refreshed()
         try:
             return await self._prompt.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
@@ -151,7 +156,7 @@ class Repl:
     async def _take(self, text: str) -> bool:
         """Act on one message; False when the session is to end."""
         if command_of(text) is None:
-            await self._work(self._dispatcher.dispatch(text))
+            await self._work(self._listened_to(self._dispatcher.dispatch(text)))
         else:
             await self._work(run_slash(self._slash, text, COMMANDS))
         return not self._slash.state.leaving
@@ -159,7 +164,7 @@ class Repl:
     # ---------------------------------------------------------------------------------------------------- acting
 
     def _show(self, event: Event) -> None:
-        self._totals.take(event)
+        self._facts = self._facts.after(event)
         self._slash.state.take(event)
         try:
             self._renderer(event)
@@ -183,9 +188,14 @@ class Repl:
             self._turn = None
             self._renderer.close()
 
+    async def _listened_to(self, work: Coroutine[None, None, object]) -> None:
+        """With the keys that act while it works. A command keeps the terminal as it is: it may ask by itself."""
+        with self._keys.listening():
+            await work
+
     async def _ask(self, question: PermissionQuestion) -> PermissionAnswer:
-        self._discard_typed()
         self._renderer.say(question_text(question, "session"))
+        ahead = self._take_typed()
         try:
             return read_answer(await self._question.prompt_async(handle_sigint=False))
         except EOFError:
@@ -194,23 +204,78 @@ class Repl:
             assert self._turn is not None
             self._turn.cancel()
             raise asyncio.CancelledError from None
+        finally:
+            store_typeahead(self._question.input, ahead)
 
-    def _discard_typed(self) -> None:
-        """What was typed before the question was shown cannot have been meant for it."""
-        clear_typeahead(self._question.input)
+    def _take_typed(self) -> list[KeyPress]:
+        """What was typed before the question was shown cannot have been meant for it: it waits for the next prompt."""
+        self._keys.hand_on()
         if sys.stdin.isatty():
             termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+        return get_typeahead(self._question.input)
 
     def _stop(self, number: signal.Signals) -> None:
         if number is signal.SIGINT:
-            if self._turn is not None:
-                self._turn.cancel()
+            self._stop_turn()
             return
         for task in (self._turn, self._main):
             if task is not None:
                 task.cancel()
 
+    def _stop_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def _cycle_mode(self) -> None:
+        """Seat of the permission modes."""
+
+    # ----------------------------------------------------------------------------------------------------- the bar
+
+    def _bar(self) -> str:
+        return status_line(replace(self._status, hint=self._hint), self._prompt.output.get_size().columns)
+
+    def _refreshed(self) -> Status:
+        """What the bar tells from now on; asked for once a prompt, because some of it is on disk."""
+        facts, nested = self._facts, self._app.record.nested
+        model, payer = self._app.model_choice
+        return Status(
+            mode="ask",
+            cwd=_below_home(self._app.cwd, self._environ),
+            model=model,
+            payer=payer,
+            cost_usd=facts.cost_usd,
+            saved_usd=facts.saved_usd,
+            context_tokens=facts.context_tokens,
+            to_core=nested.messages_until(Tier.CORE),
+            to_archival=nested.messages_until(Tier.ARCHIVAL),
+            sandbox=self._app.sandbox_tier.name,
+            memory_failure=facts.memory_failure,
+        )
+
+    def _set_hint(self, words: str) -> None:
+        """A few words in the bar for as long as they hold."""
+        self._hint = words
+        if words:
+            asyncio.get_running_loop().call_later(TWICE_S, self._set_hint, "")
+        elif self._prompt.app.is_running:
+            self._prompt.app.invalidate()
+
     # ---------------------------------------------------------------------------------------------------- saying
+
+    def _show_keys(self) -> None:
+        width = max(len(key) for key, _ in KEYS)
+        self._above_prompt("\n".join(f"{key:<{width}}  {about}" for key, about in KEYS))
+
+    def _show_decision(self) -> None:
+        plan = self._slash.state.last_plan
+        self._above_prompt("\n".join([plan_line(plan), *explain_lines(plan)]) if plan else "nothing was decided yet")
+
+    def _above_prompt(self, text: str) -> None:
+        """Print while a prompt may be open: above it, in the terminal's own scrollback."""
+        if self._prompt.app.is_running:
+            run_in_terminal(lambda: self._say(text))
+        else:
+            self._say(text)
 
     def _say(self, text: str) -> None:
         self._renderer.say(text)
@@ -221,15 +286,10 @@ class Repl:
             self._say(f"note: {notice}")
 
     def _say_goodbye(self) -> None:
-        totals = self._totals
-        if not totals.goals:
+        if not self._facts.goals:
             return
-        goals = f"{totals.goals} goal{'s' if totals.goals != 1 else ''}"
         try:
-            self._say(
-                f"{goals} · cost {money(totals.cost_usd)} · saved {money(totals.saved_usd)} · "
-                f"{totals.model_calls} model call{'s' if totals.model_calls != 1 else ''}"
-            )
+            self._say(self._facts.totals)
             # On one line however long, so that it can be copied.
             where = printable(f"transcript: {self._app.transcript.path}")
             self._console.print(Text(where), soft_wrap=True, highlight=False)
@@ -247,15 +307,8 @@ class Repl:
             return InMemoryHistory()
 
 
-def _bindings() -> KeyBindings:
-    keys = KeyBindings()
-
-    @keys.add("enter")
-    def _send(event: KeyPressEvent) -> None:
-        event.current_buffer.validate_and_handle()
-
-    @keys.add("escape", "enter")
-    def _new_line(event: KeyPressEvent) -> None:
-        event.current_buffer.insert_text("\n")
-
-    return keys
+def _below_home(folder: Path, environ: Mapping[str, str]) -> str:
+    """The folder for a person, `~` for their home."""
+    home = environ.get("HOME", "")
+    shown, start = show_path(folder), show_path(home)
+    return f"~{shown.removeprefix(start)}" if home and f"{shown}/".startswith(f"{start}/") else shown

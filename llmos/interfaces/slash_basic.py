@@ -6,7 +6,7 @@ from llmos.core.errors import UsageError
 from llmos.interfaces.layout import pairs
 from llmos.interfaces.slash import SlashCommand, SlashContext, find_command
 
-KEYS = "Enter sends · Alt+Enter starts a new line · Ctrl-C clears the line or stops the turn · Ctrl-D leaves"
+KEYS = "? on an empty line lists the keys"
 
 
 async def show_help(context: SlashContext) -> None:

@@ -67,6 +67,11 @@ class NestedLearning:
         """Whether `archival.every` messages have passed since the last archival update that was completed."""
         return is_due(self.rules.archival, self.count, self._notes)
 
+    def messages_until(self, tier: Tier) -> int:
+        """How many messages are left until the tier's next update; 0 when it is due."""
+        every = self.rules.of(tier).every
+        return 0 if is_due(self.rules.of(tier), self.count, self._notes) else every - self.count % every
+
     def may_try(self, tier: Tier) -> bool:
         """Whether the tier is due and enough messages have passed since its last failed attempt."""
         return may_try(self.rules.of(tier), self.count, self._notes)

@@ -8,22 +8,22 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pexpect
-import pyte
 import pytest
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
+from terminal_world import is_running, terminal
 
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus
+from llmos.interfaces.prompt_keys import KEYS
 from llmos.interfaces.repl import Repl
 from llmos.interfaces.slash import command_of
-from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
+from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_use
 
 COUNT = "count the lines of notes.txt"
 
@@ -68,7 +68,7 @@ def without_times(screen: str) -> list[str]:
 
 async def test_messages_are_one_conversation_and_the_totals_are_told(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(text("Hello.")), reply(text("You said hello.")))
-    status, screen = await session("say hello\n", "what did I say\n", "\x04")
+    status, screen = await session("say hello\r", "what did I say\r", "\x04")
     assert status is ExitStatus.OK
     assert [message["role"] for message in api.bodies[1]["messages"]] == ["user", "assistant", "user"]
     answers = [line for line in screen.splitlines() if line in ("Hello.", "You said hello.")]
@@ -84,6 +84,27 @@ async def test_a_new_line_is_part_of_the_message_and_control_c_clears_it(work: P
     assert "first\\nsecond" in screen and "never sent" not in screen
 
 
+async def test_three_keys_make_a_line_and_a_paste_never_sends(work: Path, api: FakeMessagesServer) -> None:
+    seen: list[str] = []
+
+    def answer(body: dict[str, Any]) -> Answer:
+        seen.append(body["messages"][-1]["content"][-1]["text"])
+        return reply(text("Read."))
+
+    api.add(answer, answer)
+    pasted = "\x1b[200~one\ntwo\r\nthree\n\x1b[201~"
+    await session("a\x1b\rb\nc\\\rd\r", pasted, "\r", "/quit\r")
+    assert [message.rpartition("\n\n")[2] for message in seen] == ["a\nb\nc\nd", "one\ntwo\nthree"]
+
+
+async def test_control_c_twice_leaves_and_a_question_mark_lists_the_keys(work: Path) -> None:
+    status, screen = await session("what?\x03", "?", "\x03\x03")
+    assert (status, screen.splitlines()[1:]) == (
+        ExitStatus.OK,
+        [f"{key:<26}  {about}" for key, about in KEYS],
+    )
+
+
 async def test_a_path_begins_a_goal(work: Path) -> None:
     assert [command_of(text) for text in ("/etc/hosts is what?", "/help", "/", "/traces now", "ls /")] == [
         None,
@@ -95,7 +116,7 @@ async def test_a_path_begins_a_goal(work: Path) -> None:
 
 
 async def test_the_history_is_kept_for_the_owner_only(work: Path) -> None:
-    await session("/help\n", "/quit\n")
+    await session("/help\r", "/quit\r")
     history = Path(os.environ["LLMOS_HOME"]) / ".llmos" / "history"
     assert "+/help" in history.read_text()
     assert history.stat().st_mode & 0o777 == 0o600
@@ -106,67 +127,12 @@ async def test_a_goal_that_cannot_begin_costs_only_a_sentence(work: Path, api: F
     home = Path(os.environ["LLMOS_HOME"])
     home.mkdir(mode=0o700, parents=True)
     (home / "config.yaml").write_text("format: llmos-config/1\nlimits:\n  goal_bytes: 100\n")
-    _, screen = await session("x" * 101 + "\n", "say hello\n", "/quit\n")
+    _, screen = await session("x" * 101 + "\r", "say hello\r", "/quit\r")
     assert "llmos: the goal has 101 bytes" in screen
     assert "\nHello.\n" in screen
 
 
 # --------------------------------------------------------------------------------------------------- a real terminal
-
-
-class Terminal:
-    """A person's terminal: a screen that answers where its cursor is, as real ones do."""
-
-    def __init__(self, process: pexpect.spawn[bytes]) -> None:
-        self.process = process
-        self.screen = pyte.HistoryScreen(100, 40)
-        self._stream = pyte.ByteStream(self.screen)
-
-    def _pump(self) -> None:
-        try:
-            data = self.process.read_nonblocking(65536, timeout=0.05)
-        except (pexpect.TIMEOUT, pexpect.EOF):
-            return
-        self._stream.feed(data)
-        for _ in range(data.count(b"\x1b[6n")):
-            cursor = self.screen.cursor
-            self.process.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.screen.display]
-
-    def wait(self, condition: Callable[[list[str]], bool], seconds: float = 25.0) -> list[str]:
-        end = time.monotonic() + seconds
-        while not condition(self.lines):
-            assert time.monotonic() < end, "\n".join(self.lines)
-            self._pump()
-        return self.lines
-
-    def wait_for(self, words: str) -> list[str]:
-        return self.wait(lambda lines: any(words in line for line in lines))
-
-    def wait_for_prompt(self) -> list[str]:
-        return self.wait(lambda lines: [line for line in lines if line][-1:] == ["llmos>"])
-
-    def wait_for_end(self) -> int | None:
-        end = time.monotonic() + 25
-        while self.process.isalive():
-            assert time.monotonic() < end, "\n".join(self.lines)
-            self._pump()
-        self.process.close()
-        return self.process.exitstatus
-
-
-@contextmanager
-def terminal() -> Iterator[Terminal]:
-    env = {**os.environ, "TERM": "xterm-256color"}
-    process = pexpect.spawn(sys.executable, ["-m", "llmos"], env=env, dimensions=(40, 100))
-    process.delaybeforesend = None
-    try:
-        yield Terminal(process)
-    finally:
-        process.close(force=True)
 
 
 def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
@@ -179,23 +145,23 @@ def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
     )
     with terminal() as screen:
         screen.wait_for_prompt()
-        screen.process.send(f"{COUNT}\r")
+        screen.send(f"{COUNT}\r")
         screen.wait_for("Allow shell? It runs a command:")
-        screen.wait(lambda lines: [line for line in lines if line][-1:] == [">"])
-        screen.process.send("y\r")
+        screen.wait_for_question()
+        screen.send("y\r")
         screen.wait_for("done and checked (ok)")
         screen.wait_for_prompt()
-        screen.process.send("wait for a minute\r")
-        screen.wait(lambda lines: [line for line in lines if line][-1:] == [">"])
-        screen.process.send("y\r")
+        screen.send("wait for a minute\r")
+        screen.wait_for_question()
+        screen.send("y\r")
         screen.wait(lambda _: (work / "begun").exists())
-        screen.process.send("\x03")
+        screen.send("\x03")
         screen.wait_for("stopped (interrupted)")
         screen.wait_for_prompt()
-        screen.process.send("are you there\r")
+        screen.send("are you there\r")
         screen.wait_for("Still here.")
         screen.wait_for_prompt()
-        screen.process.send("\x04")
+        screen.send("\x04")
         status = screen.wait_for_end()
         shown = "\n".join(screen.lines)
     assert status == 0
@@ -207,21 +173,44 @@ def test_control_c_at_a_question_stops_the_turn_and_keeps_the_session(work: Path
     api.add(reply(tool_use("shell", {"command": "touch no"})))
     with terminal() as screen:
         screen.wait_for_prompt()
-        screen.process.send("touch no\r")
-        screen.wait(lambda lines: [line for line in lines if line][-1:] == [">"])
-        screen.process.send("\x03")
+        screen.send("touch no\r")
+        screen.wait_for_question()
+        screen.send("\x03")
         screen.wait_for("stopped (interrupted)")
         screen.wait_for_prompt()
-        screen.process.send("/quit\r")
+        screen.send("/quit\r")
         assert screen.wait_for_end() == 0
     assert not (work / "no").exists()
+
+
+@pytest.mark.parametrize("key", ["\x1b", "\x03"])
+def test_a_key_stops_a_turn_that_works_and_what_was_typed_ahead_waits(
+    work: Path, api: FakeMessagesServer, key: str
+) -> None:
+    """The command in flight dies with all that it started, and the prompt is back at once."""
+    api.add(reply(tool_use("shell", {"command": "sleep 300 & echo $! > pid; sleep 300"})))
+    with terminal() as screen:
+        screen.wait_for_prompt()
+        screen.send("sleep\r")
+        screen.wait_for_question()
+        screen.send("y\r")
+        screen.wait(lambda _: (work / "pid").exists() and (work / "pid").read_text().strip() != "")
+        screen.send("next\x7f")
+        screen.pump()
+        pressed = time.monotonic()
+        screen.send(key)
+        screen.wait_for_prompt("nex")
+        took = time.monotonic() - pressed
+        shown = screen.written
+    assert took < 2 and "stopped (interrupted)" in "\n".join(shown)
+    assert not is_running((work / "pid").read_text().strip())
 
 
 def test_a_terminal_that_goes_away_leaves_a_truthful_transcript(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(delay(30), text("too late")))
     with terminal() as screen:
         screen.wait_for_prompt()
-        screen.process.send("say hello\r")
+        screen.send("say hello\r")
         screen.wait_for("paid by ANTHROPIC_API_KEY")
         screen.process.kill(1)
         assert screen.wait_for_end() == ExitStatus.INTERRUPTED
