@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
+from llmos.core.permission import PermissionMode
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
@@ -29,6 +30,7 @@ from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
 from llmos.memory.record import Record
+from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.sessions import Sessions
 from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
@@ -50,6 +52,8 @@ class AppOptions:
     model: str | None = None
     max_cost: float | None = None
     max_steps: int | None = None
+    mode: str | None = None
+    """The permission mode."""
     offline: bool = False
     """No model is asked for anything: not to answer, not to judge."""
     freeze: bool = False
@@ -105,6 +109,7 @@ class App:
         flags = {
             "model": options.model,
             "budget.per_goal_usd": options.max_cost,
+            "permissions.mode": options.mode,
             "limits.max_steps": options.max_steps,
             "limits.small_model_steps": options.max_steps,
         }
@@ -151,6 +156,10 @@ class App:
         from llmos.adapters.embedder import MiniLmEmbedder
 
         return MiniLmEmbedder(path)
+
+    @cached_property
+    def saved_permissions(self) -> SavedPermissions:
+        return SavedPermissions(self.workspace.home, self.clock.now)
 
     @cached_property
     def models(self) -> ModelStore:
@@ -349,6 +358,8 @@ class App:
             emit=sink,
             ask=ask,
             grant_all=grant_all,
+            mode=PermissionMode(settings.permissions.mode),
+            saved=None if self.freeze else self.saved_permissions,
             own_folders=[
                 folder.resolve() for folder in (space.traces, space.memories, space.derived, backups, space.home)
             ],

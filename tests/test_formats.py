@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.passage_files import dump_passage
+from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels
@@ -33,6 +35,7 @@ def test_every_kind_has_a_sample() -> None:
         "core-block",
         "labels",
         "outcomes",
+        "permissions",
         "tombstones",
         "trace",
         "transcript",
@@ -75,6 +78,13 @@ def test_names(tmp_path: Path) -> None:
 def test_approvals(tmp_path: Path) -> None:
     (tmp_path / "approvals.jsonl").write_text(SAMPLES["approvals"])
     assert "5993470f9623fa03ced2745e552210cbcacdc1f38f6dac18153823da3bc221d9" in Approvals(tmp_path)
+
+
+def test_saved_permissions(tmp_path: Path) -> None:
+    (tmp_path / "permissions.jsonl").write_text(SAMPLES["permissions"])
+    (kept,) = SavedPermissions(tmp_path, lambda: datetime.now(UTC)).all()
+    assert kept.run is not None
+    assert (kept.id, kept.folder, kept.run.trace) == ("c2d4e6f8", "/home/ada/site", "sort-names-txt-4a6b8e04")
 
 
 def test_transcript(tmp_path: Path) -> None:

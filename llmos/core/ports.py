@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from llmos.core.events import Event
 from llmos.core.messages import Message, StopReason, ToolCall, Usage
+from llmos.core.permission import GrantScope
 from llmos.core.tool import ToolSpec
 
 Emit: TypeAlias = Callable[[Event], None]
@@ -99,15 +100,24 @@ class PermissionQuestion:
     effect: str
     reason: str
     replayed: bool
+    rule: str = ""
+    """The exact rule that a yes for the session or for always stands for; empty where only this call can be allowed."""
+    scopes: tuple[GrantScope, ...] = (GrantScope.ONCE,)
+    """What may be answered."""
+    run: str = ""
+    """The id of the saved run that is replayed; a yes may then cover the whole of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionAnswer:
+    """A yes for more than the question offers counts for what it offers."""
+
     allow: bool
     reason: str = ""
     """What the person typed when rejecting; the model reads it."""
-    remember: bool = False
-    """Allow this tool for the rest of the session."""
+    scope: GrantScope = GrantScope.ONCE
+    whole_run: bool = False
+    """The yes is for every step of the saved run, now (ONCE) and in its later replays (SESSION, ALWAYS)."""
 
 
 class Ask(Protocol):

@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError, ToolError
-from llmos.core.events import Notice, PermissionDecided, ToolFinished, ToolStarted, Verdict
+from llmos.core.events import Notice, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult
-from llmos.core.permission import Rule, decide
-from llmos.core.ports import Ask, Emit, PermissionQuestion
+from llmos.core.permission import PermissionMode, Rule, SavedRun
+from llmos.core.ports import Ask, Emit
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
 from llmos.engine.contents import heads_of
+from llmos.engine.permits import Permits
+from llmos.memory.saved_permissions import SavedPermissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Invocation:
 class Invoker:
     """Runs the tools of one session.
 
-    `grant_all` is `--yes`: what would be asked is allowed. `own_folders` are those that llmos itself writes to while
+    `grant_all` is `--yes`: what would be asked is allowed. `saved` keeps what a person allows for always; None offers
+    it to nobody. `own_folders` are those that llmos itself writes to while
     a tool runs; what changes in them is no effect of the tool.
     """
 
@@ -63,17 +66,16 @@ class Invoker:
         emit: Emit,
         ask: Ask | None,
         grant_all: bool,
+        mode: PermissionMode = PermissionMode.ASK,
+        saved: SavedPermissions | None = None,
         own_folders: Sequence[Path] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tools = tools
         self.context = context
-        self._rules = tuple(rules)
+        self.permits = Permits(rules, ask=ask, grant_all=grant_all, mode=mode, saved=saved, cwd=context.cwd)
         self._backups = backups
         self._emit = emit
-        self._ask = ask
-        self._grant_all = grant_all
-        self._granted: set[str] = set()
         self._monotonic = monotonic
         self._own = tuple(_prefix(folder, context.cwd) for folder in own_folders if folder.is_relative_to(context.cwd))
         self._pool = CopyPool(backups.folder / ".pool")
@@ -82,43 +84,37 @@ class Invoker:
         self._steps = 0
         self._told: set[str] = set()
 
-    def begin_turn(self) -> None:
-        """What happened before now is nothing that a step of this turn waited for."""
-        self._looked_at = None
+    @property
+    def mode(self) -> PermissionMode:
+        """How calls are judged that no rule speaks of; may be set at any time, and holds from the next call on."""
+        return self.permits.mode
 
-    async def invoke(self, call: ToolCall, *, replayed: bool = False) -> Invocation:
-        """Run one call, or say why not. Never raises for what a model or a tool did wrong."""
+    @mode.setter
+    def mode(self, mode: PermissionMode) -> None:
+        self.permits.mode = mode
+
+    def begin_turn(self) -> None:
+        """What happened before now is nothing that a step of this turn waited for, and no yes for a run is left."""
+        self._looked_at = None
+        self.permits.begin_turn()
+
+    async def invoke(self, call: ToolCall, *, saved_run: SavedRun | None = None) -> Invocation:
+        """Run one call, or say why not. Never raises for what a model or a tool did wrong.
+
+        `saved_run` is what the call is replayed from; None for a live call.
+        """
         if call.problem:
             return Invocation(ToolResult(call.id, f"the call was not run: {call.problem}", True), None)
         tool = self.tools.get(call.name)
         if tool is None:
             known = ", ".join(sorted(self.tools))
             return Invocation(ToolResult(call.id, f"there is no tool {call.name!r}; there are {known}", True), None)
-        if denied := await self._denied(tool, call, replayed):
-            return Invocation(ToolResult(call.id, f"not allowed: {denied}", True), None, denied)
-        return await self._run(tool, call, replayed)
-
-    async def _denied(self, tool: Tool, call: ToolCall, replayed: bool) -> str | None:
-        """Why the call may not run, or None; emits the decision."""
-        spec = tool.spec
-        decision = decide(self._rules, spec.name, spec.effect, self._subjects(tool, call.args))
-        verdict, by, reason = decision.verdict, "rule", decision.reason
-        if verdict is Verdict.ASK:
-            if self._grant_all:
-                verdict, by, reason = Verdict.ALLOW, "--yes", "granted for this run"
-            elif spec.name in self._granted:
-                verdict, by, reason = Verdict.ALLOW, "person", "allowed for this session"
-            elif self._ask is None:
-                verdict, by = Verdict.DENY, "nobody to ask"
-                reason = f"{reason}; there is nobody to ask, and --yes was not given"
-            else:
-                answer = await self._ask(PermissionQuestion(call, spec.effect.value, reason, replayed))
-                by, verdict = "person", Verdict.ALLOW if answer.allow else Verdict.DENY
-                reason = answer.reason or ("allowed" if answer.allow else "the person said no")
-                if answer.allow and answer.remember:
-                    self._granted.add(spec.name)
-        self._emit(PermissionDecided(call_id=call.id, tool=spec.name, verdict=verdict, by=by, reason=reason))
-        return reason if verdict is Verdict.DENY else None
+        decided = await self.permits.judge(call, tool.spec, self._subjects(tool, call.args), saved_run)
+        self._emit(decided)
+        if decided.verdict is Verdict.DENY:
+            reason = decided.reason
+            return Invocation(ToolResult(call.id, f"not allowed: {reason}", True), None, reason)
+        return await self._run(tool, call, replayed=saved_run is not None)
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""
@@ -128,7 +124,7 @@ class Invoker:
         command = args.get("command")
         return (command,) if isinstance(command, str) else ()
 
-    async def _run(self, tool: Tool, call: ToolCall, replayed: bool) -> Invocation:
+    async def _run(self, tool: Tool, call: ToolCall, *, replayed: bool) -> Invocation:
         spec, cwd = tool.spec, self.context.cwd
         paths = tool.paths(call.args)
         changing = spec.effect is not Effect.READ

@@ -15,6 +15,7 @@ from llmos.core.events import Outcome, StepChecked, StepWaiting
 from llmos.core.heal import is_at_fault
 from llmos.core.journal import AS_RECORDED, REPLAY_CALL
 from llmos.core.messages import ToolCall
+from llmos.core.permission import SavedRun
 from llmos.core.ports import Clock, Emit
 from llmos.core.tool import Tool, ToolContext
 from llmos.core.trace import RunStep, Step, Trace, mismatch
@@ -95,12 +96,24 @@ def _satisfied(step: Step, tools: Mapping[str, Tool], context: ToolContext) -> b
 
 
 class Replay:
-    """One replay of a trace. `rebound` says that it was learned for another goal; `wait_s` bounds each wait."""
+    """One replay of a trace. `rebound` says that it was learned for another goal; `wait_s` bounds each wait.
+
+    `content` is the hash of the trace's file: a person's yes to a saved run is a yes to this content.
+    """
 
     def __init__(
-        self, trace: Trace, invoker: Invoker, emit: Emit, *, clock: Clock, wait_s: float, rebound: bool = False
+        self,
+        trace: Trace,
+        invoker: Invoker,
+        emit: Emit,
+        *,
+        clock: Clock,
+        wait_s: float,
+        content: str,
+        rebound: bool = False,
     ) -> None:
         self._trace = trace
+        self._saved_run = SavedRun(trace.header.id, content)
         self._invoker = invoker
         self._emit = emit
         self._clock = clock
@@ -136,7 +149,7 @@ class Replay:
             if _exists(path, context):
                 return Outcome.DIVERGED, f"step {number + 1} creates {path}, which exists already", None
         call = ToolCall(f"{REPLAY_CALL}{number + 1}", step.tool, step.args)
-        invocation = await self._invoker.invoke(call, replayed=True)
+        invocation = await self._invoker.invoke(call, saved_run=self._saved_run)
         if invocation.denied:
             return Outcome.DENIED, invocation.denied, None
         run = invocation.step

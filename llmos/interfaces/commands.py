@@ -139,6 +139,10 @@ def run(
         bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
     ] = False,
     plain: PlainOption = False,
+    mode: Annotated[
+        Literal["read-only", "ask", "accept-edits", "trusted"] | None,
+        typer.Option("--mode", help="What happens to calls that no rule speaks of."),
+    ] = None,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
     ] = None,
@@ -150,7 +154,13 @@ def run(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict one another; give one of them")
     options = RunOptions(
-        app=replace(app_options(ctx, workspace, model, max_cost), offline=offline, freeze=freeze, max_steps=max_steps),
+        app=replace(
+            app_options(ctx, workspace, model, max_cost),
+            offline=offline,
+            freeze=freeze,
+            max_steps=max_steps,
+            mode=mode,
+        ),
         words=goal or [],
         yes=yes,
         dry_run=dry_run,

@@ -16,6 +16,7 @@ from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
 from llmos.core.events import Event, Mode, Notice, Outcome, TurnStarted
 from llmos.core.goal import goal_key, normalise_goal
+from llmos.core.permission import PermissionMode
 from llmos.core.policy import Candidate, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
@@ -65,6 +66,15 @@ class Dispatcher:
         self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
         self._turn = 0
         self._cut_off = dict(cut_off or {})
+
+    @property
+    def permission_mode(self) -> PermissionMode:
+        """How calls are judged that no rule speaks of; may be set at any time."""
+        return self._invoker.mode
+
+    @permission_mode.setter
+    def permission_mode(self, mode: PermissionMode) -> None:
+        self._invoker.mode = mode
 
     async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
         """Carry out one goal. With `dry_run` decide, show, and do nothing.
@@ -149,7 +159,10 @@ class Dispatcher:
             return await self._converse(turn)
         trace, wait_s = turn.plan.trace, self._limits.replay_wait_s
         rebound = bool(turn.plan.values) or goal_key(trace.header.goal) != goal_key(turn.goal)
-        replay = Replay(trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, rebound=rebound)
+        content = self._record.traces.content_hash(trace.header.id)
+        replay = Replay(
+            trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, content=content, rebound=rebound
+        )
         replayed = await replay.run()
         if replayed.outcome is Outcome.OK:
             self._keeper.count(trace, "ok")

@@ -10,6 +10,7 @@ import os
 import termios
 from collections.abc import Callable
 
+from llmos.core.permission import GrantScope
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect
 from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject
@@ -28,7 +29,7 @@ def question_text(question: PermissionQuestion, scope: str) -> str:
         *(f"    {line}" for line in call_subject(call.name, call.args).split("\n")),
         *(f"    {line}" for line in call_details(call.name, call.args, limit=200)),
         f"  why you are asked: {question.reason}",
-        f"  y yes · n no · a always for {call.name} in this {scope}",
+        f"  y yes · n no · a yes to {question.rule} in this {scope}" if question.rule else "  y yes · n no",
         "  anything else is a no, with your words as the reason",
     ]
     return printable("\n".join(lines))
@@ -41,7 +42,7 @@ def read_answer(typed: str) -> PermissionAnswer:
         case "y" | "yes":
             return PermissionAnswer(True)
         case "a" | "always":
-            return PermissionAnswer(True, remember=True)
+            return PermissionAnswer(True, scope=GrantScope.SESSION)
         case "" | "n" | "no":
             return PermissionAnswer(False)
     return PermissionAnswer(False, reason=text)

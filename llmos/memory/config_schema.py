@@ -24,6 +24,7 @@ class ProjectMay(StrEnum):
     SET_IF_UNSET = "set unless the person did"
     LOWER = "lower"
     RAISE = "raise"
+    TIGHTEN = "choose a stricter one"
     ADD = "add"
     NOTHING = "nothing"
 
@@ -93,6 +94,12 @@ class Limits(Section):
 
 
 class Permissions(Section):
+    mode: Literal["read-only", "ask", "accept-edits", "trusted"] = _setting(
+        "ask",
+        "what happens to calls that no rule speaks of",
+        "one of read-only, ask, accept-edits, trusted",
+        ProjectMay.TIGHTEN,
+    )
     allow: tuple[str, ...] = _texts("calls that run without asking", "a list of rules", ProjectMay.NOTHING)
     ask: tuple[str, ...] = _texts("calls that are always asked about", "a list of rules", ProjectMay.ADD)
     deny: tuple[str, ...] = _texts("calls that never run", "a list of rules", ProjectMay.ADD)

@@ -149,6 +149,10 @@ class TraceManager:
         """Whether this user learned or approved the file as it is now."""
         return read_trace(self._finder.path(identifier))[1] in self._approvals
 
+    def content_hash(self, identifier: str) -> str:
+        """The SHA-256 of the trace's file. Raises StoreError."""
+        return read_trace(self._finder.path(identifier))[1]
+
     # ----------------------------------------------------------------------------------------------- matching
 
     def candidates(self, goal: str) -> list[Candidate]:

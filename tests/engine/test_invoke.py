@@ -13,7 +13,7 @@ import pytest
 from llmos.core.errors import StoreError, ToolError
 from llmos.core.events import Event, Notice, PermissionDecided, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult
-from llmos.core.permission import Rule, parse_rule
+from llmos.core.permission import GrantScope, Rule, SavedRun, parse_rule
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput, ToolSpec
 from llmos.core.trace import RunStep, digest
@@ -209,17 +209,25 @@ class TestPermission:
 
         async def ask(question: PermissionQuestion) -> PermissionAnswer:
             asked.append(question)
-            return PermissionAnswer(allow=True, remember=True)
+            return PermissionAnswer(allow=True, scope=GrantScope.SESSION)
 
         emit = RecordingEmit()
         made = invoker(cwd, emit, ask=ask, grant_all=False)
         for _ in range(2):
-            await made.invoke(shell("true"), replayed=True)
+            await made.invoke(shell("true"), saved_run=SavedRun("a-trace", "0" * 64))
         assert asked == [
-            PermissionQuestion(shell("true"), "execute", "shell runs a command, and no rule allows it", True)
+            PermissionQuestion(
+                shell("true"),
+                "execute",
+                "shell runs a command, and no rule allows it",
+                True,
+                "shell(true)",
+                (GrantScope.ONCE, GrantScope.SESSION),
+                "a-trace",
+            )
         ]
         assert emit.of(PermissionDecided) == [
-            allowed(by="person", reason="allowed"),
+            allowed(by="person", reason="allowed for this session: shell(true)"),
             allowed(by="person", reason="allowed for this session"),
         ]
 

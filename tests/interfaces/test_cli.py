@@ -21,6 +21,7 @@ import pytest
 from cli_world import COUNT, COUNTED, Ended, Llmos
 
 from llmos.core.errors import ExitStatus, UsageError
+from llmos.core.permission import GrantScope
 from llmos.core.ports import PermissionAnswer
 from llmos.interfaces.cli_models import percent_lines
 from llmos.interfaces.cli_traces import parse_age
@@ -309,6 +310,8 @@ def test_a_person_is_asked_with_the_whole_command_and_the_words_reach_the_model(
     terminal.expect("not allowed by you")
     terminal.expect("> $")
     terminal.sendline("a")
+    terminal.expect("> $")
+    terminal.sendline("y")
     terminal.expect("Moved.")
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -371,7 +374,7 @@ def test_without_a_goal_a_terminal_gets_a_sentence(work: Path) -> None:
     [
         ("y\n", PermissionAnswer(True)),
         (" YES \n", PermissionAnswer(True)),
-        ("a", PermissionAnswer(True, remember=True)),
+        ("a", PermissionAnswer(True, scope=GrantScope.SESSION)),
         ("n", PermissionAnswer(False)),
         ("\n", PermissionAnswer(False)),
         ("yes but slowly", PermissionAnswer(False, "yes but slowly")),

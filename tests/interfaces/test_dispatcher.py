@@ -34,7 +34,7 @@ from llmos.core.events import (
 )
 from llmos.core.explain import Considered, GateCheck
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage, user_text
-from llmos.core.permission import parse_rule
+from llmos.core.permission import GrantScope, parse_rule
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Model, ModelInfo, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges
@@ -315,10 +315,10 @@ async def test_a_yes_for_the_session_is_asked_once(world: World) -> None:
     async def ask(question: PermissionQuestion) -> PermissionAnswer:
         nonlocal asked
         asked += 1
-        return PermissionAnswer(allow=True, remember=True)
+        return PermissionAnswer(allow=True, scope=GrantScope.SESSION)
 
-    calls = [ToolCall(f"c{n}", "shell", {"command": f"echo {n}"}) for n in range(3)]
-    model = ScriptedModel([model_reply(*calls), model_reply("0 1 2")])
+    calls = [ToolCall(f"c{n}", "shell", {"command": "echo 1 > one"}) for n in range(3)]
+    model = ScriptedModel([model_reply(*calls), model_reply("1 1 1")])
     result = await world.dispatcher(model, ask=ask, grant_all=False).dispatch("say three numbers")
     assert (asked, result.outcome) == (1, Outcome.OK)
 

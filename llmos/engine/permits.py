@@ -1,0 +1,147 @@
+"""What is allowed in one session: the rules, the mode, what a person answers, and how far each yes reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmos.core.errors import StoreError
+from llmos.core.events import PermissionDecided, Verdict
+from llmos.core.messages import ToolCall
+from llmos.core.permission import (
+    Decision,
+    GrantScope,
+    PermissionMode,
+    Rule,
+    SavedRun,
+    decide,
+    matches,
+    parse_rule,
+    propose_rule,
+)
+from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
+from llmos.core.tool import ToolSpec
+from llmos.memory.saved_permissions import SavedPermissions
+
+
+class Permits:
+    """Judges calls. Nothing that a person granted overrides a verdict of deny."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        *,
+        ask: Ask | None,
+        grant_all: bool,
+        mode: PermissionMode,
+        saved: SavedPermissions | None,
+        cwd: Path,
+    ) -> None:
+        self.mode = mode
+        self._rules = tuple(rules)
+        self._ask = ask
+        self._grant_all = grant_all
+        self._saved = saved
+        self._cwd = cwd
+        self._session_rules: list[Rule] = []
+        self._session_runs: set[SavedRun] = set()
+        self._turn_runs: set[SavedRun] = set()
+
+    @property
+    def granted(self) -> tuple[Rule, ...]:
+        """What was allowed for this session."""
+        return tuple(self._session_rules)
+
+    def begin_turn(self) -> None:
+        self._turn_runs.clear()
+
+    def decide(self, spec: ToolSpec, subjects: Sequence[str]) -> Decision:
+        """What rules and mode say of a call, before anybody is asked. Raises StoreError."""
+        saved = self._saved.rules(self._cwd) if self._saved is not None else ()
+        return decide((*self._rules, *saved), spec.name, spec.effect, subjects, mode=self.mode)
+
+    async def judge(
+        self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None
+    ) -> PermissionDecided:
+        """The final verdict on a call: ALLOW or DENY. `run` is what it is replayed from."""
+
+        def decided(verdict: Verdict, by: str, reason: str) -> PermissionDecided:
+            return PermissionDecided(call_id=call.id, tool=spec.name, verdict=verdict, by=by, reason=reason)
+
+        try:
+            decision = self.decide(spec, subjects)
+            if decision.verdict is not Verdict.ASK:
+                return decided(decision.verdict, decision.by, decision.reason)
+            if granted := self._granted(decision, spec, subjects, run):
+                return decided(Verdict.ALLOW, *granted)
+            if self._ask is None:
+                reason = f"{decision.reason}; there is nobody to ask, and --yes was not given"
+                return decided(Verdict.DENY, "nobody to ask", reason)
+            question = self._question(call, spec, subjects, decision, run)
+            answer = await self._ask(question)
+            if not answer.allow:
+                return decided(Verdict.DENY, "person", answer.reason or "the person said no")
+            return decided(Verdict.ALLOW, "person", self._keep(question, answer, run))
+        except StoreError as error:
+            return decided(Verdict.DENY, "rule", f"what is allowed cannot be read or kept: {error}")
+
+    def _granted(
+        self, decision: Decision, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None
+    ) -> tuple[str, str] | None:
+        """Who allowed before what would now be asked, and the words for it; None where nobody did."""
+        if self._grant_all:
+            return "--yes", "granted for this run"
+        if any(matches(rule, spec.name, spec.effect, subjects) for rule in self._session_rules):
+            return "person", "allowed for this session"
+        if run is None:
+            return None
+        if run in self._turn_runs:
+            return "person", "allowed for this run"
+        if run in self._session_runs:
+            return "person", "this saved run is allowed for this session"
+        if decision.by != "rule" and self._saved is not None and self._saved.covers(run, self._cwd):
+            return "person", "this saved run is always allowed here"
+        return None
+
+    def _question(
+        self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], decision: Decision, run: SavedRun | None
+    ) -> PermissionQuestion:
+        rule = propose_rule(spec.name, spec.effect, subjects)
+        scopes = [GrantScope.ONCE]
+        if rule or run is not None:
+            scopes.append(GrantScope.SESSION)
+            # A rule that asks would ask again: what is saved as allowed is weaker than it.
+            if self._saved is not None and decision.by != "rule":
+                scopes.append(GrantScope.ALWAYS)
+        return PermissionQuestion(
+            call=call,
+            effect=spec.effect.value,
+            reason=decision.reason,
+            replayed=run is not None,
+            rule=rule,
+            scopes=tuple(scopes),
+            run=run.trace if run is not None else "",
+        )
+
+    def _keep(self, question: PermissionQuestion, answer: PermissionAnswer, run: SavedRun | None) -> str:
+        """Keep the yes as far as it reaches; the words for it. Raises StoreError."""
+        scope = answer.scope if answer.scope in question.scopes else question.scopes[-1]
+        if answer.whole_run and run is not None:
+            return self._keep_run(run, scope)
+        if scope is GrantScope.ONCE or not question.rule:
+            return "allowed"
+        if scope is GrantScope.ALWAYS and self._saved is not None:
+            saved = self._saved.add_rule(question.rule, self._cwd)
+            return f"always allowed here: {saved.rule}"
+        self._session_rules.append(parse_rule(question.rule, Verdict.ALLOW, "this session"))
+        return f"allowed for this session: {question.rule}"
+
+    def _keep_run(self, run: SavedRun, scope: GrantScope) -> str:
+        self._turn_runs.add(run)
+        if scope is GrantScope.ALWAYS and self._saved is not None:
+            self._saved.add_run(run, self._cwd)
+            return "this saved run is always allowed here"
+        if scope is GrantScope.SESSION:
+            self._session_runs.add(run)
+            return "this saved run is allowed for this session"
+        return "allowed for this run"
