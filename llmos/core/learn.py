@@ -33,6 +33,8 @@ class FinishedRun:
     """What the model was shown besides the goal and its own results."""
     denied: bool = False
     """Whether a call was refused on the way."""
+    secret: bool = False
+    """Whether a secret stood in the goal, a step or its output: what is written leaves it out."""
     healed: str = ""
     """Why a run that went on from a replay is not to be replayed itself; empty when it may be, or went on from none."""
     supersedes: str = ""
@@ -68,6 +70,8 @@ def trace_status(run: FinishedRun, template: AnswerTemplate | None) -> tuple[Tra
 def _why_not(run: FinishedRun, template: AnswerTemplate | None) -> str:
     if reference := context_reference(run.goal):
         return f"{reference!r} in the goal points at something outside it"
+    if run.secret:
+        return "it held a secret, which is not kept, so the run cannot be made again from what is"
     if any(not step.changes.complete for step in run.steps):
         return "the directory was too large to see what the steps changed"
     if any(not step.ok and step.has_effects for step in run.steps):

@@ -27,6 +27,7 @@ def report_unexpected(error: BaseException, environ: Mapping[str, str]) -> str:
 def _keep(details: str, environ: Mapping[str, str]) -> Path | None:
     try:
         from llmos.memory.files import make_private_folder
+        from llmos.memory.redaction import redactor
         from llmos.memory.workspace import home_folder
 
         folder = home_folder(environ) / "crashes"
@@ -36,7 +37,7 @@ def _keep(details: str, environ: Mapping[str, str]) -> Path | None:
     try:
         descriptor, name = tempfile.mkstemp(prefix="llmos-crash-", suffix=".txt", dir=folder)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
-            handle.write(details)
+            handle.write(redactor().text(details))
     except OSError:
         return None
     return Path(name)

@@ -14,6 +14,7 @@ from llmos.core.trace import Learned, Trace
 from llmos.engine.converse import Conversed
 from llmos.engine.replay import Replayed
 from llmos.interfaces.turn import Turn
+from llmos.memory.redaction import redactor
 from llmos.memory.traces_sdk import TraceManager
 
 
@@ -54,6 +55,7 @@ class Keeper:
             cwd=self._cwd,
             shown=turn.shown,
             denied=conversed.any_denied,
+            secret=_holds_secret(turn.goal, conversed),
             healed=why_not_replayed(stopped.done, at_fault=stopped.at_fault) if stopped else "",
             supersedes=replaced,
         )
@@ -76,3 +78,8 @@ class Keeper:
             self._emit(
                 TraceKept(trace_id=header.id, path=str(kept.path), status=header.status.value, reason=header.reason)
             )
+
+
+def _holds_secret(goal: str, conversed: Conversed) -> bool:
+    seen = [(step.args, step.stdout, step.output) for step in conversed.steps]
+    return redactor().finds([goal, conversed.answer, seen])

@@ -17,7 +17,6 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyPress
@@ -33,6 +32,7 @@ from llmos.core.events import Event
 from llmos.core.memory_tiers import Tier
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.history import prompt_history
 from llmos.interfaces.plan_view import explain_lines, plan_line
 from llmos.interfaces.printable import printable
 from llmos.interfaces.prompt_keys import KEYS, TWICE_S, PromptActions, prompt_bindings
@@ -47,7 +47,6 @@ from llmos.interfaces.status_line import Status, status_line
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn_keys import TurnKeys
 from llmos.memory.files import show_path
-from llmos.memory.workspace import make_derived_folder
 
 
 def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
@@ -90,7 +89,7 @@ class Repl:
             multiline=True,
             prompt_continuation="  ... ",
             key_bindings=prompt_bindings(actions),
-            history=self._history(),
+            history=prompt_history(app.workspace),
             completer=SlashCompleter(app, COMMANDS),
             # Only then, because room for a menu is kept free below the line.
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
@@ -295,16 +294,6 @@ class Repl:
             self._console.print(Text(where), soft_wrap=True, highlight=False)
         except OSError:
             return  # the terminal is gone
-
-    def _history(self) -> History:
-        """Owner-only, below the workspace; in memory where that cannot be written."""
-        try:
-            path = make_derived_folder(self._app.workspace) / "history"
-            path.touch(mode=0o600)
-            with path.open("ab"):
-                return FileHistory(path)
-        except (LlmosError, OSError):
-            return InMemoryHistory()
 
 
 def _below_home(folder: Path, environ: Mapping[str, str]) -> str:

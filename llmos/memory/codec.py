@@ -1,8 +1,8 @@
 """Values to text and back: YAML documents, Markdown with front matter, JSON lines.
 
-Invariant: what is dumped loads back equal, and nothing loads that could mean something else to its writer. The YAML
-is a plain subset: no tags, anchors, aliases or duplicate keys; keys are strings; only JSON spellings of numbers,
-true, false and null have a type, every other plain word is a string.
+Invariant: what is dumped loads back equal, but for secrets, which never reach a file (core/redact); and nothing loads
+that could mean something else to its writer. The YAML is a plain subset: no tags, anchors, aliases or duplicate keys;
+keys are strings; only JSON spellings of numbers, true, false and null have a type, every other plain word is a string.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from llmos.core.errors import StoreError
 from llmos.memory.files import show_path
+from llmos.memory.redaction import redactor
 
 MAX_YAML_BYTES = 1_000_000
 MAX_DEPTH = 32
@@ -188,9 +189,16 @@ def dump_documents(documents: list[Any]) -> bytes:
     if len(documents) > MAX_DOCUMENTS:
         raise CodecError(f"more than {MAX_DOCUMENTS} documents cannot be written to one file")
     lines: list[str] = []
-    for document in documents:
+    for document in _without_secrets(documents):
         lines += ["---", *_node_lines(document, 0)] if _is_nested(document) else [f"--- {_scalar_text(document, 2)}"]
     return _encoded("".join(line + "\n" for line in lines))
+
+
+def _without_secrets(value: Any) -> Any:
+    try:
+        return redactor().value(value)
+    except RecursionError:
+        raise CodecError(f"a value nested deeper than {MAX_DEPTH} levels cannot be written") from None
 
 
 def _encoded(text: str) -> bytes:
@@ -326,8 +334,8 @@ def load_front_matter(text: bytes, *, name: str) -> tuple[dict[str, Any], str]:
 
 def dump_front_matter(meta: Mapping[str, Any], body: str) -> bytes:
     """`---`, the settings, `---`, and the body unchanged. Raises CodecError."""
-    lines = _node_lines(meta, 0) if meta else []
-    return _encoded("".join(line + "\n" for line in ["---", *lines, "---"])) + _utf8(body)
+    lines = _node_lines(_without_secrets(meta), 0) if meta else []
+    return _encoded("".join(line + "\n" for line in ["---", *lines, "---"])) + _utf8(redactor().text(body))
 
 
 # JSON lines
@@ -336,11 +344,12 @@ def dump_front_matter(meta: Mapping[str, Any], body: str) -> bytes:
 def dump_line(record: Mapping[str, Any]) -> bytes:
     """One JSON object on one line, with its newline. Any string round-trips. Raises CodecError."""
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json_default)
+        safe = redactor().value(record)
+        text = json.dumps(safe, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_json_default)
         try:
             return text.encode("utf-8") + b"\n"
         except UnicodeEncodeError:
-            text = json.dumps(record, allow_nan=False, separators=(",", ":"), default=_json_default)
+            text = json.dumps(safe, allow_nan=False, separators=(",", ":"), default=_json_default)
             return text.encode("ascii") + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise CodecError(f"a record cannot be written as JSON: {error}") from None
