@@ -30,6 +30,7 @@ from llmos.memory.block_files import dump_block, load_block
 from llmos.memory.files import MissingFileError, StoreLock, make_private_folder, read_bounded, show_path, write_atomic
 from llmos.memory.memory_log import ChangeLog
 from llmos.memory.passage_files import MAX_BYTES, dump_passage, load_passage
+from llmos.memory.redaction import redactor
 from llmos.memory.tombstones import Tombstones
 
 _RACES = 5
@@ -172,8 +173,9 @@ class MemoryEngine:
             raise UsageError("there is nothing to remember: the passage is empty")
         self._require_writable(writer)
         make_private_folder(self._archival)
+        text = redactor().text(passage.text.strip())  # its name is made from it
         with self._locked():
-            identifier, there = self._place_of(passage.text)
+            identifier, there = self._place_of(text)
             if there is not None:
                 fresh = [one for one in passage.sources if one.message not in {old.message for old in there.sources}]
                 if not fresh:
@@ -182,9 +184,7 @@ class MemoryEngine:
                 more = replace(there, sources=(*there.sources, *fresh), strength=round(strength, 6))
                 return self._write_passage(more, writer)
             recorded = writer.when.isoformat(timespec="seconds")
-            return self._write_passage(
-                replace(passage, id=identifier, text=passage.text.strip(), recorded_at=recorded), writer
-            )
+            return self._write_passage(replace(passage, id=identifier, text=text, recorded_at=recorded), writer)
 
     def change_passage(self, identifier: str, update: Callable[[Passage], Passage], writer: Writer) -> Passage:
         """Change what is known of a passage (its state, dates, sources), never its text. Raises StoreError."""

@@ -30,6 +30,7 @@ from llmos.core.trace import (
 )
 from llmos.memory.codec import CodecError, check_format, dump_documents, load_documents, load_first_document
 from llmos.memory.files import read_bounded, show_path
+from llmos.memory.redaction import redactor
 
 FORMAT_KIND = "llmos-trace"
 FORMAT_NUMBER = 1
@@ -50,7 +51,7 @@ def trace_id(trace: Trace) -> str:
     facts = {"goal": header.goal, "status": header.status.value, "tools": dict(sorted(header.tools.items()))}
     facts |= {"supersedes": header.supersedes} if header.supersedes else {}
     content = dump_documents([facts, {**_body_data(trace), "steps": steps}])
-    return f"{slug(header.goal)}-{hashlib.sha256(content).hexdigest()[:8]}"
+    return f"{slug(redactor().text(header.goal))}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def _lasting(require: Require) -> Require:

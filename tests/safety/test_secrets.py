@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from planted_secrets import KINDS, LOOK_ALIKES, PLACES, Plant, events_of, plants
 
+from llmos.core.passage import Passage
 from llmos.core.redact import Redactor
 from llmos.interfaces.failures import report_unexpected
 from llmos.memory.files import append_line
-from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock
 
@@ -24,13 +25,14 @@ def plant_all(root: Path, values: int) -> list[Plant]:
     clock = FixedClock()
     transcript = Transcript(root / "recall", root / "open", session="aaaa", clock=clock)
     memory = MemoryEngine(root / "core", root / "archival")
+    writer = Writer(clock.now(), "test")
     planted = []
     for place, plant in plants(seed=2026, values=values):
         planted.append(plant)
         for event in events_of(place, plant.text):
             transcript.record(event)
         if place == "memory":
-            memory.add_archival_memory(f"the person said: {plant.text}", "test", clock.now())
+            memory.add_archival_memory(Passage("", f"{plant.text} is what the person said"), writer)
         if place == "exception":
             report_unexpected(ValueError(plant.text), {"LLMOS_HOME": str(root / "home")})
     transcript.close()
