@@ -31,7 +31,7 @@ from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
 from llmos.memory.record import Record
 from llmos.memory.saved_permissions import SavedPermissions
-from llmos.memory.sessions import Sessions
+from llmos.memory.sessions import Sessions, SessionSummary
 from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
@@ -164,6 +164,24 @@ class App:
     @cached_property
     def models(self) -> ModelStore:
         return ModelStore(models_folder(self._environ, Path.home()))
+
+    def begin_session(self) -> None:
+        """Go on under a new id: its transcript and copies of files are new ones."""
+        self.session = secrets.token_hex(4)
+        self.transcript.begin_anew(self.session)
+        self._move_backups()
+
+    def resume_session(self, session: SessionSummary) -> None:
+        """Go on at the end of that session's record. Raises UsageError when another process does. Frozen: beside it."""
+        if self.freeze:
+            return
+        self.transcript.go_on_in(session.path, session.id)
+        self.session = session.id
+        self._move_backups()
+
+    def _move_backups(self) -> None:
+        for invoker in self._invokers:
+            invoker.keep_backups_in(self._backups_folder)
 
     @property
     def sessions(self) -> Sessions:
@@ -351,7 +369,7 @@ class App:
                 output_bytes=settings.limits.output_bytes,
             ),
             backups=BackupLimits(
-                folder=self._frozen_backups() if self.freeze else backups / self.session,
+                folder=self._backups_folder,
                 max_files=settings.backups.max_files,
                 max_bytes=settings.backups.max_mb * 1_000_000,
             ),
@@ -365,9 +383,12 @@ class App:
             ],
         )
 
-    def _frozen_backups(self) -> Path:
-        """Where copies of changed files go that must not go to the workspace; made only when there is one."""
-        return Path(tempfile.gettempdir()) / f"llmos-backups-{self.session}"
+    @property
+    def _backups_folder(self) -> Path:
+        """Where copies of changed files go: not to the workspace where that is frozen; made only when there is one."""
+        if self.freeze:
+            return Path(tempfile.gettempdir()) / f"llmos-backups-{self.session}"
+        return self.workspace.root / "backups" / self.session
 
     async def close(self) -> None:
         """Release the model, the index and the transcript; also after an error."""

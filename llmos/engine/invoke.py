@@ -197,6 +197,14 @@ class Invoker:
             self._emit(Notice(text=f"no copies of files are kept before commands run here: {backup.reason}"))
         return backup
 
+    def keep_backups_in(self, folder: Path) -> None:
+        """From now on copies go to this folder, beside those that it holds."""
+        self.close()
+        self._backups = replace(self._backups, folder=folder)
+        self._pool = CopyPool(folder / ".pool")
+        kept = folder.iterdir() if folder.is_dir() else ()
+        self._steps = max((int(path.name) for path in kept if path.name.isdecimal()), default=0)
+
     def close(self) -> None:
         """Drop the copies that no step needed."""
         self._pool.close()

@@ -40,7 +40,7 @@ def _run(words: list[str]) -> int:
     from llmos.interfaces.commands import app
 
     try:
-        code = app(words, prog_name="llmos", standalone_mode=False)
+        code = app(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
     except LlmosError as error:
         say(str(error))
@@ -58,6 +58,15 @@ def _run(words: list[str]) -> int:
 
         say(report_unexpected(error, os.environ))
         return ExitStatus.FAILED
+
+
+def _with_values(words: list[str]) -> list[str]:
+    """`--resume` may stand without a value, which typer cannot say: it then gets an empty one."""
+    last = len(words) - 1
+    return [
+        "--resume=" if word == "--resume" and (at == last or words[at + 1].startswith("-")) else word
+        for at, word in enumerate(words)
+    ]
 
 
 def _usage_sentence(message: str, command: str) -> str:

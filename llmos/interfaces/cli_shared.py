@@ -43,7 +43,8 @@ def _complete_trace(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]
     return trace_ids(ctx, incomplete)
 
 
-def _complete_session(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+def complete_session(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Ids and first goals of sessions, likewise."""
     from llmos.interfaces.completion import session_ids
 
     return session_ids(ctx, incomplete)
@@ -61,12 +62,15 @@ SessionArgument = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        autocompletion=_complete_session,
+        autocompletion=complete_session,
         help="The id or an unambiguous beginning of it; the session used last by default.",
     ),
 ]
 PlainOption = Annotated[
     bool, typer.Option("--plain", help="Draw nothing: no boxes, plots or spinners, for screen readers and logs.")
+]
+ContinueOption = Annotated[
+    bool, typer.Option("--continue", "-c", help="Go on with the session used last in this folder.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
 
@@ -79,6 +83,17 @@ class Defaults:
     model: str | None = None
     max_cost: float | None = None
     plain: bool = False
+
+
+def chosen_session(go_on: bool, resume: str | None) -> str | None:
+    """Which session `-c` and `--resume` mean, as interfaces/actions_resume.py takes it; None: a new one."""
+    if go_on and resume is not None:
+        raise UsageError("-c and --resume both choose a session; give one of them")
+    if not go_on:
+        return resume
+    from llmos.interfaces.actions_resume import LAST
+
+    return LAST
 
 
 def wants_plain(ctx: typer.Context) -> bool:

@@ -28,6 +28,7 @@ from llmos.interfaces import (
     cli_traces_wrong,
 )
 from llmos.interfaces.cli_shared import (
+    ContinueOption,
     Defaults,
     MaxCostOption,
     ModelOption,
@@ -35,6 +36,8 @@ from llmos.interfaces.cli_shared import (
     WorkspaceOption,
     YesOption,
     app_options,
+    chosen_session,
+    complete_session,
     wants_plain,
     working_folder,
     write,
@@ -46,6 +49,7 @@ Examples:
   llmos run "count the lines of notes.txt"   one goal; the answer on standard output
   llmos run -y -o json "sort names.txt"      grant the tools, answer as JSON
   echo "list the biggest files" | llmos run  the goal from standard input
+  llmos -c                                   go on with the last session of this folder
   llmos traces list                          what can be replayed without a model
 
 \b
@@ -62,6 +66,7 @@ Examples:
   llmos run --freeze "largest file here"          nothing is learned, counted or written
   llmos run --explain --dry-run "sort b.txt"      every candidate, gate and number behind it
   llmos run -o json "largest file here" | jq .answer
+  llmos run -c "and of the other file?"           goes on with the last session of this folder
   llmos run - < goal.txt
 
 Reading is allowed; writing files and running commands is asked for on the terminal, and denied where there is
@@ -98,17 +103,30 @@ def root(
     model: ModelOption = None,
     max_cost: MaxCostOption = None,
     plain: PlainOption = False,
+    go_on: ContinueOption = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="[ID]",
+            autocompletion=complete_session,
+            help="Go on with a session: its id or the beginning of it; without one, pick.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     ctx.obj = Defaults(workspace, model, max_cost, plain)
+    chosen = chosen_session(go_on, resume)
     if ctx.invoked_subcommand is None:
         from llmos.interfaces.repl import run_repl
 
         if plain:
             os.environ["LLMOS_PLAIN"] = "1"
-        raise typer.Exit(run_repl(app_options(ctx, None), cwd=working_folder(), environ=os.environ))
+        raise typer.Exit(run_repl(app_options(ctx, None), cwd=working_folder(), environ=os.environ, resume=chosen))
+    if chosen is not None:
+        raise UsageError("-c and --resume stand after `run`, or alone; no other command goes on with a session")
 
 
 @app.command(epilog=_RUN_EXAMPLES)
@@ -143,6 +161,13 @@ def run(
         Literal["read-only", "ask", "accept-edits", "trusted"] | None,
         typer.Option("--mode", help="What happens to calls that no rule speaks of."),
     ] = None,
+    go_on: ContinueOption = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="ID", autocompletion=complete_session, help="Go on with that session's conversation."
+        ),
+    ] = None,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
     ] = None,
@@ -169,6 +194,7 @@ def run(
         explain=explain,
         quiet=quiet,
         plain=plain or wants_plain(ctx),
+        resume=chosen_session(go_on, resume),
     )
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 

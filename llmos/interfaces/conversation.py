@@ -60,6 +60,11 @@ class Conversation:
         carried_out = [run for run in done if run is not None]
         return await self._loop(turn, model, carried_out).run(earlier, opening, examples)
 
+    def restart(self, messages: tuple[Message, ...]) -> None:
+        """Go on from these messages, under a prompt that is made anew of what is known then."""
+        self._messages = messages
+        self._system = None
+
     def take(self, messages: tuple[Message, ...]) -> None:
         """Go on from here: the messages of a turn that the model ended by itself, earlier ones among them."""
         self._messages = messages

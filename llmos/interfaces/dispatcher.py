@@ -16,6 +16,7 @@ from llmos.core.budget import Ledger
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
 from llmos.core.events import Event, Mode, Notice, Outcome, TurnStarted
 from llmos.core.goal import goal_key, normalise_goal
+from llmos.core.messages import Message
 from llmos.core.permission import PermissionMode
 from llmos.core.policy import Candidate, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
@@ -109,6 +110,14 @@ class Dispatcher:
             self._end(turn, Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}"))
             raise
         return self._end(turn, ending)
+
+    def restart(
+        self, messages: tuple[Message, ...] = (), *, turns: int = 0, cut_off: Mapping[str, str] | None = None
+    ) -> None:
+        """Go on from another conversation, which had so many turns; without one, from none."""
+        self._conversation.restart(messages)
+        self._turn = turns
+        self._cut_off = dict(cut_off or {})
 
     def _new_turn(self, goal: str) -> Turn:
         ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s

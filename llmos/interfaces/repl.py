@@ -31,6 +31,7 @@ from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event
 from llmos.core.memory_tiers import Tier
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
+from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.history import prompt_history
 from llmos.interfaces.plan_view import explain_lines, plan_line
@@ -42,6 +43,7 @@ from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.session_facts import SessionFacts
 from llmos.interfaces.slash import SlashContext, command_of, run_slash
 from llmos.interfaces.slash_complete import SlashCompleter
+from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
 from llmos.interfaces.status_line import Status, status_line
 from llmos.interfaces.terminal import make_console
@@ -49,17 +51,22 @@ from llmos.interfaces.turn_keys import TurnKeys
 from llmos.memory.files import show_path
 
 
-def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
-    """Open the prompt on this process's terminal. Raises LlmosError before the first prompt only."""
+def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], resume: str | None = None) -> ExitStatus:
+    """Open the prompt on this process's terminal, going on with a session where `resume` chooses one.
+
+    Raises LlmosError before the first prompt only.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError('the prompt needs a terminal; for one goal write `llmos run "what is to be done"`')
-    return asyncio.run(_session(options, make_console(), cwd=cwd, environ=environ))
+    return asyncio.run(_session(options, make_console(), cwd=cwd, environ=environ, resume=resume))
 
 
-async def _session(options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
+async def _session(
+    options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str], resume: str | None
+) -> ExitStatus:
     app = App.open(options, cwd=cwd, environ=environ)
     try:
-        return await Repl(app, console, environ=environ).run()
+        return await Repl(app, console, environ=environ, resume=resume).run()
     finally:
         await app.close()
 
@@ -73,12 +80,14 @@ class Repl:
         console: Console,
         *,
         environ: Mapping[str, str],
+        resume: str | None = None,
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
         self._app = app
         self._console = console
         self._environ = environ
+        self._resume = resume
         self._renderer = Renderer(console, answers=console)
         self._facts = SessionFacts()
         self._hint = ""
@@ -128,6 +137,8 @@ class Repl:
         try:
             self._app.record.nested.track_message()
             self._greet()
+            if self._resume is not None:
+                await self._work(go_on(self._slash.with_arguments(self._resume)))
             while (text := await self._read()) is not None:
                 if text.strip() and not await self._take(text.strip()):
                     break
@@ -290,8 +301,9 @@ class Repl:
         try:
             self._say(self._facts.totals)
             # On one line however long, so that it can be copied.
-            where = printable(f"transcript: {self._app.transcript.path}")
-            self._console.print(Text(where), soft_wrap=True, highlight=False)
+            again = resume_command(self._app)
+            for line in (f"transcript: {self._app.transcript.path}", *([f"go on with: {again}"] if again else [])):
+                self._console.print(Text(printable(line)), soft_wrap=True, highlight=False)
         except OSError:
             return  # the terminal is gone
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.ports import Ask
+from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
 from llmos.interfaces.printable import one_line
@@ -42,6 +43,8 @@ class RunOptions:
     explain: bool = False
     quiet: bool = False
     plain: bool = False
+    resume: str | None = None
+    """Which session to go on with (interfaces/actions_resume.py); None: a new one."""
 
 
 def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
@@ -89,10 +92,21 @@ async def _run(
         for notice in (*app.config.notices, *app.close_abandoned()):
             output.notice(notice)
         dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes)
+        if options.resume is not None:
+            for sentence in _resume(app, dispatcher, options.resume, cwd):
+                output.notice(sentence)
         return await dispatcher.dispatch(goal, dry_run=options.dry_run)
     finally:
         await app.close()
         stopper.remove()
+
+
+def _resume(app: App, dispatcher: Dispatcher, chosen: str, cwd: Path) -> list[str]:
+    from llmos.interfaces.actions_resume import PICK, resume
+
+    if chosen == PICK:
+        raise UsageError('say which session: `llmos run --resume ID "goal"`; `llmos sessions list` shows the ids')
+    return resume(app, dispatcher, chosen, cwd)
 
 
 def read_goal(words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmos.interfaces import slash_basic, slash_traces
+from llmos.interfaces import slash_basic, slash_sessions, slash_traces
 from llmos.interfaces.slash import SlashCommand
 from llmos.interfaces.slash_words import through_cli
 
@@ -12,6 +12,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_basic.DRY_RUN,
     slash_traces.WRONG,
     slash_traces.TRACES,
+    slash_sessions.CLEAR,
+    slash_sessions.RESUME,
     through_cli("sessions", "[VERB …]", "conversations on record: list, show, delete", default=["list"]),
     slash_basic.MODEL,
     through_cli("stats", "[OPTIONS]", "spent and saved, over all sessions"),

@@ -28,7 +28,7 @@ from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
 from llmos.memory.codec import CodecError, check_format
 from llmos.memory.files import os_cause, show_path
-from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, read_transcript
+from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, cut_off_in, read_transcript
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([A-Za-z0-9_-]+)")
 _MARKS = tuple(f'"event":"{name}"'.encode() for name in sorted(TOLD_BY))
@@ -112,6 +112,10 @@ class Sessions:
             return conversation_of(self._read(path))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"{show_path(path)} is not a readable transcript: {_what(error)}") from None
+
+    def cut_off(self, session: SessionSummary) -> dict[str, str]:
+        """The trace whose replay its last turn was cut off in, with how far it had come; mostly empty."""
+        return cut_off_in(self._read(session.path))
 
     def turns(self, after: datetime | None = None) -> list[TurnFacts]:
         """The turns of all readable sessions, those that began before `after` left out."""

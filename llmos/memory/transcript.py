@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llmos.core.errors import StoreError
+from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import EPHEMERAL, Event, ToolStarted, TurnEnded, TurnStarted, event_record
 from llmos.core.journal import Journal
 from llmos.core.ports import Clock
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
-from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
+from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
 
 FORMAT_KIND = "llmos-transcript"
 FORMAT_NUMBER = 1
@@ -54,8 +54,7 @@ class Transcript:
         self._said = said
         self._sequence = 0
         self._marker: int | None = None
-        date = clock.now().date().isoformat()
-        self.path = recall / f"{date}-{session}.jsonl"
+        self.path = self._path_of(session)
 
     def record(self, event: Event) -> None:
         """Append one event. Raises StoreError; nothing that needs the record may then go on."""
@@ -66,6 +65,44 @@ class Transcript:
         self._write(event_record(event), sync=isinstance(event, _DURABLE))
         if self._said is not None and isinstance(event, _MESSAGES):
             self._said(self.path)
+
+    def begin_anew(self, session: str) -> None:
+        """Go on in a new file, made with its first event."""
+        self.close()
+        self._session, self._sequence, self.path = session, 0, self._path_of(session)
+
+    def go_on_in(self, path: Path, session: str) -> None:
+        """Go on at the end of an earlier session's file.
+
+        Raises UsageError when another process writes to it, StoreError when it cannot be read; nothing is changed then.
+        """
+        try:
+            with path.open("rb") as lines:
+                count = sum(line.endswith(b"\n") for line in lines)
+        except OSError as error:
+            raise StoreError(f"cannot read {show_path(path)}: {os_cause(error)}") from None
+        if path == self.path:
+            return
+        marker = self._take_marker(path)
+        self.close()
+        self._session, self._sequence, self.path, self._marker = session, count, path, marker
+
+    def _take_marker(self, path: Path) -> int | None:
+        """The locked marker of a transcript; None where none can be made, which costs the repair after a crash only."""
+        with suppress(StoreError, OSError):
+            make_private_folder(self._open_folder)
+            marker = os.open(
+                self._open_folder / path.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+            try:
+                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(marker)
+                raise UsageError(
+                    f"the session in {show_path(path)} is open in another process; leave it there"
+                ) from None
+            return marker
+        return None
 
     def close(self) -> None:
         """Release the session's marker. Safe to call twice."""
@@ -78,13 +115,13 @@ class Transcript:
     def _marker_path(self) -> Path:
         return self._open_folder / self.path.name
 
+    def _path_of(self, session: str) -> Path:
+        return self._recall / f"{self._clock.now().date().isoformat()}-{session}.jsonl"
+
     def _begin(self) -> None:
         make_private_folder(self._recall)
         if self._marker is None:  # a first record that could not be written is begun again
-            with suppress(StoreError, OSError):  # without the marker only the repair after a crash is lost
-                make_private_folder(self._open_folder)
-                self._marker = os.open(self._marker_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                fcntl.flock(self._marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._marker = self._take_marker(self.path)
         self._write({"event": "session_started", "session": self._session, "format": _FORMAT}, sync=False)
 
     def _write(self, record: dict[str, Any], *, sync: bool) -> None:
@@ -117,11 +154,12 @@ def last_cut_off(recall: Path) -> dict[str, str]:
         paths = [recall / name for name in names if name.startswith(day)]
         newest = max(paths, key=lambda path: path.stat().st_mtime_ns, default=None)
         if newest is not None and newest.stat().st_size <= _MAX_LAST_BYTES:
-            return _cut_off_in(read_transcript(newest, lambda _: None))
+            return cut_off_in(read_transcript(newest, lambda _: None))
     return {}
 
 
-def _cut_off_in(records: Iterator[dict[str, Any]]) -> dict[str, str]:
+def cut_off_in(records: Iterator[dict[str, Any]]) -> dict[str, str]:
+    """The trace whose replay the last turn of these records was cut off in, with how far it had come."""
     journal, trace, found = Journal(), "", dict[str, str]()
     for record in records:
         journal = journal.after(record)

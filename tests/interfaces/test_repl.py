@@ -73,9 +73,10 @@ async def test_messages_are_one_conversation_and_the_totals_are_told(work: Path,
     assert [message["role"] for message in api.bodies[1]["messages"]] == ["user", "assistant", "user"]
     answers = [line for line in screen.splitlines() if line in ("Hello.", "You said hello.")]
     assert answers == ["Hello.", "You said hello."]
-    totals, transcript = screen.splitlines()[-2:]
+    totals, transcript, again = screen.splitlines()[-3:]
     assert re.fullmatch(r"2 goals · cost \$0\.\d{4} · saved \$0\.00 · 2 model calls", totals)
     assert Path(transcript.removeprefix("transcript: ")).read_text().count('"turn_ended"') == 2
+    assert transcript.endswith(again.removeprefix("go on with: llmos --resume ") + ".jsonl")
 
 
 async def test_a_new_line_is_part_of_the_message_and_control_c_clears_it(work: Path, api: FakeMessagesServer) -> None:
