@@ -151,29 +151,35 @@ def generated(seed: int, messages: int, facts: int = 60) -> Conversation:
 
 def load_locomo(path: Path) -> list[Conversation]:
     """The conversations of a file in LoCoMo's format; questions without evidence that exists are left out."""
-    return [_conversation(sample, place) for place, sample in enumerate(json.loads(path.read_text("utf-8")))]
+    read = json.loads(path.read_text("utf-8"))
+    return [_conversation(sample, place) for place, sample in enumerate(read if isinstance(read, list) else [read])]
 
 
 def _conversation(sample: dict[str, Any], place: int) -> Conversation:
     talk = sample["conversation"]
     said: list[RecallMessage] = []
     numbers = sorted(int(key[8:]) for key in talk if re.fullmatch(r"session_\d+", key))
+    began = START
     for number in numbers:
-        began = _moment(talk.get(f"session_{number}_date_time", ""))
+        began = _moment(talk.get(f"session_{number}_date_time"), began + timedelta(days=1))
         for turn, entry in enumerate(talk[f"session_{number}"] or ()):
-            text = entry.get("text", "")
-            if caption := entry.get("blip_caption"):
-                text = f"{text} [image: {caption}]"
-            at = began + timedelta(seconds=30 * turn)
-            seq = int(entry["dia_id"].rsplit(":", 1)[1])
-            said.append(RecallMessage(f"D{number}", seq, at, "user", entry["speaker"], "", text))
+            said.append(_said(entry, number, turn, began + timedelta(seconds=30 * turn)))
     names = {message.name for message in said}
     questions = []
-    for entry in sample["qa"]:
+    for entry in sample.get("qa") or ():
         evidence = frozenset(_evidence(entry.get("evidence") or ())) & names
         if evidence:
-            questions.append(Question(str(entry["question"]), evidence, int(entry["category"])))
+            questions.append(Question(str(entry["question"]), evidence, int(entry.get("category") or 0)))
     return Conversation(str(sample.get("sample_id", place)), tuple(said), tuple(questions))
+
+
+def _said(entry: dict[str, Any], session: int, turn: int, at: datetime) -> RecallMessage:
+    text = str(entry.get("text") or "")
+    if caption := entry.get("blip_caption"):
+        text = f"{text} [image: {caption}]"
+    name = next(_evidence(str(entry.get("dia_id", ""))), f"D{session}:{turn + 1}")
+    seq = int(name.rpartition(":")[2])
+    return RecallMessage(name.rpartition(":")[0], seq, at, "user", str(entry.get("speaker", "")), "", text)
 
 
 def _evidence(raw: Any) -> Iterator[str]:
@@ -183,9 +189,9 @@ def _evidence(raw: Any) -> Iterator[str]:
             yield f"D{int(match[1])}:{int(match[2])}"
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: Any, otherwise: datetime) -> datetime:
     """ "1:56 pm on 8 May, 2023" as a time."""
     try:
-        return datetime.strptime(text.strip(), "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
+        return datetime.strptime(str(text).strip(), "%I:%M %p on %d %B, %Y").replace(tzinfo=UTC)
     except ValueError:
-        return START
+        return otherwise

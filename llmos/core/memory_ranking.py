@@ -1,8 +1,8 @@
 """How messages found by words and by meaning are ranked as one list. Measured in the memory brief, section 3.3.
 
 score = w * keyword + (1 - w) * cosine, both scaled to 0..1 for the question, then what surrounds a message adds to it:
-its neighbours, its session, who spoke, the project, the exact identifiers. Both lists are united, neither gates the
-other, and age only ever adds a little: it never multiplies.
+its neighbours, its session, who spoke, the project, the exact identifiers, a time where the question asks for one. Both
+lists are united, neither gates the other, and age only ever adds a little: it never multiplies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from llmos.core.memory_text import TimeWindow
 
 @dataclass(frozen=True, slots=True)
 class RankWeights:
-    keyword: float = 0.45
+    keyword: float = 0.4
+    coverage: float = 0.4
+    """Of the keyword score: for how many of the question's words there are, however rare each is."""
     neighbour: float = 0.15
     session: float = 0.4
     speaker: float = 0.15
@@ -25,8 +27,10 @@ class RankWeights:
     """For the person's own words, where a store holds others' too."""
     project: float = 0.1
     identifier: float = 0.6
-    window: float = 0.5
-    recency: float = 0.03
+    window: float = 0.35
+    time: float = 0.2
+    """For a message that says when, where the question asks when."""
+    recency: float = 0.02
     half_life_days: float = 30.0
 
 
@@ -43,10 +47,13 @@ class Candidate:
     project: str
     keyword: float
     """Raw keyword score, higher is better; 0.0 when that list did not find it."""
+    coverage: float
+    """Share of the question's words that the message and the one before it hold."""
     cosine: float | None
     """None without an embedder."""
     exact: float = 0.0
     """Share of the question's identifiers that the message holds to the letter."""
+    names_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Asked:
     project: str = ""
     speakers: frozenset[str] = frozenset()
     window: TimeWindow | None = None
+    wants_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,8 @@ def rank(candidates: Sequence[Candidate], asked: Asked, weights: RankWeights = R
             "user": weights.user * (mixed_roles and candidate.role == "user"),
             "project": weights.project * bool(asked.project and candidate.project == asked.project),
             "identifier": weights.identifier * candidate.exact,
-            "window": weights.window * (asked.window is not None and asked.window.holds(candidate.at)),
+            "window": weights.window * (asked.window.closeness(candidate.at) if asked.window else 0.0),
+            "time": weights.time * (asked.wants_time and candidate.names_time),
             "recency": weights.recency * _recency(candidate, asked, weights),
         }
         ranked.append(Ranked(candidate, sum(parts.values()), {name: part for name, part in parts.items() if part}))
@@ -97,6 +106,7 @@ def _base(candidates: Sequence[Candidate], weights: RankWeights) -> list[dict[st
     found = []
     for candidate in candidates:
         keyword = candidate.keyword / best if best > 0 else 0.0
+        keyword += weights.coverage * (candidate.coverage - keyword)
         cosine = 0.0
         if candidate.cosine is not None and high > low:
             cosine = (candidate.cosine - low) / (high - low)

@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 STOP_WORDS = frozenset(
     """a about after all also am an and any are as at be because been before being but by can could did do does doing
@@ -30,6 +31,7 @@ def content_words(text: str) -> list[str]:
     return [word for word in words if word not in STOP_WORDS] or words
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """A word without its commonest English endings; for comparing, never for showing."""
     word = word.removesuffix("'s")
@@ -121,8 +123,37 @@ class TimeWindow:
     start: datetime
     end: datetime
 
-    def holds(self, moment: datetime) -> bool:
-        return self.start <= moment < self.end
+    def closeness(self, moment: datetime) -> float:
+        """1.0 within, 0.5 for a while after it, when people tell what happened then, 0.0 else."""
+        if self.start <= moment < self.end:
+            return 1.0
+        while_after = min(max(self.end - self.start, timedelta(days=2)), timedelta(days=14))
+        return 0.5 if self.end <= moment < self.end + while_after else 0.0
+
+
+def asks_for_a_time(question: str) -> bool:
+    """Whether the answer is a time: when, what day, how long ago."""
+    return _ASKS_TIME.search(question) is not None
+
+
+def names_a_time(text: str) -> bool:
+    """Whether a text says when: a day, a month, a year, or a time seen from the day it was said."""
+    return _NAMES_TIME.search(text) is not None
+
+
+_ASKS_TIME = re.compile(
+    r"\bwhen\b|\b(?:what|which)\s+(?:date|day|weekday|month|year|time|week|season)\b|\bhow long ago\b|\bsince when\b",
+    re.IGNORECASE,
+)
+_NAMES_TIME = re.compile(
+    r"""\b(?:yesterday|today|tonight|tomorrow|ago|recently|mon|tues|wednes|thurs|fri|satur|sun(?=day))(?:day)?s?\b
+    |\b(?:last|next|this|past|coming|previous|following)\s+(?:\w+\s+)?
+      (?:night|day|week|weekend|month|year|summer|winter|spring|autumn|fall|time|mon|tue|wed|thu|fri|sat|sun)
+    |\b(?:january|february|march|april|june|july|august|september|october|november|december)\b
+    |\b(?:in|on|of|since|until|by)\s+may\b|\bmay\s+\d|\b(?:19|20)\d\d\b|\b\d{1,2}(?:st|nd|rd|th)\b
+    |\b(?:for|since|in|after|before)\s+(?:\w+\s+){0,2}(?:day|week|month|year)s?\b|\bweekend\b|\bthe other day\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def spoken_date(moment: datetime) -> str:

@@ -6,13 +6,13 @@ Works with words alone where no embedder is there. What it finds is data with a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
-from llmos.core.memory_text import identifiers, spoken_date, stems, time_window, words_of
+from llmos.core.memory_text import asks_for_a_time, identifiers, names_a_time, spoken_date, stems, time_window, words_of
 from llmos.memory.recall_index import RecallIndex
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.vectors import MessageVectors
@@ -24,6 +24,10 @@ EMBED_AT_SEARCH = 8
 LEAST_WORDS = 0.34
 LEAST_COSINE = 0.38
 """Below both a message is not about the question (calibrated on the generated set, bench/memory.py)."""
+
+
+Place = tuple[str, int]
+"""Session and place in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,9 @@ class MemorySearch:
         keyword = self.index.by_keywords(question, DEPTH)
         near, cosines = self._near(question)
         messages = self._candidates({*keyword, *near, *exact})
+        by_place = {(message.session, message.ordinal): message for message in messages}
+        coverage = _coverage(question, by_place)
+        wants_time = asks_for_a_time(question)
         candidates = [
             Candidate(
                 number=message.ordinal,
@@ -65,14 +72,15 @@ class MemorySearch:
                 speaker=message.speaker,
                 project=message.project,
                 keyword=keyword.get(message.number, 0.0),
+                coverage=coverage[place],
                 cosine=_cosine(cosines, message.number),
                 exact=exact.get(message.number, 0.0),
+                names_time=wants_time and names_a_time(message.text),
             )
-            for message in messages
+            for place, message in by_place.items()
         ]
-        by_place = {(message.session, message.ordinal): message for message in messages}
         spoken = frozenset(words_of(question)) & frozenset(c.speaker.lower() for c in candidates) - {"user", "llmos"}
-        asked = Asked(now, project, spoken, time_window(question, now))
+        asked = Asked(now, project, spoken, time_window(question, now), wants_time)
         ranked = rank(candidates, asked, self._weights)[:limit]
         return [self._hit(question, item, by_place[item.candidate.session, item.candidate.number]) for item in ranked]
 
@@ -127,6 +135,17 @@ def _fitting(hits: Sequence[Hit], budget: int) -> int:
         if spent > budget and count:
             return count
     return len(hits)
+
+
+def _coverage(question: str, by_place: Mapping[Place, RecallMessage]) -> dict[Place, float]:
+    """For each message the share of the question's words that it and the one before it hold."""
+    wanted = stems(question)
+    held = {place: stems(f"{message.speaker} {message.text}") & wanted for place, message in by_place.items()}
+    none: frozenset[str] = frozenset()
+    return {
+        (session, number): len(words | held.get((session, number - 1), none)) / max(1, len(wanted))
+        for (session, number), words in held.items()
+    }
 
 
 def _cosine(cosines: Any, number: int) -> float | None:

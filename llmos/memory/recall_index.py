@@ -43,8 +43,8 @@ _WAIT_MS = 10_000
 _SHORT_WAIT_MS = 30
 """A turn waits no longer for another process that writes; what it leaves out is taken in by the next refresh."""
 Report = Callable[[int, int], None]
-_BM25 = "bm25(keys, 1.0, 1.0)"
-"""What the message before says counts as what it says itself."""
+_BM25 = "bm25(keys, 1.0, 0.7)"
+"""What the message before says counts nearly as what it says itself."""
 T = TypeVar("T")
 
 

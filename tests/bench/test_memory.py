@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from bench.memory import main, measure
 from bench.memory_data import generated, load_locomo
+from bench.small_talk import SOURCE, samples
 
 SAMPLE = [
     {
@@ -62,3 +64,18 @@ def test_the_generated_set_is_found_far_better_than_by_taking_the_newest() -> No
     numbers = measure([generated(3, 600)], None)
     assert numbers["llmos"]["recall@10"] >= 0.6  # type: ignore[operator]
     assert numbers["last-k"]["recall@20"] <= 0.15  # type: ignore[operator]
+
+
+def test_small_talk_in_the_format_with_its_oddities(tmp_path: Path) -> None:
+    path = tmp_path / "locomo.json"
+    made = samples(SOURCE.read_text("utf-8"))
+    path.write_text(json.dumps(made))
+    (conversation,) = load_locomo(path)
+    written = [entry for entry in made[0]["qa"] if entry["evidence"] not in ([], ["D"])]
+    assert len(conversation.questions) == len(written) == 91
+    odd = {text for entry in written for text in entry["evidence"] if not re.fullmatch(r"D\d+:[1-9]\d*", text)}
+    assert {"D2:8; D2:12", "D:1:10", "D1:05"} & odd
+    assert {"D2:8", "D2:12"} in [set(question.evidence) for question in conversation.questions]
+    numbers = measure([conversation], None)
+    assert (numbers["llmos"]["questions"], numbers["fts5"]["questions"]) == (90, 90)
+    assert numbers["llmos"]["recall@10"] > numbers["fts5"]["recall@10"] + 0.05  # type: ignore[operator]
