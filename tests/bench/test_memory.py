@@ -74,7 +74,7 @@ def test_small_talk_in_the_format_with_its_oddities(tmp_path: Path) -> None:
     written = [entry for entry in made[0]["qa"] if entry["evidence"] not in ([], ["D"])]
     assert len(conversation.questions) == len(written) == 91
     odd = {text for entry in written for text in entry["evidence"] if not re.fullmatch(r"D\d+:[1-9]\d*", text)}
-    assert {"D2:8; D2:12", "D:1:10", "D1:05"} & odd
+    assert {"D1:7; D2:16; D6:9", "D:1:9", "D2:08"} <= odd
     assert {"D2:8", "D2:12"} in [set(question.evidence) for question in conversation.questions]
     numbers = measure([conversation], None)
     assert (numbers["llmos"]["questions"], numbers["fts5"]["questions"]) == (90, 90)
