@@ -10,7 +10,7 @@ import pytest
 
 from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
-from llmos.memory.approvals import Approvals
+from llmos.memory.approvals import Approvals, key_path
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
@@ -76,8 +76,11 @@ def test_names(tmp_path: Path) -> None:
 
 
 def test_approvals(tmp_path: Path) -> None:
-    (tmp_path / "approvals.jsonl").write_text(SAMPLES["approvals"])
-    assert "5993470f9623fa03ced2745e552210cbcacdc1f38f6dac18153823da3bc221d9" in Approvals(tmp_path)
+    home = tmp_path / ".llmos"
+    home.mkdir()
+    (home / "approvals.jsonl").write_text(SAMPLES["approvals"])
+    key_path(home).write_bytes(bytes(range(32)))
+    assert "5993470f9623fa03ced2745e552210cbcacdc1f38f6dac18153823da3bc221d9" in Approvals(home)
 
 
 def test_saved_permissions(tmp_path: Path) -> None:
