@@ -1,8 +1,26 @@
-"""How far what a tool runs is held back by the system, beyond the permission gate."""
+"""How far what a tool runs is held back by the system, beyond the permission gate: values and the port.
+
+The sandbox is the boundary; the gate only decides whether a person is asked. Nothing here can be reached by the
+parameters of a tool: a model cannot weaken it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
+
+
+class SandboxMode(StrEnum):
+    """What a person decided: the best tier that works here, that or nothing, or none. Strictest last."""
+
+    OFF = "off"
+    AUTO = "auto"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +32,185 @@ class SandboxTier:
     isolates: bool
 
 
-NO_SANDBOX = SandboxTier(
-    "none yet", "commands run with your own rights; the permission gate asks before they do", isolates=False
+BUBBLEWRAP = SandboxTier(
+    "bubblewrap",
+    "commands write the working directory and a private /tmp only, and reach no key, no store of llmos and no network",
+    isolates=True,
 )
+LANDLOCK = SandboxTier(
+    "landlock",
+    "as with bubblewrap, but commands see other processes and the names of hidden files, and what they do to "
+    "git hooks and the like is put back when they end",
+    isolates=True,
+)
+SEATBELT = SandboxTier(
+    "seatbelt", "commands write the working directory and a private folder only (macOS; untested)", isolates=True
+)
+NO_SANDBOX = SandboxTier(
+    "none", "nothing here can hold commands back; they run only when a person allows each one", isolates=False
+)
+SANDBOX_OFF = SandboxTier("off", "commands run with your own rights, as you decided", isolates=False)
+
+
+PROTECTED = (
+    ".git/hooks",
+    ".git/config",
+    ".git/config.worktree",
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".config/fish/config.fish",
+    ".gitconfig",
+    ".config/git/config",
+    ".envrc",
+    ".llmos",
+)
+"""What another program runs or obeys unasked, relative to a folder that may be written: never changed by a tool."""
+
+CREDENTIALS = (
+    ".ssh",
+    ".aws",
+    ".azure",
+    ".gnupg",
+    ".kube",
+    ".docker",
+    ".netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".npmrc",
+    ".yarnrc.yml",
+    ".pypirc",
+    ".git-credentials",
+    ".password-store",
+    ".vault-token",
+    ".terraform.d",
+    ".terraformrc",
+    ".boto",
+    ".s3cfg",
+    ".oci",
+    ".cargo/credentials",
+    ".cargo/credentials.toml",
+    ".gem/credentials",
+    ".m2/settings.xml",
+    ".gradle/gradle.properties",
+    ".config/gcloud",
+    ".config/gh",
+    ".config/hub",
+    ".config/glab-cli",
+    ".config/op",
+    ".config/rclone",
+    ".config/doctl",
+    ".config/git/credentials",
+    ".config/containers/auth.json",
+    ".config/sops",
+    ".config/age",
+    ".config/anthropic",
+    ".config/google-chrome",
+    ".config/chromium",
+    ".config/BraveSoftware",
+    ".config/microsoft-edge",
+    ".mozilla",
+    ".thunderbird",
+    ".local/share/keyrings",
+    ".local/share/kwalletd",
+    ".anthropic",
+    ".claude",
+    ".claude.json",
+    ".codex",
+    ".gemini",
+    ".cache/huggingface/token",
+    ".bash_history",
+    ".zsh_history",
+    ".python_history",
+    ".psql_history",
+    ".mysql_history",
+    ".node_repl_history",
+    "Library/Keychains",
+    "Library/Application Support/Google/Chrome",
+    "Library/Application Support/Firefox",
+)
+"""Keys, tokens, browser profiles and histories, relative to a home folder: neither read nor written."""
+
+SYSTEM_SECRETS = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-", "/etc/sudoers.d", "/etc/ssl/private")
+"""What root could read and no command needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What no tool may touch, whichever way it works. Paths are absolute; they need not exist."""
+
+    hidden: tuple[Path, ...] = ()
+    """Neither read nor written: our own home, keys, browser profiles."""
+    derived: tuple[Path, ...] = ()
+    """What llmos keeps for itself in a workspace (transcripts, copies, indexes): hidden as well where it can be."""
+    read_only: tuple[Path, ...] = ()
+    """Read but not written, also inside the working directory: the record of a project's workspace."""
+
+    def refusal(self, real: Path, root: Path, *, write: bool) -> str:
+        """Why a tool may not use the path `real` below `root`, links resolved; empty when it may."""
+        for path in (*self.hidden, *self.derived):
+            if real.is_relative_to(path):
+                return "holds keys, or is llmos's own, and no tool may look into it"
+        if not write:
+            return ""
+        for path in self.read_only:
+            if real.is_relative_to(path):
+                return "belongs to the record of llmos, which no tool may change"
+        if is_protected(real.relative_to(root)):
+            return "is run or obeyed by other programs unasked, so no tool may change it"
+        return ""
+
+
+def is_protected(path: Path) -> bool:
+    """Whether the path, relative to a folder that may be written, is protected. Git's files are so at any depth."""
+    parts = tuple(part.casefold() for part in path.parts)
+    for at in range(len(parts)):
+        if parts[at] == ".git" and (at == len(parts) - 1 or parts[at + 1] in ("hooks", "config", "config.worktree")):
+            return True
+    if parts and fnmatchcase(parts[0], ".llmos*"):
+        return True
+    return any(parts[: len(name)] == name for name in _PROTECTED_PARTS)
+
+
+_PROTECTED_PARTS = tuple(tuple(name.casefold().split("/")) for name in PROTECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """One command's share of the boundary: where it runs, what it may write, whether it may use the network."""
+
+    cwd: Path
+    writable: tuple[Path, ...]
+    boundary: Boundary
+    network: bool = False
+    env_names: frozenset[str] = frozenset()
+    """Variables that a person lets through besides the ordinary ones."""
+
+
+@dataclass(slots=True)
+class Launch:
+    """How to start a command inside the boundary. `undone` names what was put back, once it has ended."""
+
+    argv: Sequence[str]
+    env: dict[str, str]
+    pass_fds: tuple[int, ...] = ()
+    wrapped: bool = False
+    """Whether the first process is the boundary's own and not the command."""
+    undone: list[str] = field(default_factory=list)
+
+
+class Sandbox(Protocol):
+    """The boundary of a machine, as a tool uses it."""
+
+    @property
+    def tier(self) -> SandboxTier: ...
+
+    def launch(self, argv: Sequence[str], confinement: Confinement) -> AbstractContextManager[Launch]:
+        """What to start for `argv`; held open while it runs. Raises ToolError when it cannot be confined."""
