@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmos.app_boundary import tool_context
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
@@ -21,8 +22,8 @@ from llmos.core.permission import PermissionMode
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
-from llmos.core.sandbox import NO_SANDBOX, SandboxTier
-from llmos.core.tool import Tool, ToolContext
+from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
+from llmos.core.tool import Tool
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.memory.config import Config, load_config
 from llmos.memory.memory_engine import MemoryEngine
@@ -39,6 +40,7 @@ from llmos.memory.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
     from llmos.adapters.anthropic_model import AnthropicModel
+    from llmos.adapters.sandbox import PrivateFolder
 
 CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE")
 """What may pay for the API, in the order in which the SDK looks."""
@@ -54,6 +56,8 @@ class AppOptions:
     max_steps: int | None = None
     mode: str | None = None
     """The permission mode."""
+    unsafe_no_sandbox: bool = False
+    """The person names the risk: commands run with their own rights."""
     offline: bool = False
     """No model is asked for anything: not to answer, not to judge."""
     freeze: bool = False
@@ -98,6 +102,7 @@ class App:
         self._given_model = model
         self._model: Model | None = None
         self._invokers: list[Invoker] = []
+        self._private: PrivateFolder | None = None
 
     @classmethod
     def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str], model: Model | None = None) -> App:
@@ -112,6 +117,7 @@ class App:
             "permissions.mode": options.mode,
             "limits.max_steps": options.max_steps,
             "limits.small_model_steps": options.max_steps,
+            "sandbox.mode": "off" if options.unsafe_no_sandbox else None,
         }
         given = {key: value for key, value in flags.items() if value is not None}
         config = load_config(workspace, environ, given)
@@ -194,7 +200,17 @@ class App:
     @property
     def sandbox_tier(self) -> SandboxTier:
         """How far commands are held back, for `llmos doctor` and the screen."""
-        return NO_SANDBOX
+        return self.sandbox.tier if self.sandbox is not None else SANDBOX_OFF
+
+    @cached_property
+    def sandbox(self) -> Sandbox | None:
+        """What holds commands, found by trying on first use; None when the person decided against it."""
+        if self.config.settings.sandbox.mode == "off":
+            return None
+        from llmos.adapters.sandbox import PrivateFolder, find_sandbox
+
+        self._private = PrivateFolder()
+        return find_sandbox(self._private.path)
 
     def cut_off(self) -> dict[str, str]:
         """The trace whose replay the last session was cut off in, with how far it had come; mostly empty."""
@@ -362,12 +378,7 @@ class App:
         return Invoker(
             tools=self.tools,
             rules=self.config.rules,
-            context=ToolContext(
-                cwd=self.cwd,
-                allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
-                timeout_s=settings.limits.tool_timeout_s,
-                output_bytes=settings.limits.output_bytes,
-            ),
+            context=tool_context(self.config, space, cwd=self.cwd, sandbox=self.sandbox, environ=self._environ),
             backups=BackupLimits(
                 folder=self._backups_folder,
                 max_files=settings.backups.max_files,
@@ -402,6 +413,8 @@ class App:
             self.transcript.close()
         if "recall" in self.__dict__:
             self.recall.close()
+        if self._private is not None:
+            self._private.remove()
 
 
 def starter_folders() -> list[Path]:

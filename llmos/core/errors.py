@@ -6,6 +6,7 @@ LlmosError                 the person: one sentence that names the cause and the
 ├── StoreError             the record cannot be read or written (permission, disk full, newer format)
 ├── NoModelError           no model can answer; names the ways out
 │   └── OfflineError       none may be asked
+├── NoSandboxError         commands must be held back, and nothing here can
 ├── BudgetError            the cap does not allow the next model call
 └── ModelError             a model call failed; says whether trying again can help
 ToolError                  the model: text that it may act on
@@ -31,6 +32,7 @@ class ExitStatus(IntEnum):
     DIVERGED = 9
     MODEL_FAILED = 10
     OFFLINE = 11
+    NO_SANDBOX = 12
     INTERRUPTED = 130
 
 
@@ -60,6 +62,10 @@ class OfflineError(NoModelError):
     """A model would be needed, and none may be asked."""
 
     exit_status = ExitStatus.OFFLINE
+
+
+class NoSandboxError(LlmosError):
+    exit_status = ExitStatus.NO_SANDBOX
 
 
 class BudgetError(LlmosError):

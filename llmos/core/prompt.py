@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from llmos.core.journal import Journal
 from llmos.core.ports import Example, ExampleStep
+from llmos.core.sandbox import BUBBLEWRAP
+from llmos.core.tool import ToolContext
 from llmos.core.trace import Trace, shorten
 
 _SHOWN_GOAL = 400
@@ -30,10 +32,33 @@ Working directory: {cwd}
 Platform: {platform}
 """
 
+_HELD = """\
 
-def system_prompt(*, cwd: str, platform: str, core_memory: str) -> str:
+Commands run in a sandbox that no argument of a tool changes
+- Only the working directory{roots} and {temporary} can be written; the rest of the system can be read, keys cannot.
+- {network}
+- Git hooks and git config, shell start-up files and the files of llmos cannot be changed.
+- What a command leaves in the background ends with it.
+- A refusal by the sandbox ("Read-only file system", "Operation not permitted", "Network is unreachable") stays one: do
+  not work around it, say what the person would have to allow.
+"""
+_NETWORK = "The network is open."
+_NO_NETWORK = "There is no network; the person opens it in config.yaml (sandbox.network, sandbox.network_for)."
+
+
+def sandbox_words(context: ToolContext) -> str:
+    """What the sandbox leaves possible, for a model; empty where there is none."""
+    if context.sandbox is None or context.unheld:
+        return ""
+    roots = "".join(f", {root}" for root in context.allowed_roots)
+    temporary = "/tmp (yours alone)" if context.sandbox.tier == BUBBLEWRAP else "the folder $TMPDIR, not /tmp,"  # noqa: S108
+    network = _NETWORK if context.network("") else _NO_NETWORK
+    return _HELD.format(roots=roots, temporary=temporary, network=network)
+
+
+def system_prompt(*, cwd: str, platform: str, core_memory: str, sandbox: str = "") -> str:
     """The system prompt of a conversation; `core_memory` is the text of the core blocks, possibly empty."""
-    prompt = _SYSTEM.format(cwd=cwd, platform=platform)
+    prompt = _SYSTEM.format(cwd=cwd, platform=platform) + sandbox
     if core_memory:
         prompt += f"\nWhat is known of the person and the machine (remembered, may be dated):\n{core_memory}\n"
     return prompt

@@ -9,18 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
-
-
-class SandboxMode(StrEnum):
-    """What a person decided: the best tier that works here, that or nothing, or none. Strictest last."""
-
-    OFF = "off"
-    AUTO = "auto"
-    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +157,14 @@ class Boundary:
         if is_protected(real.relative_to(root)):
             return "is run or obeyed by other programs unasked, so no tool may change it"
         return ""
+
+
+def boundary_of(
+    *, user_home: Path, own_home: Path, record: Sequence[Path], derived: Sequence[Path], hide: Sequence[Path]
+) -> Boundary:
+    """The boundary of a person with this home folder: `own_home` is llmos's, `record` and `derived` a workspace's."""
+    keys = [user_home / name for name in CREDENTIALS]
+    return Boundary(hidden=(*keys, own_home, *hide), read_only=tuple(record), derived=tuple(derived))
 
 
 def is_protected(path: Path) -> bool:

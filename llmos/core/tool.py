@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from llmos.core.sandbox import Boundary, Sandbox
+
 
 class Effect(StrEnum):
     """The most a tool can do to the world. Ordered: READ < WRITE < EXECUTE."""
@@ -46,6 +48,13 @@ class ToolOutput:
     """What an answer may be computed from: standard output alone, or the text of a tool that has no streams."""
 
 
+_OPEN = Boundary()
+
+
+def _no_network(command: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """Where a tool runs and within which limits."""
@@ -55,6 +64,19 @@ class ToolContext:
     """Folders outside `cwd` that a permission rule opened to the file tools."""
     timeout_s: float = 120.0
     output_bytes: int = 30_000
+    boundary: Boundary = _OPEN
+    """What no tool may touch."""
+    sandbox: Sandbox | None = None
+    """What holds commands; None where a person decided that nothing does."""
+    network: Callable[[str], bool] = _no_network
+    """Whether a command may use the network; no parameter of a tool decides it."""
+    env_names: frozenset[str] = frozenset()
+    """Variables that a person lets through to commands besides the ordinary ones."""
+
+    @property
+    def unheld(self) -> bool:
+        """Whether commands should be held and nothing here can: then nothing runs unattended."""
+        return self.sandbox is not None and not self.sandbox.tier.isolates
 
 
 ToolRun: TypeAlias = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]

@@ -25,7 +25,7 @@ from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
 from llmos.engine.contents import heads_of
-from llmos.engine.permits import Permits
+from llmos.engine.permits import NO_SANDBOX_HERE, Permits
 from llmos.memory.saved_permissions import SavedPermissions
 
 
@@ -73,7 +73,9 @@ class Invoker:
     ) -> None:
         self.tools = tools
         self.context = context
-        self.permits = Permits(rules, ask=ask, grant_all=grant_all, mode=mode, saved=saved, cwd=context.cwd)
+        self.permits = Permits(
+            rules, ask=ask, grant_all=grant_all, mode=mode, saved=saved, cwd=context.cwd, unheld=context.unheld
+        )
         self._backups = backups
         self._emit = emit
         self._monotonic = monotonic
@@ -83,6 +85,8 @@ class Invoker:
         self._looked_at: float | None = None
         self._steps = 0
         self._told: set[str] = set()
+        self.denied_unheld = False
+        """Whether a command of this turn was denied because nothing here can hold it back."""
 
     @property
     def mode(self) -> PermissionMode:
@@ -97,6 +101,7 @@ class Invoker:
         """What happened before now is nothing that a step of this turn waited for, and no yes for a run is left."""
         self._looked_at = None
         self.permits.begin_turn()
+        self.denied_unheld = False
 
     async def invoke(self, call: ToolCall, *, saved_run: SavedRun | None = None) -> Invocation:
         """Run one call, or say why not. Never raises for what a model or a tool did wrong.
@@ -113,6 +118,7 @@ class Invoker:
         self._emit(decided)
         if decided.verdict is Verdict.DENY:
             reason = decided.reason
+            self.denied_unheld = self.denied_unheld or decided.by == NO_SANDBOX_HERE
             return Invocation(ToolResult(call.id, f"not allowed: {reason}", True), None, reason)
         return await self._run(tool, call, replayed=saved_run is not None)
 

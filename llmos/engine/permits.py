@@ -20,8 +20,12 @@ from llmos.core.permission import (
     propose_rule,
 )
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
-from llmos.core.tool import ToolSpec
+from llmos.core.tool import Effect, ToolSpec
 from llmos.memory.saved_permissions import SavedPermissions
+
+NO_SANDBOX_HERE = "no sandbox"
+"""Who decided, where a command was denied because nothing holds it."""
+_UNHELD = "no sandbox holds commands on this machine, so each needs a person's yes"
 
 
 class Permits:
@@ -36,13 +40,16 @@ class Permits:
         mode: PermissionMode,
         saved: SavedPermissions | None,
         cwd: Path,
+        unheld: bool = False,
     ) -> None:
+        """`unheld`: commands should be held inside a sandbox, and nothing here can."""
         self.mode = mode
         self._rules = tuple(rules)
         self._ask = ask
         self._grant_all = grant_all
         self._saved = saved
         self._cwd = cwd
+        self._unheld = unheld
         self._session_rules: list[Rule] = []
         self._session_runs: set[SavedRun] = set()
         self._turn_runs: set[SavedRun] = set()
@@ -70,6 +77,8 @@ class Permits:
 
         try:
             decision = self.decide(spec, subjects)
+            if self._unheld and spec.effect is Effect.EXECUTE and decision.verdict is not Verdict.DENY:
+                return decided(*await self._judge_unheld(call, spec, replayed=run is not None))
             if decision.verdict is not Verdict.ASK:
                 return decided(decision.verdict, decision.by, decision.reason)
             if granted := self._granted(decision, spec, subjects, run):
@@ -84,6 +93,19 @@ class Permits:
             return decided(Verdict.ALLOW, "person", self._keep(question, answer, run))
         except StoreError as error:
             return decided(Verdict.DENY, "rule", f"what is allowed cannot be read or kept: {error}")
+
+    async def _judge_unheld(self, call: ToolCall, spec: ToolSpec, *, replayed: bool) -> tuple[Verdict, str, str]:
+        """A command that nothing holds runs on a person's yes to this very command, and on nothing else."""
+        if self._ask is None:
+            reason = f"{_UNHELD}; there is nobody to ask, and only --unsafe-no-sandbox covers it"
+            return Verdict.DENY, NO_SANDBOX_HERE, reason
+        question = PermissionQuestion(
+            call, spec.effect.value, _UNHELD, replayed, rule="", scopes=(GrantScope.ONCE,), run=""
+        )
+        answer = await self._ask(question)
+        if answer.allow:
+            return Verdict.ALLOW, "person", "allowed"
+        return Verdict.DENY, "person", answer.reason or "the person said no"
 
     def _granted(
         self, decision: Decision, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None

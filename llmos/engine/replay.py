@@ -53,6 +53,8 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
 
     What a step had to wait for when it was learned may come in time again, so it is no condition now.
     """
+    if context.unheld:
+        return ("no sandbox holds commands on this machine, and nothing is replayed without one",)
     there: dict[str, bool] = {}
     found: list[str] = []
     for step in trace.steps:

@@ -72,6 +72,9 @@ PlainOption = Annotated[
 ContinueOption = Annotated[
     bool, typer.Option("--continue", "-c", help="Go on with the session used last in this folder.")
 ]
+UnsafeOption = Annotated[
+    bool, typer.Option("--unsafe-no-sandbox", help="Run commands with your own rights, outside the sandbox.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
 
 

@@ -33,6 +33,7 @@ from llmos.interfaces.cli_shared import (
     MaxCostOption,
     ModelOption,
     PlainOption,
+    UnsafeOption,
     WorkspaceOption,
     YesOption,
     app_options,
@@ -55,7 +56,7 @@ Examples:
 \b
 Exit codes: 0 done and checked, 1 failed, 2 bad usage, 3 not verified, 4 denied, 5 over budget,
 6 no model, 7 bad configuration, 8 record unreadable or unwritable, 9 replay stopped,
-10 model call failed, 11 a model was needed and --offline forbids it, 130 interrupted.
+10 model call failed, 11 a model was needed and --offline forbids it, 12 no sandbox, 130 interrupted.
 """
 _RUN_EXAMPLES = """\b
 Examples:
@@ -113,6 +114,7 @@ def root(
             help="Go on with a session: its id or the beginning of it; without one, pick.",
         ),
     ] = None,
+    unsafe_no_sandbox: UnsafeOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -124,7 +126,8 @@ def root(
 
         if plain:
             os.environ["LLMOS_PLAIN"] = "1"
-        raise typer.Exit(run_repl(app_options(ctx, None), cwd=working_folder(), environ=os.environ, resume=chosen))
+        options = replace(app_options(ctx, None), unsafe_no_sandbox=unsafe_no_sandbox)
+        raise typer.Exit(run_repl(options, cwd=working_folder(), environ=os.environ, resume=chosen))
     if chosen is not None:
         raise UsageError("-c and --resume stand after `run`, or alone; no other command goes on with a session")
 
@@ -168,6 +171,7 @@ def run(
             "--resume", metavar="ID", autocompletion=complete_session, help="Go on with that session's conversation."
         ),
     ] = None,
+    unsafe_no_sandbox: UnsafeOption = False,
     max_steps: Annotated[
         int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
     ] = None,
@@ -185,6 +189,7 @@ def run(
             freeze=freeze,
             max_steps=max_steps,
             mode=mode,
+            unsafe_no_sandbox=unsafe_no_sandbox,
         ),
         words=goal or [],
         yes=yes,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model
-from llmos.core.prompt import example_of, system_prompt
+from llmos.core.prompt import example_of, sandbox_words, system_prompt
 from llmos.core.trace import RunStep
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
@@ -99,5 +99,6 @@ class Conversation:
                 cwd=str(self._invoker.context.cwd),
                 platform=f"{platform.system()} {platform.machine()}",
                 core_memory=self._record.memory.core_text(),
+                sandbox=sandbox_words(self._invoker.context),
             )
         return self._system

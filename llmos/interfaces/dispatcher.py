@@ -235,6 +235,8 @@ class Dispatcher:
 
     def _end(self, turn: Turn, ending: Ending) -> TurnResult:
         now = self._clock.monotonic()
+        if ending.outcome is Outcome.DENIED and self._invoker.denied_unheld:
+            ending = replace(ending, exit_status=ExitStatus.NO_SANDBOX)
         if ending.outcome is Outcome.OK and turn.plan.trace:
             self._cut_off.pop(turn.plan.trace.header.id, None)
         event = turn.ended(ending, now)

@@ -81,7 +81,7 @@ def examine(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], onlin
                 checks += _guarded(check, app)
             if online:
                 checks += _guarded(_online, app)
-            checks.append(_sandbox(app))
+            checks += _guarded(_sandbox, app)
     checks += [_terminal(environ), _telemetry(environ)]
     redact = redactor(environ)
     return [replace(check, found=redact(check.found), fix=redact(check.fix)) for check in checks]
@@ -293,9 +293,18 @@ def _disk(app: App) -> Iterator[Check]:
 # ------------------------------------------------------------------------------------------------------ surroundings
 
 
-def _sandbox(app: App) -> Check:
-    tier = app.sandbox_tier
-    return Check("sandbox", State.OK if tier.isolates else State.NOTE, f"{tier.name}: {tier.holds}")
+def _sandbox(app: App) -> Iterator[Check]:
+    tier, settings = app.sandbox_tier, app.config.settings.sandbox
+    found = f"{tier.name}: {tier.holds}"
+    if tier.isolates:
+        opened = "; the network is open (sandbox.network)" if settings.network == "on" else ""
+        yield Check("sandbox", State.OK, found + opened)
+    elif settings.mode == "off":
+        yield Check("sandbox", State.WARN, found, "`llmos config set sandbox.mode auto` holds them back")
+    else:
+        fix = "install bubblewrap (`apt-get install bubblewrap`), or use Linux 6.2 or later with Landlock"
+        required = settings.mode == "required"
+        yield Check("sandbox", State.FAIL if required else State.WARN, found, fix)
 
 
 def _terminal(environ: Mapping[str, str]) -> Check:

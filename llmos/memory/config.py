@@ -36,10 +36,12 @@ FLAGS = {
     "permissions.mode": "--mode",
     "limits.max_steps": "--max-steps",
     "limits.small_model_steps": "--max-steps",
+    "sandbox.mode": "--unsafe-no-sandbox",
 }
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _RULES = {"permissions.allow": Verdict.ALLOW, "permissions.ask": Verdict.ASK, "permissions.deny": Verdict.DENY}
-_LISTS = frozenset({*_RULES, "permissions.paths"})
+_PATHS = frozenset({"permissions.paths", "sandbox.hide"})
+_LISTS = frozenset({*_RULES, *_PATHS, "sandbox.network_for", "sandbox.env"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,10 @@ def _accept(setting: Setting, value: Any, source: _Source, env: Mapping[str, str
     if setting.key in _RULES:
         verdict = _RULES[setting.key]
         rules = tuple(parse_rule(text, verdict, source.place((at,))) for at, text in enumerate(typed))
-    if setting.key == "permissions.paths":
+    if setting.key == "sandbox.network_for":
+        for at, text in enumerate(typed):
+            parse_rule(text, Verdict.ALLOW, source.place((at,)))
+    if setting.key in _PATHS:
         typed = tuple(expand_user(path, env) for path in typed)
     return _Given(setting, typed, source.origin, source.project, rules)
 

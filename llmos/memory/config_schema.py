@@ -110,6 +110,31 @@ class Permissions(Section):
     )
 
 
+class Sandbox(Section):
+    mode: Literal["required", "auto", "off"] = _setting(
+        "auto",
+        "whether commands are held inside the sandbox; auto is the best that works here, required is that or nothing",
+        "one of required, auto, off",
+        ProjectMay.TIGHTEN,
+    )
+    network: Literal["off", "on"] = _setting(
+        "off", "whether commands inside the sandbox may use the network", "on or off", ProjectMay.LOWER
+    )
+    network_for: tuple[str, ...] = _texts(
+        "commands that may use the network all the same",
+        "a list of rules like shell(pip install *)",
+        ProjectMay.NOTHING,
+    )
+    env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = _texts(
+        "variables that commands see besides the ordinary ones", "a list of names of variables", ProjectMay.NOTHING
+    )
+    hide: tuple[Annotated[str, Field(pattern=r"^(/|~/)")], ...] = _texts(
+        "files and folders that no tool may look into, besides keys and the store of llmos",
+        "a list of paths that begin with / or ~/",
+        ProjectMay.ADD,
+    )
+
+
 class Backups(Section):
     max_mb: int = _whole(64, 0, 100_000, "megabytes copied before a step changes them; 0 is off", ProjectMay.RAISE)
     max_files: int = _whole(2_000, 0, 1_000_000, "files copied before a step changes them; 0 is off", ProjectMay.RAISE)
@@ -182,6 +207,7 @@ class Settings(Section):
     budget: Budget = Budget()
     limits: Limits = Limits()
     permissions: Permissions = Permissions()
+    sandbox: Sandbox = Sandbox()
     backups: Backups = Backups()
     local: Local = Local()
     memory: Literal["on", "off"] = _setting(

@@ -3,7 +3,8 @@
 Invariant: when `run_session` leaves by time limit or cancellation, no process of the session is left; when it leaves
 because the first process ended, what that process put in the background goes on.
 
-A process that starts a session of its own (`setsid`) is out of reach here; the boundary of a later issue ends those.
+A process that starts a session of its own (`setsid`) and outlives its parent is out of reach here; inside the sandbox
+(core/sandbox.py) it is not, and there nothing in the background outlives the first process either.
 """
 
 from __future__ import annotations
@@ -40,9 +41,18 @@ class Ended:
 
 
 async def run_session(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float, output_bytes: int
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout_s: float,
+    output_bytes: int,
+    pass_fds: Sequence[int] = (),
+    wrapped: bool = False,
 ) -> Ended:
     """Run `argv` to its end or for `timeout_s` seconds. Each stream keeps at most `output_bytes` bytes.
+
+    `wrapped`: the first process is the sandbox's own. It gets no SIGTERM, for that would kill what is in it at once.
 
     Raises OSError when the program cannot be started. Cancelling ends the session first.
     """
@@ -54,6 +64,7 @@ async def run_session(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        pass_fds=pass_fds,
     )
     stdout, stderr = _Collector(output_bytes), _Collector(output_bytes)
     transports = []
@@ -68,10 +79,10 @@ async def run_session(
                 await _exited(process)
         except TimeoutError:
             timed_out = True
-            await _end_session(process)
+            await _end_session(process, wrapped=wrapped)
         still_open = not await _closed(stdout, stderr)
     except BaseException:
-        await _end_session(process)
+        await _end_session(process, wrapped=wrapped)
         raise
     finally:
         for transport in transports:
@@ -134,12 +145,12 @@ def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-async def _end_session(process: subprocess.Popen[bytes]) -> None:
+async def _end_session(process: subprocess.Popen[bytes], *, wrapped: bool) -> None:
     """SIGTERM to every process of the session, and SIGKILL to what is left after the grace or on a second cancel."""
     if process.returncode is not None:
         return
     try:
-        _signal(process.pid, signal.SIGTERM)
+        _signal(process.pid, signal.SIGTERM, spare_first=wrapped)
         await _gone(process.pid, TERM_GRACE_S)
     finally:
         _signal(process.pid, signal.SIGKILL)
@@ -155,9 +166,10 @@ async def _gone(session: int, grace_s: float, *, again: signal.Signals | None = 
             _signal(session, again)
 
 
-def _signal(session: int, number: signal.Signals) -> None:
+def _signal(session: int, number: signal.Signals, *, spare_first: bool = False) -> None:
     """Signal the group of the first process, then the others: a shell must not see its child end and go on."""
-    _signal_group(session, number)
+    if not spare_first:
+        _signal_group(session, number)
     for group in set(members(session).values()) - {session}:
         _signal_group(group, number)
 
@@ -168,11 +180,31 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def members(session: int) -> dict[int, int]:
-    """Live processes of the session: process id to process group. Empty where there is no /proc.
+    """Live processes of the session and what descends from them: process id to process group. Empty without /proc.
 
-    The session and not the group, because `timeout` and job control put their children into groups of their own.
+    The session and not the group, because `timeout` and job control put their children into groups of their own; and
+    descendants, because what runs inside the sandbox has a session of its own.
     """
-    found: dict[int, int] = {}
+    seen = _processes()
+    found = {pid for pid, process in seen.items() if process.session == session}
+    more = found
+    while more:
+        more = {pid for pid, process in seen.items() if process.parent in more} - found
+        found |= more
+    return {pid: seen[pid].group for pid in found if seen[pid].alive}
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    parent: int
+    group: int
+    session: int
+    alive: bool
+
+
+def _processes() -> dict[int, _Process]:
+    """All processes that can be seen, by id."""
+    found: dict[int, _Process] = {}
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - called every few milliseconds; Path objects cost more
     except OSError:
@@ -185,8 +217,9 @@ def members(session: int) -> dict[int, int]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:
             continue
-        if len(fields) > 3 and int(fields[3]) == session and fields[0] not in (b"Z", b"X"):
-            found[int(name)] = int(fields[2])
+        if len(fields) > 3:
+            alive = fields[0] not in (b"Z", b"X")
+            found[int(name)] = _Process(int(fields[1]), int(fields[2]), int(fields[3]), alive)
     return found
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from pydantic import Field
 
 from llmos.core.errors import ToolError
+from llmos.core.sandbox import Confinement, Launch
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import process, text
 from llmos.tools.declare import tool
@@ -39,23 +41,39 @@ async def shell(
     """Run a bash command in the working folder and return its output and exit code.
 
     Each call starts a fresh shell: `cd` and variables do not carry over. There is no terminal and no standard input.
-    To leave a program running, put it in the background with its output in a file: `server >server.log 2>&1 &`.
     """
     limit_s = context.timeout_s if timeout_s is None else min(timeout_s, context.timeout_s)
     argv = _command_line(command)
     if not context.cwd.is_dir():
         raise ToolError(f"shell: the working folder {context.cwd} does not exist")
-    try:
-        ended = await process.run_session(
-            argv,
-            cwd=context.cwd,
-            env=environment(os.environ),
-            timeout_s=limit_s,
-            output_bytes=context.output_bytes,
-        )
-    except FileNotFoundError as error:
-        raise ToolError("shell: bash was not found on PATH") from error
-    return _output(ended, limit_s, context.output_bytes)
+    with _launch(argv, command, context) as launch:
+        try:
+            ended = await process.run_session(
+                launch.argv,
+                cwd=context.cwd,
+                env=launch.env,
+                timeout_s=limit_s,
+                output_bytes=context.output_bytes,
+                pass_fds=launch.pass_fds,
+                wrapped=launch.wrapped,
+            )
+        except FileNotFoundError as error:
+            raise ToolError("shell: bash was not found on PATH") from error
+    return _output(ended, limit_s, context.output_bytes, launch.undone)
+
+
+def _launch(argv: list[str], command: str, context: ToolContext) -> AbstractContextManager[Launch]:
+    """How the command is started: inside the boundary, where a person did not decide against one."""
+    if context.sandbox is None or context.unheld:
+        return nullcontext(Launch(argv, environment(os.environ)))
+    confinement = Confinement(
+        cwd=context.cwd,
+        writable=context.allowed_roots,
+        boundary=context.boundary,
+        network=context.network(command),
+        env_names=context.env_names,
+    )
+    return context.sandbox.launch(argv, confinement)
 
 
 def environment(parent: Mapping[str, str]) -> dict[str, str]:
@@ -69,7 +87,7 @@ def environment(parent: Mapping[str, str]) -> dict[str, str]:
 
 
 def _command_line(command: str) -> list[str]:
-    """How the command is started. The boundary of a later issue goes in front of it, here."""
+    """The shell that runs the command. Raises ToolError for what no shell can be given."""
     if not command.strip():
         raise ToolError("shell: the command is empty")
     if "\0" in command:
@@ -79,7 +97,7 @@ def _command_line(command: str) -> list[str]:
     return ["bash", "--noprofile", "--norc", "-c", command]
 
 
-def _output(ended: process.Ended, limit_s: float, cap: int) -> ToolOutput:
+def _output(ended: process.Ended, limit_s: float, cap: int, undone: Sequence[str]) -> ToolOutput:
     # Each stream was kept within the cap; together they share it, and what one does not need the other may use.
     out = ended.stdout.text(max(cap // 2, cap - ended.stderr.total))
     err = ended.stderr.text(max(cap // 2, cap - ended.stdout.total))
@@ -91,11 +109,13 @@ def _output(ended: process.Ended, limit_s: float, cap: int) -> ToolOutput:
     if not parts:
         parts.append("[no output]")
     parts.extend(_endings(ended, limit_s))
+    if undone:
+        parts.append(f"[put back as it was, because no command may change it: {', '.join(undone)}]")
     code = ended.returncode
     total = ended.stdout.total + ended.stderr.total
     return ToolOutput(
         text="\n".join(parts),
-        ok=code == 0,
+        ok=code == 0 and not undone,
         exit_code=code if code is not None and code >= 0 else None,
         truncated=total > cap,
         total_bytes=total,

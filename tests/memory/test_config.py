@@ -86,6 +86,11 @@ def test_without_files_everything_is_built_in(place: Place) -> None:
         ("permissions.ask", ()),
         ("permissions.deny", ()),
         ("permissions.paths", ()),
+        ("sandbox.mode", "auto"),
+        ("sandbox.network", "off"),
+        ("sandbox.network_for", ()),
+        ("sandbox.env", ()),
+        ("sandbox.hide", ()),
         ("backups.max_mb", 64),
         ("backups.max_files", 2_000),
         ("local.threads", None),
@@ -181,6 +186,10 @@ LOOSER = {
     "limits: {goal_bytes: 100001}": "limits.goal_bytes",
     "matching: {mixed_k: 2}": "matching.mixed_k",
     "limits: {replay_wait_s: 31}": "limits.replay_wait_s",
+    "sandbox: {mode: off}": "sandbox.mode",
+    "sandbox: {network: on}": "sandbox.network",
+    "sandbox: {network_for: [shell]}": "sandbox.network_for",
+    "sandbox: {env: [TOKEN]}": "sandbox.env",
     "backups: {max_mb: 0}": "backups.max_mb",
     "backups: {max_files: 1}": "backups.max_files",
     "local: {threads: 64}": "local.threads",
@@ -221,6 +230,7 @@ def test_every_setting_is_either_safe_for_a_project_or_guarded_above() -> None:
         "effort",
         "permissions.ask",
         "permissions.deny",
+        "sandbox.hide",
         "memory",
     }
 
@@ -229,6 +239,20 @@ def test_a_project_can_turn_memory_off_and_not_on(place: Place) -> None:
     assert place.load("", "memory: off").settings.memory == "off"
     config = place.load("memory: off", "memory: on")
     assert (config.settings.memory, len(config.notices)) == ("off", 1)
+
+
+def test_a_project_can_only_make_the_sandbox_stricter(place: Place) -> None:
+    for mine, theirs, holds in [
+        ("off", "auto", "auto"),
+        ("off", "required", "required"),
+        ("auto", "required", "required"),
+        ("required", "auto", "required"),
+        ("required", "off", "required"),
+    ]:
+        config = place.load(f"sandbox: {{mode: {mine}}}", f"sandbox: {{mode: {theirs}}}")
+        assert (config.settings.sandbox.mode, len(config.notices)) == (holds, int(holds != theirs))
+    flag = {"sandbox.mode": "off"}
+    assert place.load("", "sandbox: {mode: required}", flags=flag).settings.sandbox.mode == "off"
 
 
 def test_a_project_can_tighten(place: Place) -> None:

@@ -1,0 +1,56 @@
+"""What the configuration makes of the boundary: where tools may go, and what holds commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from llmos.core.errors import NoSandboxError
+from llmos.core.events import Verdict
+from llmos.core.permission import Rule, matches, parse_rule
+from llmos.core.sandbox import Boundary, Sandbox, boundary_of
+from llmos.core.tool import Effect, ToolContext
+from llmos.memory.config import Config
+from llmos.memory.workspace import Workspace
+
+
+def tool_context(
+    config: Config, workspace: Workspace, *, cwd: Path, sandbox: Sandbox | None, environ: Mapping[str, str]
+) -> ToolContext:
+    """Where the tools of a session run. Raises NoSandboxError where a sandbox is required and there is none."""
+    settings = config.settings
+    if settings.sandbox.mode == "required" and (sandbox is None or not sandbox.tier.isolates):
+        raise NoSandboxError(
+            f"sandbox.mode is required ({config.origins['sandbox.mode']}), and nothing on this machine can hold "
+            "commands back; install bubblewrap, or see what `llmos doctor` says"
+        )
+    always = settings.sandbox.network == "on"
+    rules = [parse_rule(text, Verdict.ALLOW, "sandbox.network_for") for text in settings.sandbox.network_for]
+    return ToolContext(
+        cwd=cwd,
+        allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
+        timeout_s=settings.limits.tool_timeout_s,
+        output_bytes=settings.limits.output_bytes,
+        boundary=_boundary(config, workspace, environ),
+        sandbox=sandbox,
+        network=lambda command: always or _allows(rules, command),
+        env_names=frozenset(settings.sandbox.env),
+    )
+
+
+def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) -> Boundary:
+    kept = Path(os.path.realpath(workspace.root))
+    user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() may raise
+    return boundary_of(
+        user_home=Path(os.path.realpath(user_home)),
+        own_home=Path(os.path.realpath(workspace.home)),
+        record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
+        derived=[kept / "memories" / "recall", kept / "backups", kept / ".llmos"],
+        hide=[Path(path) for path in config.settings.sandbox.hide],
+    )
+
+
+def _allows(rules: Sequence[Rule], command: str) -> bool:
+    """Whether one of the allow rules takes in the command; as everywhere, none takes in shell syntax."""
+    return any(matches(rule, "shell", Effect.EXECUTE, (command,)) for rule in rules)
