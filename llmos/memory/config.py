@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmos.core.errors import ConfigError, StoreError
 from llmos.core.events import Verdict
-from llmos.core.permission import PermissionMode, Rule, parse_rule
+from llmos.core.permission import Rule, parse_rule
 from llmos.memory.codec import MAX_YAML_BYTES, KeyPath, check_format, load_with_lines
 from llmos.memory.files import MissingFileError, read_bounded, show_path
 from llmos.memory.workspace import CONFIG_KIND, CONFIG_NAME, Workspace, check_home, expand_user
@@ -293,8 +293,7 @@ def _refusal(given: _Given, current: Any, origin: str) -> str:
     if may is ProjectMay.SET_IF_UNSET:
         return "" if origin == BUILT_IN else f"{origin} decides it"
     if may is ProjectMay.TIGHTEN:
-        modes = list(PermissionMode)
-        looser = modes.index(given.value) > modes.index(current)
+        looser = given.setting.rank(given.value) > given.setting.rank(current)
         return f"a project can only choose a stricter one, and it is {_shown(current)}" if looser else ""
     if may is ProjectMay.LOWER:
         return "" if given.value <= current else f"a project can only lower it, and it is {_shown(current)}"

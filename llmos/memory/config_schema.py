@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -243,6 +243,10 @@ class Setting:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             return None, first["loc"]
+
+    def rank(self, value: Any) -> int:
+        """The place of a word among those that the setting takes; the strictest stands first."""
+        return get_args(self.field.annotation).index(value)
 
 
 @cache

@@ -153,17 +153,24 @@ async def _end_session(process: subprocess.Popen[bytes], *, wrapped: bool) -> No
         _signal(process.pid, signal.SIGTERM, spare_first=wrapped)
         await _gone(process.pid, TERM_GRACE_S)
     finally:
+        # The sandbox ends by itself with what is in it, and takes along what is forked just now; killed first, it
+        # could not. Before anything is in it, killing it is all there is to do.
+        inside = wrapped and members(process.pid).keys() > {process.pid}
+        _signal(process.pid, signal.SIGKILL, spare_first=inside)
+    await _gone(process.pid, _KILL_GRACE_S, again=signal.SIGKILL, spare_first=inside)
+    if inside:
         _signal(process.pid, signal.SIGKILL)
-    await _gone(process.pid, _KILL_GRACE_S, again=signal.SIGKILL)
 
 
-async def _gone(session: int, grace_s: float, *, again: signal.Signals | None = None) -> None:
+async def _gone(
+    session: int, grace_s: float, *, again: signal.Signals | None = None, spare_first: bool = False
+) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + grace_s
     while members(session) and loop.time() < until:
         await asyncio.sleep(_POLL_S)
         if again is not None:  # a process forked while the signal was on its way
-            _signal(session, again)
+            _signal(session, again, spare_first=spare_first)
 
 
 def _signal(session: int, number: signal.Signals, *, spare_first: bool = False) -> None:
