@@ -23,7 +23,7 @@ def main() -> None:
         server = _load(settings)
     except Exception as error:  # whatever the library raises goes to the parent in one line
         _answer({"error": f"{type(error).__name__}: {error}"})
-        os._exit(1)
+        sys.exit(1)  # and not os._exit: the library's messages are written out on the way
     _answer({"url": server.listening_address})
     sys.stdin.read()
     # A generation may be under way; there is nothing to save, so the process ends without waiting for it.

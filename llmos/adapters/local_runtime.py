@@ -189,16 +189,21 @@ class LocalServer:
 
     def close(self) -> None:
         """End the process and free its memory. May be called twice."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_WAIT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        end(self._process)
         self._log.close()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End the child by closing its standard input, by force where that does not help."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_WAIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def start_child() -> tuple[subprocess.Popen[str], IO[bytes]]:
@@ -242,20 +247,25 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         answer = {}
     if url := answer.get("url"):
         return LocalServer(process, log, url, key)
+    # The library writes its messages from a thread of its own: all of them are there once the process has ended.
+    end(process)
     why = last_error(log) or answer.get("error") or "its process ended"
-    LocalServer(process, log, "", "").close()
+    log.close()
     raise ModelError(ModelErrorKind.RUNTIME, f"The local model {settings.name} could not be loaded: {why}.")
 
 
 def last_error(log: IO[bytes]) -> str:
-    """The first line of trouble that the library wrote, without its time stamp: the later ones only follow from it."""
+    """The first error that the library wrote, without its time stamp: the later ones only follow from it.
+
+    Lines that are not marked as an error (a warning of Python's, say) count only where there is no other.
+    """
     try:
         log.seek(0)
         lines = log.read(20_000).decode("utf-8", "replace").splitlines()
     except (OSError, ValueError):
         return ""
-    told = [line.split(" E ", 1)[-1].strip() for line in lines if line.strip()]
-    return told[0].rstrip(".") if told else ""
+    told = sorted((line for line in lines if line.strip()), key=lambda line: " E " not in line)
+    return told[0].split(" E ", 1)[-1].strip().rstrip(".") if told else ""
 
 
 def error_of(body: bytes) -> ModelError:

@@ -29,6 +29,9 @@ _NEVER_READ = frozenset(
     basename dirname realpath readlink md5sum sha1sum sha256sum cksum git curl wget test [ for while = cd""".split()
 )
 """Programs that do the same with a file whether it is packed or not."""
+_SEPARATED = frozenset("csv tsv tab psv".split())
+_BY_SEPARATOR = frozenset("cut awk gawk mawk sort join paste column sed perl".split())
+"""Programs that are told by which sign columns are separated."""
 _ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
 
 
@@ -47,6 +50,8 @@ def check_format(case: Case) -> str:
             return f"{landing.place.program} may not run {landing.new.text!r} as it does {landing.old.text!r}"
         if _writes_own_text(case, landing):
             return f"what was written for {landing.old.text!r} may not fit {landing.new.text!r}"
+        if _SEPARATED & set(ends) and case.template.programs & _BY_SEPARATOR:
+            return f"{landing.new.text!r} may separate its columns in another way than {landing.old.text!r}"
         packed = [end in _NO_TEXT for end in ends]
         if (other and (all(ends) or any(packed))) or (readers and packed[0] != packed[1]):
             return f"{(other or readers)[0]} may not read {landing.new.text!r} as it does {landing.old.text!r}"

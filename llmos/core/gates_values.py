@@ -51,6 +51,8 @@ def check_kinds(case: Case) -> str:
             return f"one of {old.text!r} and {new.text!r} is a file, the other a {min(kinds & _NO_FILES)}"
         if {old.kind, new.kind} == {Kind.EXTENSION, Kind.FILE} and (old.text[0], new.text[0]).count(".") == 1:
             return f"{new.text!r} may be a whole name where {old.text!r} is only how names end, or the other way round"
+        if old.text.startswith("/dev/") != new.text.startswith("/dev/"):
+            return f"one of {old.text!r} and {new.text!r} is a device"
         file = _is_file(old.text) or _is_file(new.text) or case.template.effects & {"copy", "move", "create", "write"}
         if _is_folder(old.text) != _is_folder(new.text) and file:
             return f"one of {old.text!r} and {new.text!r} is a folder, the other a file"
@@ -125,11 +127,17 @@ def _is_file(text: str) -> bool:
 
 
 def check_pairing(case: Case) -> str:
-    """Equal values of the old goal must stay equal: which of them stands at which place is not known."""
+    """Equal values of the old goal must stay equal: which of them stands at which place is not known.
+
+    Two values that become one ("copy a to a") are another job.
+    """
     for old, new in case.pairs:
         for other, again in case.pairs:
             if old.text == other.text and new.text != again.text:
                 return f"the saved run had {old.text!r} twice, the goal has {new.text!r} and {again.text!r}"
+            alike = old.kind is other.kind and old.kind not in (Kind.NUMBER, Kind.PORT)
+            if not case.template.only_lists and alike and old.text != other.text and new.text == again.text:
+                return f"the goal has {new.text!r} twice, the saved run had {old.text!r} and {other.text!r}"
     return ""
 
 

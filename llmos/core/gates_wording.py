@@ -39,46 +39,72 @@ def check_strange(case: Case) -> str:
 
 
 def check_said(case: Case) -> str:
-    """What reaches the run as it was said must be said again in the very same form: "docs" is no other "doc"."""
-    words = case.template.words
-    old, new = (
-        tuple(word for word in analysis.surface if base_word(word) in words)
-        for analysis in (case.template.analysis, case.goal)
-    )
-    return "" if old == new else f"the saved run holds what its goal said: {_said(old)}, and this one says {_said(new)}"
+    """A goal some of whose words reached the run as data must be put word by word as the saved one.
+
+    Which of its words are values there is not known: "docs" is no other "doc", and in "append the line please" even
+    a word of courtesy is one. Only words that did not reach the run may differ ("remove" for "delete").
+    """
+    words, old, new = case.template.words, case.template.analysis.surface, case.goal.surface
+    said = tuple(word for word in (*old, *new) if base_word(word) in words)
+    if not said or old == new:
+        return ""
+    differing = {base_word(word) for pair in zip(old, new, strict=False) for word in pair if pair[0] != pair[1]}
+    looks = case.template.analysis.verb == case.goal.verb
+    if len(old) == len(new) and looks and not differing & words:
+        return ""
+    held = _said(tuple(dict.fromkeys(said)))
+    return f"the saved run holds words of its goal ({held}), and this goal is put in other words"
 
 
+_BETWEEN = frozenset(["the", "of", "regular", "empty", "§"])
 _MANY = frozenset("every each all any".split())
 _COUNTED = frozenset("file directory".split())
 _RANKED = frozenset("first last top bottom next newest oldest latest largest biggest smallest longest".split())
 
 
 def check_number(case: Case) -> str:
-    """One thing or several, where that decides how many are changed or shown."""
-    if case.template.effects and _means_many(case.template.analysis) != _means_many(case.goal):
+    """One thing or several, where that decides how many are changed or shown.
+
+    A run of `find` alone lists what there is, be it one or many; everywhere else a noun keeps its number.
+    """
+    old, new = _numbers(case.template.analysis), _numbers(case.goal)
+    if not case.template.only_lists or case.goal.form[:1] == ("count",):
+        for noun in old.keys() & new.keys():
+            if old[noun] != new[noun]:
+                return f"one of the goals speaks of one {noun}, the other of several"
+    if not case.template.only_lists and _means_many(case.template.analysis) != _means_many(case.goal):
         return "one of the goals means one thing, the other may mean several"
     old, new = _ranked(case.template.analysis), _ranked(case.goal)
     if any(old[noun] != new[noun] for noun in old.keys() & new.keys()):
         return "one of the goals asks for one, the other for several"
-    if case.template.effects and _owners(case.template.analysis) != _owners(case.goal):
-        return "what 'its' and 'their' mean may differ"
     return ""
+
+
+def _numbers(goal: Analysis) -> dict[str, set[bool]]:
+    """For each noun, whether it stands for one, for several, or for both in turn; after a number that is said."""
+    found: dict[str, set[bool]] = {}
+    for before, word in pairwise(goal.surface):
+        base = base_word(word)
+        noun = before in _ARTICLES or class_of(base) in (WordClass.TOPIC, WordClass.QUANTIFIER)
+        if noun and before != "§" and base not in _MASS:
+            found.setdefault(base, set()).add(word.endswith("s") and word != base)
+    return found
+
+
+_ARTICLES = frozenset(["the", "a", "an"])
+_MASS = frozenset("content use contain match need have".split())
+"""Words whose two forms mean the same: "content", or a verb after "that"."""
 
 
 def _means_many(goal: Analysis) -> bool:
     """Whether the goal speaks of files or folders, not of one."""
-    pairs = pairwise(("", *(word for word in goal.surface if word not in ("the", "of", "regular", "empty"))))
+    pairs = pairwise(("", *(word for word in goal.surface if word not in _BETWEEN)))
     return any(word.endswith("s") or before in _MANY for before, word in pairs if base_word(word) in _COUNTED)
 
 
 def _ranked(goal: Analysis) -> dict[str, bool]:
     """For each noun after "last", whether it means several; with a number ("last 5 lines") that is said anyway."""
     return {base_word(word): word.endswith("s") for rank, word in pairwise(goal.surface) if rank in _RANKED}
-
-
-def _owners(goal: Analysis) -> tuple[str, ...]:
-    pairs = pairwise(goal.surface)
-    return tuple(word for before, word in pairs if word in ("its", "their") and before not in ("in", "with", "whose"))
 
 
 def check_signs(case: Case) -> str:
@@ -164,6 +190,10 @@ _ASKS = {effect: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for effect, word
 
 def check_verb(case: Case) -> str:
     old, new = case.template.analysis, case.goal
+    if new.surface[:1] and new.surface[0] in _QUESTIONS and _PAST & set(old.surface) != _PAST & set(new.surface):
+        return "one of the goals asks about now, the other about before"
+    if old.verb != new.verb and case.template.programs & _PRINTERS:
+        return "'print' means paper in the saved run"
     shows = "show" in (_SHOWS.get(old.verb), _SHOWS.get(new.verb))
     if shows and _SHOWS.get(old.verb) != _SHOWS.get(new.verb) and _ONE_FILE.search(f"{old.goal}\n{new.goal}"):
         return f"'{new.verb}' may ask for what is in the file, where '{old.verb}' asked for the file"
@@ -176,6 +206,9 @@ _ONE_FILE = re.compile(
     r"\b(?:show|display|print|view|see|output|get)s?\s+(?:me\s+)?(?:the\s+|a\s+)?(?:file|[\"'`“‘]?\S+\.\w+)(?:\s|$)",
     re.IGNORECASE,
 )
+_QUESTIONS = frozenset("who which what when where why how is are was were did does has had".split())
+_PAST = frozenset("was were did had been".split())
+_PRINTERS = frozenset("lp lpr lpq lpstat lprm cancel enscript a2ps".split())
 _SHOWS = dict.fromkeys(["show", "display", "print", "view", "see"], "show") | dict.fromkeys(["find"], "find")
 
 
@@ -258,6 +291,9 @@ def check_effect(case: Case) -> str:
 def check_recursion(case: Case) -> str:
     old, new = case.template.analysis.recurses, case.goal.recurses
     if old == new:
+        if _SAYS_DEPTH.search(case.goal.goal) and not _SAYS_DEPTH.search(case.template.analysis.goal):
+            deep = case.template.descends or any(option in _DEEP for option, _ in case.template.options)
+            return "" if deep else "the goal means everything below a place, and the saved run may not go down"
         return ""
     # "Print the current directory" asks for its name; its tree is another thing.
     if new and case.template.descends and _LISTED & set(case.goal.form):
@@ -265,6 +301,9 @@ def check_recursion(case: Case) -> str:
     return "one goal means everything below a place and the other does not say so"
 
 
+_SAYS_DEPTH = re.compile(r"recurs|\bsub-?\s?(?:dir|folder)|\b(?:tree|hierarchy|below|beneath)\b", re.IGNORECASE)
+"""Words that plainly mean every level; "under" may mean the first alone."""
+_DEEP = frozenset("-r -R -rf -Rf -a -az -av --recursive --archive".split())
 _LISTED = frozenset("file ENTRY directory subdirectory symlink filename path §".split())
 
 
@@ -283,6 +322,8 @@ def check_place(case: Case) -> str:
     words, given = case.goal.form, case.template.arguments
     rooted = [value for value in given if value.startswith(("/", "~", "$HOME")) and value != "/dev/null"]
     values = {literal.text.rstrip("/") for literal in case.template.analysis.literals}
+    if "ROOT" in words and not case.template.only_lists and not case.same_surface:
+        return "'system' may mean the machine or its files, and what the saved run does is not told by it"
     if "HOME" in words and not any(_HOME.match(value) for value in given):
         return "the goal means the home directory, the saved run does not work there"
     if "/" in given and "ROOT" not in words and not _SYSTEM.search(case.goal.goal) and case.template.only_lists:

@@ -59,6 +59,9 @@ def rebind(trace: Trace, goal: str, siblings: Sequence[Trace] = ()) -> Rebound |
         return Refusal(
             identifier, "outside", f"{place!r} lies outside the working directory, where effects are not seen"
         )
+    if unknown := next((new for _, new in bound.values if "$" in new), ""):
+        # `rm -r $x/*` is `rm -r /*` where x has no value.
+        return Refusal(identifier, "outside", f"what {unknown!r} stands for is not known before it runs")
     facts = _rebound_facts(trace, goal, sibling)
     if facts is None:
         return Refusal(identifier, "checks", "what the saved run must leave cannot be said for the new values")

@@ -7,17 +7,19 @@ that depends on the command (finding and listing files, say), the analysis notes
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 
 from llmos.core.goal import context_reference
 from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
 
 _DROPPED = frozenset(
-    """a an the all of that which who is are be been being was were has have had do does please so there their its
-    every given specified me us""".split()
+    """a an the all of that which who is are be been being was were has have had do does please so there every me
+    us""".split()
 )
 """Words that carry no meaning of their own in a request; removed after the phrases were read."""
 
@@ -89,7 +91,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\b(?:starting|start) (?:in|from|at) (?=the current|current|/)", "in "),
     # well-known places
     (r"\b(?:the )?(?:current|present)(?: working)? directory\b|\bthis directory\b|\bworking directory\b"
-     r"|\bcurrent path\b|\bpwd\b", "CWD"),
+     r"|\bpwd\b", "CWD"),
     (r"\bcurrent location\b", "CWD"),
     (r"\b(?:(?:the |my |your |user |current user )+)?home directory\b|\bhome directory of current user\b", "HOME"),
     (r"\b(?:the )?(?:(?:entire|whole|complete) )?(?:filesystem|file system|system)(?= |$)(?! call| time| log| load|"
@@ -99,12 +101,12 @@ _RULES: tuple[tuple[str, str], ...] = (
      rf"(?: (?:directory|path))?(?= |$)", r"in \g<p>"),
     (r"\b(?:on|at|throughout|across|through) (?:the )?(?P<p>CWD|HOME|ROOT)(?= |$)", r"in \g<p>"),
     (r"\bfrom (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
-    (r"\bof (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"in \g<p>"),
+    (r"\b(?P<w>file|ENTRY|(?:sub)?directory|content|symlink) of (?:the )?(?P<p>CWD|HOME|ROOT)\b", r"\g<w> in \g<p>"),
     (r"\bin CWD (?:and )?SUBS\b|\bin CWD RECURSE SUBS\b", "in CWD RECURSE"),
     (rf"(?P<p>\bin {_PLACE}) (?:and )?SUBS\b", r"\g<p> RECURSE"),
     (r"\bSUBS\b", "subdirectory"),
     # "search X for Y" is "find Y in X"
-    (rf"\b(?:search|look|check|scan) (?:through |in |within |under |over )?(?:the )?(?:directory )?(?P<p>{_PLACE}|{_V})"
+    (rf"\b(?:search|look) (?:through |in |within |under |over )?(?:the )?(?:directory )?(?P<p>{_PLACE}|{_V})"
      rf"(?: directory)?(?P<r> RECURSE)? (?:recursively )?for (?P<y>.+)$", r"find \g<y> in \g<p>\g<r>"),
     (r"\b(?:search|look) for\b", "find"),
     (r"\blocate\b|\bsearch\b(?= (?:all |the |every )*(?:file|directory|ENTRY|§|regular|symlink))", "find"),
@@ -205,7 +207,7 @@ def analyse(goal: str) -> Analysis:
     text, literals = _marked(tokens)
     for pattern, replacement in _COMPILED:
         text = pattern.sub(replacement, text)
-    words = [word for word in text.split() if word not in _DROPPED and word not in "():;"]
+    words = list(_meant(text.split()))
     words, verb = _joined_verb(_led_by_verb(words))
     words = _out_of_place(words)
     recurses = "RECURSE" in words or any(isinstance(t, Plain) and t.text in _BELOW for t in tokens)
@@ -221,6 +223,13 @@ def analyse(goal: str) -> Analysis:
         context_reference(_without_values(goal, tokens)) or "",
         strange_text(goal),
     )
+
+
+def _meant(words: list[str]) -> Iterator[str]:
+    """The words that carry meaning. An "of" before a value does: "a container of web1" is not "the container web1"."""
+    for word, after in pairwise([*words, ""]):
+        if word not in "():;" and (word not in _DROPPED or (word == "of" and re.match(r"§[pfn]", after))):
+            yield word
 
 
 def _without_values(goal: str, tokens: tuple[Token, ...]) -> str:
@@ -261,11 +270,15 @@ _LETTERS = {Kind.EXTENSION: "e", Kind.FILE: "f", Kind.PATH: "f", Kind.GLOB: "g",
 
 
 def _out_of_place(words: list[str]) -> list[str]:
-    """ "Delete X from Y" as "delete X in Y", where nothing is carried from one place to another."""
+    """ "Delete X from Y" as "delete X in Y", where nothing is carried from one place to another.
+
+    Where the goal only looks, Y must be a path: commits "from v1.0" are those after it, "in v1.0" those before.
+    """
     if words[:1] not in (["delete"], ["LOOK"], ["count"]) or {"to", "into", "and"} & set(words):
         return words
-    pairs = zip(words, [*words[1:], ""], strict=True)
-    return ["in" if word == "from" and _PLACE_WORD.fullmatch(after) else word for word, after in pairs]
+    place = _PLACE_WORD if words[0] == "delete" else _PATH_WORD
+    pairs = pairwise([*words, ""])
+    return ["in" if word == "from" and place.fullmatch(after) else word for word, after in pairs]
 
 
 def _led_by_verb(words: list[str]) -> list[str]:
@@ -293,6 +306,7 @@ _CLAUSE = frozenset(
     ["and", "or", "then", "but", ",", "not", "except", "exclude", "without", "to", "into", "from", "if"]
 )
 _PLACE_WORD = re.compile(r"CWD|HOME|ROOT|§[pfge]\d+")
+_PATH_WORD = re.compile(r"CWD|HOME|ROOT|§f\d+")
 
 
 def _placed(words: list[str]) -> list[str]:
