@@ -74,8 +74,8 @@ def check_number(case: Case) -> str:
                 return f"one of the goals speaks of one {noun}, the other of several"
     if not case.template.only_lists and _means_many(case.template.analysis) != _means_many(case.goal):
         return "one of the goals means one thing, the other may mean several"
-    old, new = _ranked(case.template.analysis), _ranked(case.goal)
-    if any(old[noun] != new[noun] for noun in old.keys() & new.keys()):
+    before, after = _ranked(case.template.analysis), _ranked(case.goal)
+    if any(before[noun] != after[noun] for noun in before.keys() & after.keys()):
         return "one of the goals asks for one, the other for several"
     return ""
 
