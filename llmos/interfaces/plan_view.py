@@ -5,7 +5,8 @@ Shared by the screen, the dry run and `--explain`, so that none of them tells an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmos.core.events import Mode, PlanMade, PlannedStep
@@ -32,20 +33,37 @@ def cost_words(plan: PlanMade) -> str:
 
 
 def plan_line(plan: PlanMade) -> str:
-    """The decision in one short line: what is done, how sure it is, and what it costs as far as anything tells."""
-    cost = "" if plan.mode is not Mode.FOLLOWER and plan.expected_cost_usd is None else f" · {_short_cost(plan)}"
-    return f"{plan.mode.words} · {plan.mode.value} {plan.confidence:.2f}{cost}"
+    """The decision in one line: what is done, how sure it is and by what, how many steps, and what it costs."""
+    parts = [plan.mode.words, f"{plan.mode.value} {plan.confidence:.2f}{_rests_on(plan)}"]
+    if plan.steps:
+        parts.append(_counted(plan.steps))
+    if plan.mode is Mode.FOLLOWER or plan.expected_cost_usd is not None:
+        parts.append(_short_cost(plan))
+    return " · ".join(parts)
 
 
-def detail_lines(plan: PlanMade) -> list[str]:
-    """What belongs under that line: trace and values of a replay; else why there is none, and what guides."""
+def _counted(steps: Sequence[PlannedStep]) -> str:
+    """How many steps of each effect: `2 steps: 1 reads, 1 writes files`."""
+    counts = Counter(step.effect for step in steps)
+    first = f"{len(steps)} step{'s' if len(steps) != 1 else ''}"
+    if len(counts) == 1:
+        return f"{first}, {'each ' if len(steps) != 1 else ''}{EFFECT_WORDS[steps[0].effect]}"
+    return f"{first}: {', '.join(f'{count} {EFFECT_WORDS[effect]}' for effect, count in counts.items())}"
+
+
+def detail_lines(plan: PlanMade, more_by: str = "--explain") -> list[str]:
+    """What belongs under that line: trace, values and steps of a replay; else why there is none, and what guides.
+
+    `more_by` is what shows all reasons.
+    """
     if plan.mode is Mode.FOLLOWER:
         lines = [f"saved as: {plan.trace_id}"]
         return lines + ([f"with: {', '.join(f'{old} → {new}' for old, new in plan.values)}"] if plan.values else [])
     more = len(plan.reasons) - 1
-    others = f" (and {more} more; --explain shows all)" if more > 0 else ""
+    others = f" (and {more} more; {more_by} shows all)" if more > 0 else ""
     lines = [f"why: {plan.reasons[0]}{others}"] if plan.reasons else []
-    return lines + ([f"guided by: {', '.join(plan.guidance)}"] if plan.guidance else [])
+    lines += [f"guided by: {', '.join(plan.guidance)}"] if plan.guidance else []
+    return lines + ([f"differs: {'; '.join(plan.differs)}"] if plan.differs else [])
 
 
 def _short_cost(plan: PlanMade) -> str:

@@ -30,12 +30,14 @@ from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event
 from llmos.core.memory_tiers import Tier
+from llmos.core.permission import PermissionMode
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.history import prompt_history
+from llmos.interfaces.layout import cut
 from llmos.interfaces.plan_view import explain_lines, plan_line
-from llmos.interfaces.printable import printable
+from llmos.interfaces.printable import one_line, printable
 from llmos.interfaces.prompt_keys import KEYS, TWICE_S, PromptActions, prompt_bindings
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
@@ -88,10 +90,10 @@ class Repl:
         self._console = console
         self._environ = environ
         self._resume = resume
-        self._renderer = Renderer(console, answers=console)
+        self._renderer = Renderer(console, answers=console, more="Ctrl+O", stop="Esc stops", foot=self._foot)
         self._facts = SessionFacts()
-        self._hint = ""
-        self._status = Status(mode="ask", cwd="")
+        self._hint = self._ahead = ""
+        self._status = Status(mode="", cwd="")
         actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._set_hint)
         self._prompt: PromptSession[str] = PromptSession(
             "llmos> ",
@@ -114,6 +116,9 @@ class Repl:
         self._keys = TurnKeys(
             self._prompt.input,
             {"escape": self._stop_turn, "c-c": self._stop_turn, "s-tab": self._cycle_mode, "c-o": self._show_decision},
+            changed=self._typed_ahead,
+            suspended=self._renderer.close,
+            resumed=self._renderer.refresh,
         )
         self._dispatcher = open_dispatcher(app, emit=self._show, ask=self._ask, grant_all=False)
         self._slash = SlashContext(
@@ -237,7 +242,11 @@ class Repl:
             self._turn.cancel()
 
     def _cycle_mode(self) -> None:
-        """Seat of the permission modes."""
+        """Go on to the next permission mode; what is asked from now on is judged in it."""
+        mode = self._dispatcher.permission_mode = self._dispatcher.permission_mode.next
+        self._status = replace(self._status, mode=_mode_name(mode))
+        self._set_hint(mode.words)
+        self._renderer.refresh()
 
     # ----------------------------------------------------------------------------------------------------- the bar
 
@@ -249,7 +258,7 @@ class Repl:
         facts, nested = self._facts, self._app.record.nested
         model, payer = self._app.model_choice
         return Status(
-            mode="ask",
+            mode=_mode_name(self._dispatcher.permission_mode),
             cwd=_below_home(self._app.cwd, self._environ),
             model=model,
             payer=payer,
@@ -261,6 +270,19 @@ class Repl:
             sandbox=self._app.sandbox_tier.name,
             memory_failure=facts.memory_failure,
         )
+
+    def _foot(self, width: int) -> list[str]:
+        """What stays below while a turn works: what is typed for the next prompt, and the bar."""
+        facts = self._facts
+        status = replace(
+            self._status, cost_usd=facts.cost_usd, saved_usd=facts.saved_usd, context_tokens=facts.context_tokens
+        )
+        ahead = [cut(f"next: {one_line(self._ahead)}", width)] if self._ahead else []
+        return [*ahead, status_line(status, width)]
+
+    def _typed_ahead(self, text: str) -> None:
+        self._ahead = text
+        self._renderer.refresh()
 
     def _set_hint(self, words: str) -> None:
         """A few words in the bar for as long as they hold."""
@@ -285,7 +307,7 @@ class Repl:
         if self._prompt.app.is_running:
             run_in_terminal(lambda: self._say(text))
         else:
-            self._say(text)
+            self._renderer.say(text, pause=False)
 
     def _say(self, text: str) -> None:
         self._renderer.say(text)
@@ -306,6 +328,10 @@ class Repl:
                 self._console.print(Text(printable(line)), soft_wrap=True, highlight=False)
         except OSError:
             return  # the terminal is gone
+
+
+def _mode_name(mode: PermissionMode) -> str:
+    return mode.value.replace("-", " ") if mode is PermissionMode.ACCEPT_EDITS else mode.value
 
 
 def _below_home(folder: Path, environ: Mapping[str, str]) -> str:

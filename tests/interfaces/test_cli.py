@@ -90,7 +90,7 @@ def test_the_answer_alone_goes_to_standard_output(llmos: Llmos, api: FakeMessage
         "▶ shell (runs a command, live): wc -l < notes.txt",
         f"  ok · exit 0 · {ended.err.splitlines()[4].split(' · ')[2]}",
     ]
-    assert ended.err.splitlines()[-1].startswith("memory: kept as count-the-lines-of-notes-txt-")
+    assert " · kept as count-the-lines-of-notes-txt-" in ended.err.splitlines()[-1]
 
 
 def test_json_is_one_object_and_the_second_time_is_a_replay(

@@ -325,7 +325,7 @@ def test_an_answer_whose_stream_broke_is_shown_whole() -> None:
         "Hal\n"
         "model call 1 failed: the stream broke; trying again in 1 s\n"
         "Half of it\n"
-        "done and checked (ok) · cost $0.00 · 2 model calls · 0.4 s\n"
+        "done and checked (ok) · cost $0.00 · saved $0.00 · 2 model calls · 0.4 s\n"
     )
 
 
@@ -366,7 +366,7 @@ def test_the_values_of_a_replay_are_shown_before_it_runs() -> None:
         saving_usd=0.02,
     )
     assert render([plan], pipe()) == (
-        "replaying a saved run · FOLLOWER 0.95 · $0.00, saves $0.0200\n"
+        "replaying a saved run · FOLLOWER 0.95 · 1 step, runs a command · $0.00, saves $0.0200\n"
         "  saved as: create-a-python-file-called-utils-py-1a2b3c4d\n"
         "  with: utils.py → helpers.py, a → b\n"
     )

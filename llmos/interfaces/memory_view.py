@@ -1,0 +1,22 @@
+"""An update of a memory tier in words for a person."""
+
+from __future__ import annotations
+
+from llmos.core.events import MemoryTicked
+from llmos.interfaces.call_view import money
+
+_TIER_WORDS = {"core": "core memory", "archival": "archival memory"}
+
+
+def tick_words(event: MemoryTicked) -> str:
+    """What became of the update, in one line: `core memory: 2 lines changed, /memory diff`."""
+    tier = _TIER_WORDS.get(event.tier, event.tier)
+    cost = f" · {money(event.cost_usd)}" if event.model_calls else ""
+    if not event.done:
+        return f"{tier} stays due: {event.reason}{cost}"
+    if event.tier == "recall":
+        return f"recall: message {event.message} recorded{cost}"
+    count = len(event.changes)
+    if not count:
+        return f"{tier}: nothing to change{cost}"
+    return f"{tier}: {count} line{'s' if count != 1 else ''} changed, /memory diff{cost}"
