@@ -93,6 +93,7 @@ class Repl:
         self._renderer = Renderer(console, answers=console, more="Ctrl+O", stop="Esc stops", foot=self._foot)
         self._facts = SessionFacts()
         self._hint = self._ahead = ""
+        self._hint_ends: asyncio.TimerHandle | None = None
         self._status = Status(mode="", cwd="")
         actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._set_hint)
         self._prompt: PromptSession[str] = PromptSession(
@@ -275,7 +276,11 @@ class Repl:
         """What stays below while a turn works: what is typed for the next prompt, and the bar."""
         facts = self._facts
         status = replace(
-            self._status, cost_usd=facts.cost_usd, saved_usd=facts.saved_usd, context_tokens=facts.context_tokens
+            self._status,
+            cost_usd=facts.cost_usd,
+            saved_usd=facts.saved_usd,
+            context_tokens=facts.context_tokens,
+            hint=self._hint,
         )
         ahead = [cut(f"next: {one_line(self._ahead)}", width)] if self._ahead else []
         return [*ahead, status_line(status, width)]
@@ -287,8 +292,11 @@ class Repl:
     def _set_hint(self, words: str) -> None:
         """A few words in the bar for as long as they hold."""
         self._hint = words
+        if self._hint_ends is not None:
+            self._hint_ends.cancel()
+        self._hint_ends = None
         if words:
-            asyncio.get_running_loop().call_later(TWICE_S, self._set_hint, "")
+            self._hint_ends = asyncio.get_running_loop().call_later(TWICE_S, self._set_hint, "")
         elif self._prompt.app.is_running:
             self._prompt.app.invalidate()
 
