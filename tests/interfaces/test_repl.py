@@ -16,7 +16,7 @@ import pytest
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from rich.console import Console
-from terminal_world import is_running, terminal
+from terminal_world import running, terminal
 
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus
@@ -189,13 +189,15 @@ def test_a_key_stops_a_turn_that_works_and_what_was_typed_ahead_waits(
     work: Path, api: FakeMessagesServer, key: str
 ) -> None:
     """The command in flight dies with all that it started, and the prompt is back at once."""
-    api.add(reply(tool_use("shell", {"command": "sleep 300 & echo $! > pid; sleep 300"})))
+    nap = f"sleep 300.0{os.getpid()}"
+    api.add(reply(tool_use("shell", {"command": f"{nap} & touch begun; {nap}"})))
     with terminal() as screen:
         screen.wait_for_prompt()
         screen.send("sleep\r")
         screen.wait_for_question()
         screen.send("y\r")
-        screen.wait(lambda _: (work / "pid").exists() and (work / "pid").read_text().strip() != "")
+        screen.wait(lambda _: (work / "begun").exists())
+        assert running(nap)
         screen.send("next\x7f")
         screen.pump()
         pressed = time.monotonic()
@@ -204,7 +206,7 @@ def test_a_key_stops_a_turn_that_works_and_what_was_typed_ahead_waits(
         took = time.monotonic() - pressed
         shown = screen.written
     assert took < 2 and "stopped (interrupted)" in "\n".join(shown)
-    assert not is_running((work / "pid").read_text().strip())
+    assert not running(nap)
 
 
 def test_a_terminal_that_goes_away_leaves_a_truthful_transcript(work: Path, api: FakeMessagesServer) -> None:
