@@ -59,6 +59,13 @@ class Permits:
         """What was allowed for this session."""
         return tuple(self._session_rules)
 
+    def take_back(self, rule: str) -> bool:
+        """Forget what was allowed for this session under this rule; whether there was such a rule."""
+        left = [granted for granted in self._session_rules if granted.text != rule]
+        found = len(left) < len(self._session_rules)
+        self._session_rules = left
+        return found
+
     def begin_turn(self) -> None:
         self._turn_runs.clear()
 

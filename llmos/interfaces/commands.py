@@ -19,6 +19,7 @@ from llmos.interfaces import (
     cli_config,
     cli_doctor,
     cli_models,
+    cli_permissions,
     cli_reindex,
     cli_sessions,
     cli_stats,
@@ -88,6 +89,7 @@ cli_traces_state.add_to(cli_traces.app)
 app.add_typer(cli_traces.app, name="traces")
 app.add_typer(cli_sessions.app, name="sessions")
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_permissions.app, name="permissions")
 app.add_typer(cli_config.app, name="config")
 
 

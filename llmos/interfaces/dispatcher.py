@@ -25,6 +25,7 @@ from llmos.core.verify import judge
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
+from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of
@@ -76,6 +77,11 @@ class Dispatcher:
     @permission_mode.setter
     def permission_mode(self, mode: PermissionMode) -> None:
         self._invoker.mode = mode
+
+    @property
+    def permits(self) -> Permits:
+        """What is allowed in this session."""
+        return self._invoker.permits
 
     async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
         """Carry out one goal. With `dry_run` decide, show, and do nothing.

@@ -9,43 +9,71 @@ import asyncio
 import os
 import termios
 from collections.abc import Callable
+from pathlib import Path
 
 from llmos.core.permission import GrantScope
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect
+from llmos.interfaces.call_diff import call_diff
 from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject
 from llmos.interfaces.printable import printable
 
 _LINE_BYTES = 64_000
 
 
-def question_text(question: PermissionQuestion, scope: str) -> str:
-    """The question as lines: the whole call, what it can do, why it is asked, and the ways to answer."""
+def question_text(question: PermissionQuestion, scope: str, cwd: Path) -> str:
+    """The question as lines: the whole call or the diff, what it can do, why it is asked, and the ways to answer."""
     call = question.call
     again = " again, as in the saved run" if question.replayed else ""
     effect = EFFECT_WORDS[Effect(question.effect)]
+    diff = call_diff(call.name, call.args, cwd)
+    details = call_details(call.name, call.args, limit=200) if diff is None else diff
+    subject = call_subject(call.name, call.args) if diff is None else str(call.args["path"])
     lines = [
         f"Allow {call.name}{again}? It {effect}:",
-        *(f"    {line}" for line in call_subject(call.name, call.args).split("\n")),
-        *(f"    {line}" for line in call_details(call.name, call.args, limit=200)),
+        *(f"    {line}" for line in subject.split("\n")),
+        *(f"    {line}" for line in details),
         f"  why you are asked: {question.reason}",
-        f"  y yes · n no · a yes to {question.rule} in this {scope}" if question.rule else "  y yes · n no",
-        "  anything else is a no, with your words as the reason",
+        *(f"  {line}" for line in _ways(question, scope)),
     ]
     return printable("\n".join(lines))
+
+
+def _ways(question: PermissionQuestion, scope: str) -> list[str]:
+    """How it can be answered, with the exact rule that a wider yes stands for."""
+    always = GrantScope.ALWAYS in question.scopes
+    wider = question.rule and GrantScope.SESSION in question.scopes
+    ways = ["y yes, once"]
+    if wider:
+        ways.append(f"s yes for this {scope}")
+    if wider and always:
+        ways.append("a always in this folder")
+    lines = [" · ".join([*ways, "n no"])]
+    if wider:
+        lines.append(f"{'s and a allow' if always else 's allows'} every call of: {question.rule}")
+    if question.run:
+        kept = f"rs for this {scope}" + (", ra always in this folder" if always else "")
+        lines.append(f"r yes to every step of {question.run}, now; and to its later replays: {kept}")
+    return [*lines, "anything else is a no, with your words as the reason"]
+
+
+_YES = {
+    ("y", "yes"): PermissionAnswer(True),
+    ("s", "session"): PermissionAnswer(True, scope=GrantScope.SESSION),
+    ("a", "always"): PermissionAnswer(True, scope=GrantScope.ALWAYS),
+    ("r", "run"): PermissionAnswer(True, whole_run=True),
+    ("rs",): PermissionAnswer(True, scope=GrantScope.SESSION, whole_run=True),
+    ("ra",): PermissionAnswer(True, scope=GrantScope.ALWAYS, whole_run=True),
+}
 
 
 def read_answer(typed: str) -> PermissionAnswer:
     """What a person's words mean. An empty line is a no."""
     text = typed.strip()
-    match text.lower():
-        case "y" | "yes":
-            return PermissionAnswer(True)
-        case "a" | "always":
-            return PermissionAnswer(True, scope=GrantScope.SESSION)
-        case "" | "n" | "no":
-            return PermissionAnswer(False)
-    return PermissionAnswer(False, reason=text)
+    for words, answer in _YES.items():
+        if text.lower() in words:
+            return answer
+    return PermissionAnswer(False, reason="" if text.lower() in ("", "n", "no") else text)
 
 
 class TerminalAsk:
@@ -55,17 +83,24 @@ class TerminalAsk:
     """
 
     def __init__(
-        self, descriptor: int, *, say: Callable[[str], None], prompt: Callable[[str], None], scope: str = "run"
+        self,
+        descriptor: int,
+        *,
+        say: Callable[[str], None],
+        prompt: Callable[[str], None],
+        cwd: Path,
+        scope: str = "run",
     ) -> None:
         self._descriptor = descriptor
         self._say = say
         self._prompt = prompt
         self._scope = scope
+        self._cwd = cwd
 
     async def __call__(self, question: PermissionQuestion) -> PermissionAnswer:
         # What was typed before the question was shown cannot have been meant for it.
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        self._say(question_text(question, self._scope))
+        self._say(question_text(question, self._scope, self._cwd))
         self._prompt("> ")
         line = await self._read_line()
         if not line:

@@ -210,7 +210,7 @@ class Repl:
             await work
 
     async def _ask(self, question: PermissionQuestion) -> PermissionAnswer:
-        self._renderer.say(question_text(question, "session"))
+        self._renderer.say(question_text(question, "session", self._app.cwd))
         ahead = self._take_typed()
         try:
             return read_answer(await self._question.prompt_async(handle_sigint=False))

@@ -59,7 +59,7 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     )
     try:
         goal = read_goal(options.words)
-        ask = _ask(screen, renderer)
+        ask = _ask(screen, renderer, cwd)
         result = asyncio.run(_run(options, goal, output, ask, cwd=cwd, environ=environ))
         output.result(result)
         return result.exit_status
@@ -131,7 +131,7 @@ def _say(renderer: Renderer, sentence: str) -> None:
     renderer.say(f"llmos: {one_line(sentence)}")
 
 
-def _ask(screen: Console, renderer: Renderer) -> Ask | None:
+def _ask(screen: Console, renderer: Renderer, cwd: Path) -> Ask | None:
     """Somebody to ask only where a person can both read the question and answer it."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
@@ -139,4 +139,4 @@ def _ask(screen: Console, renderer: Renderer) -> Ask | None:
     def prompt(text: str) -> None:
         screen.print(Text(text), end="", soft_wrap=True, highlight=False)
 
-    return TerminalAsk(sys.stdin.fileno(), say=renderer.say, prompt=prompt)
+    return TerminalAsk(sys.stdin.fileno(), say=renderer.say, prompt=prompt, cwd=cwd)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmos.interfaces import slash_basic, slash_sessions, slash_traces
+from llmos.interfaces import slash_basic, slash_permissions, slash_sessions, slash_traces
 from llmos.interfaces.slash import SlashCommand
 from llmos.interfaces.slash_words import through_cli
 
@@ -16,6 +16,8 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_sessions.RESUME,
     through_cli("sessions", "[VERB …]", "conversations on record: list, show, delete", default=["list"]),
     slash_basic.MODEL,
+    slash_permissions.MODE,
+    slash_permissions.PERMISSIONS,
     through_cli("stats", "[OPTIONS]", "spent and saved, over all sessions"),
     through_cli("config", "[VERB …]", "settings: show, set, path", default=["show"]),
     through_cli("doctor", "[OPTIONS]", "is everything in order", in_thread=True),

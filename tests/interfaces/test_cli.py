@@ -374,7 +374,10 @@ def test_without_a_goal_a_terminal_gets_a_sentence(work: Path) -> None:
     [
         ("y\n", PermissionAnswer(True)),
         (" YES \n", PermissionAnswer(True)),
-        ("a", PermissionAnswer(True, scope=GrantScope.SESSION)),
+        ("s", PermissionAnswer(True, scope=GrantScope.SESSION)),
+        ("always", PermissionAnswer(True, scope=GrantScope.ALWAYS)),
+        ("r", PermissionAnswer(True, whole_run=True)),
+        ("RA", PermissionAnswer(True, scope=GrantScope.ALWAYS, whole_run=True)),
         ("n", PermissionAnswer(False)),
         ("\n", PermissionAnswer(False)),
         ("yes but slowly", PermissionAnswer(False, "yes but slowly")),

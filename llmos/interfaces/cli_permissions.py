@@ -1,0 +1,64 @@
+"""`llmos permissions`: what is allowed, asked and denied here; and taking it back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write, write_lines
+
+app = typer.Typer(help="Permissions: list, revoke.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def permissions() -> None:
+    """What is allowed, asked and denied, and what you allowed for always."""
+
+
+@app.command("list")
+def list_permissions(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the rules of the settings and what was allowed for always. The strictest that matches a call wins.
+
+    \b
+    Examples:
+      llmos permissions list
+      llmos permissions list --json
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.core.permission import PermissionMode
+    from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows
+    from llmos.interfaces.layout import screen_width
+
+    rows = permission_rows(opened)
+    if as_json:
+        from llmos.interfaces.output import json_line
+
+        write("[" + ",\n ".join(json_line(row) for row in rows) + "]")
+        return
+    write_lines(permission_lines(rows, screen_width()))
+    say(mode_line(PermissionMode(opened.config.settings.permissions.mode)))
+    if not rows:
+        say("no rule, and nothing was allowed for always")
+
+
+@app.command()
+def revoke(
+    ctx: typer.Context,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The id, the beginning of it, or the exact rule.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take back what was allowed for always. It holds at once, in open sessions too.
+
+    \b
+    Example:
+      llmos permissions revoke 1f0c77aa
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_permissions import revoke as take_back
+
+    say(take_back(opened, identifier))
