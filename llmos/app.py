@@ -23,11 +23,14 @@ from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
 from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
+from llmos.core.spending import Caps
 from llmos.core.tool import Tool
 from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.engine.metered import MeteredModel
 from llmos.memory.config import Config, load_config
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
+from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
 from llmos.memory.record import Record
@@ -39,7 +42,6 @@ from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
-    from llmos.adapters.anthropic_model import AnthropicModel
     from llmos.adapters.sandbox import PrivateFolder
 
 CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_PROFILE")
@@ -271,15 +273,27 @@ class App:
     def _credential(self) -> str | None:
         return next((name for name in CREDENTIALS if self._environ.get(name)), None)
 
-    def _anthropic(self, name: str) -> AnthropicModel:
+    def _anthropic(self, name: str) -> Model:
         payer = self._credential()
         if payer is None:
             raise NoModelError(f"the model {name} needs a credential: set ANTHROPIC_API_KEY, or choose another --model")
-        from llmos.adapters.anthropic_model import AnthropicModel
-
+    
         settings = self.config.settings
         prices = {model: ModelPrice(**price.model_dump()) for model, price in settings.prices.items()}
-        return AnthropicModel(name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=prices)
+        made = AnthropicModel(name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=prices)
+        return MeteredModel(made, self.money)
+
+    @cached_property
+    def money(self) -> MoneyJournal:
+        """What calls cost, over all sessions of this person. Kept with --freeze too: what was spent was spent."""
+        budget = self.config.settings.budget
+        return MoneyJournal(
+            self.workspace.home,
+            clock=self.clock,
+            session=self.session,
+            workspace=self.workspace.root,
+            caps=Caps(budget.per_session_usd, budget.per_day_usd),
+        )
 
     def _local(self, entry: CatalogueModel) -> Model:
         from llmos.adapters.local_model import LocalModel

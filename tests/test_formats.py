@@ -10,10 +10,12 @@ import pytest
 
 from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
+from llmos.core.spending import Caps
 from llmos.memory.approvals import Approvals, key_path
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.passage_files import dump_passage
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.trace_files import decode_trace, encode_trace
@@ -21,6 +23,7 @@ from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels
 from llmos.memory.transcript import read_transcript
 from llmos.memory.workspace import find_workspace
+from llmos.testing import FixedClock
 
 PAGE = Path(__file__).parents[1] / "docs/formats.md"
 SAMPLES = dict(re.findall(r"^```\w+ ([\w-]+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
@@ -34,6 +37,7 @@ def test_every_kind_has_a_sample() -> None:
         "config",
         "core-block",
         "labels",
+        "money",
         "outcomes",
         "permissions",
         "tombstones",
@@ -81,6 +85,14 @@ def test_approvals(tmp_path: Path) -> None:
     (home / "approvals.jsonl").write_text(SAMPLES["approvals"])
     key_path(home).write_bytes(bytes(range(32)))
     assert "5993470f9623fa03ced2745e552210cbcacdc1f38f6dac18153823da3bc221d9" in Approvals(home)
+
+
+def test_money(tmp_path: Path) -> None:
+    (tmp_path / "money").mkdir()
+    (tmp_path / "money" / "2026-11.jsonl").write_text(SAMPLES["money"])
+    journal = MoneyJournal(tmp_path, clock=FixedClock(), session="x", workspace=tmp_path, caps=Caps(1, 1))
+    spending = journal.spending(datetime(2026, 11, 30, tzinfo=UTC))
+    assert (spending.of_session("a1b2c3d4"), spending.of_day("2026-11-26"), spending.open()) == (0.5125, 0.5125, 1)
 
 
 def test_saved_permissions(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 
 from llmos.core.budget import Ledger
-from llmos.core.errors import ModelError
+from llmos.core.errors import BudgetError, ModelError, StoreError
 from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown
 from llmos.core.ports import Clock, Emit, Model, ModelReply, ModelRequest
 
@@ -81,6 +81,9 @@ class ModelCalls:
             reply = await model.reply(request, self._emit)
         except ModelError as error:
             self.ledger = self.ledger.settle(amount, amount if error.cost_usd is None else error.cost_usd)
+            raise
+        except (BudgetError, StoreError):  # a cap above the goal's does not let it be sent
+            self.ledger = self.ledger.settle(amount, 0.0)
             raise
         except asyncio.CancelledError:
             self.ledger = self.ledger.settle(amount, model.abandoned_usd())

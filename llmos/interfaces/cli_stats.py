@@ -39,6 +39,7 @@ def stats(
     """
     opened = open_app(ctx, workspace)
     from llmos.core.stats import Period, stats_of
+    from llmos.interfaces.call_view import money
     from llmos.interfaces.layout import screen_width, wants_colour
     from llmos.interfaces.stats_view import period_lines, plot_lines, stats_record, total_lines
 
@@ -59,13 +60,19 @@ def stats(
         write_atomic(path, html_page(found, __version__).encode("utf-8"))
         write(str(path))
         return
+    spending = opened.money.spending(datetime.now(UTC))
+    here = spending.of_workspace(str(opened.workspace.root))
     if as_json:
         from llmos.interfaces.output import json_line
 
-        write(json_line(stats_record(found)))
+        journal = {"month_usd": spending.total(), "workspace_usd": here, "unsettled_calls": spending.open()}
+        write(json_line({**stats_record(found), "journal": journal}))
         return
     width = screen_width()
     write_lines(total_lines(found, width))
+    if spending.charges:
+        unsettled = f", {spending.open()} not settled and counted whole" if spending.open() else ""
+        write(f"journal of this month: {money(here)} here, {money(spending.total())} in all{unsettled}")
     plots = [] if not width or wants_plain(ctx) else plot_lines(found, width, colour=wants_colour())
     for line in plots:
         sys.stdout.write(line + "\n")

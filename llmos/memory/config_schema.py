@@ -78,6 +78,12 @@ class Matching(Section):
 
 class Budget(Section):
     per_goal_usd: float = _number(1.0, 0, 10_000, "the most that one goal may cost, in US dollars", ProjectMay.LOWER)
+    per_session_usd: float = _number(
+        10.0, 0, 100_000, "the most that one session may cost, in US dollars", ProjectMay.LOWER
+    )
+    per_day_usd: float = _number(
+        50.0, 0, 100_000, "the most that all sessions of a day may cost, in US dollars", ProjectMay.LOWER
+    )
 
 
 class Limits(Section):

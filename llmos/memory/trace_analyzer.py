@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmos.core.errors import ModelError, ModelErrorKind
+from llmos.core.errors import BudgetError, ModelError, ModelErrorKind, StoreError
 from llmos.core.goal import content_stems, goal_key
 from llmos.core.messages import user_text
 from llmos.core.ports import Emit, Model, ModelRequest
@@ -64,7 +64,7 @@ class TraceAnalyzer:
             return min(HIGHEST_UNPROVEN, _word_overlap(goal, trace_goal))
         try:
             return min(HIGHEST_UNPROVEN, await self._judge(self._model, goal, trace_goal, metadata or {}))
-        except ModelError:
+        except (ModelError, BudgetError, StoreError):
             return 0.0
 
     async def find_best_matching_trace(
@@ -93,6 +93,8 @@ class TraceAnalyzer:
             reply = await model.reply(request, self._emit)
         except ModelError as error:
             self._charge(most if error.cost_usd is None else error.cost_usd)
+            raise
+        except (BudgetError, StoreError):  # it was not sent
             raise
         except BaseException:  # stopped, or a fault: it may have cost the most that it can
             self._charge(most)

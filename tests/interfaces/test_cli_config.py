@@ -111,5 +111,5 @@ def test_bash_completes_commands_ids_and_settings(kept: str, work: Path) -> None
     assert completed("llmos traces ins") == ["inspect"]
     assert completed("llmos traces inspect cou") == [kept]
     assert completed(f"llmos traces inspect {kept[-8:-4]}") == [kept[-8:]]
-    assert completed("llmos config set budget.") == ["budget.per_goal_usd"]
+    assert completed("llmos config set budget.per_g") == ["budget.per_goal_usd"]
     assert completed("llmos traces inspect zzz") == []
