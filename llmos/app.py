@@ -277,7 +277,8 @@ class App:
         payer = self._credential()
         if payer is None:
             raise NoModelError(f"the model {name} needs a credential: set ANTHROPIC_API_KEY, or choose another --model")
-    
+        from llmos.adapters.anthropic_model import AnthropicModel
+
         settings = self.config.settings
         prices = {model: ModelPrice(**price.model_dump()) for model, price in settings.prices.items()}
         made = AnthropicModel(name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=prices)

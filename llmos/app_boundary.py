@@ -11,6 +11,7 @@ from llmos.core.events import Verdict
 from llmos.core.permission import Rule, matches, parse_rule
 from llmos.core.sandbox import Boundary, Sandbox, boundary_of
 from llmos.core.tool import Effect, ToolContext
+from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
 from llmos.memory.workspace import Workspace
 
@@ -47,7 +48,10 @@ def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) 
         own_home=Path(os.path.realpath(workspace.home)),
         record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
         derived=[kept / "memories" / "recall", kept / "backups", kept / ".llmos"],
-        hide=[Path(path) for path in config.settings.sandbox.hide],
+        hide=[
+            key_path(Path(os.path.realpath(workspace.home))),
+            *(Path(path) for path in config.settings.sandbox.hide),
+        ],
     )
 
 
