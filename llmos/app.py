@@ -28,6 +28,7 @@ from llmos.core.tool import Tool
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.engine.metered import MeteredModel
 from llmos.memory.config import Config, load_config
+from llmos.memory.examples import Examples
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.money_journal import MoneyJournal
@@ -139,7 +140,7 @@ class App:
             judge,
             home=self.workspace.home,
             analyzer=TraceAnalyzer(self._judge()) if judge else None,
-            examples=starter_folders(),
+            examples=Examples(starter_folders(), self.embedder),
             tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
             thresholds=Thresholds(matching.follower, matching.mixed),
             frozen=self.freeze,

@@ -23,6 +23,10 @@ import yaml
 
 from bench.local_goals.starters import Call, Starter
 from bench.local_goals.starters_data import STARTERS
+from llmos.adapters.embedder import MiniLmEmbedder
+from llmos.core.catalogue import MINILM
+from llmos.memory.examples import VECTORS_FILE, dump_vectors
+from llmos.memory.model_store import ModelStore, models_folder
 
 REASON = "an example that ships with llmos; examples are shown to a model and never replayed"
 EFFECTS = {
@@ -215,7 +219,18 @@ def main(folder: Path) -> None:
             stale.unlink()
     for name, text in made.items():
         (folder / name).write_text(text)
+    write_vectors(folder)
     print(f"{len(made)} starter traces in {folder}")
+
+
+def write_vectors(folder: Path) -> None:
+    """The vectors of the goals, by the embedder of this machine."""
+    path = ModelStore(models_folder(os.environ, Path.home())).find(MINILM)
+    if path is None:
+        raise SystemExit(f"the vectors need the embedder: llmos models pull {MINILM.name}")
+    embedder = MiniLmEmbedder(path)
+    vectors = {trace_id(one.goal): embedder.embed([one.goal])[0] for one in STARTERS}
+    (folder / VECTORS_FILE).write_bytes(dump_vectors(vectors, embedder.name))
 
 
 if __name__ == "__main__":

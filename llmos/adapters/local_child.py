@@ -37,7 +37,10 @@ def _load(settings: dict[str, Any]) -> Any:
     params.model.path = settings["path"]
     params.model_alias = [settings["name"]]
     params.n_ctx = settings["n_ctx"]
-    params.n_parallel = 1
+    params.n_parallel = settings["draws"]
+    # One store of what was read for all draws: they begin alike.
+    params.kv_unified = True
+    params.prefill_assistant = True
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["batch_threads"]
     # A closed connection is noticed between batches, so a batch is also the delay of a cancel.

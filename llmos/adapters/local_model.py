@@ -1,18 +1,20 @@
 """The Model port over a local GGUF file: small, free, and never believed.
 
-A turn is one JSON object under a grammar: the tool's name is decoded first, then the arguments under that tool's own
-schema, so what comes out is always a call that parses. Invariant: nothing leaves this computer.
+A turn is a fenced block or an answer, under a grammar that decodes the tool's name before the arguments. A call that
+the model is not sure of, by the probabilities of its tokens, is drawn several times over: the one that most draws
+agree on is made, and too little agreement is said. Invariant: nothing leaves this computer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import math
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,16 @@ from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
+from llmos.core.tool import ToolSpec
 
 DEFAULT_CONTEXT = 8_192
 MAX_OUTPUT_TOKENS = 1_024
+SURE = 0.85
+"""The mean probability of a call's tokens from which it is made without a second look."""
+DRAWS = 4
+"""How many more are drawn of a call that is not sure, all at once."""
+AGREED = 3
+"""How many of all draws must be the same call for it not to be doubted."""
 
 available = local_runtime.available
 
@@ -38,6 +47,12 @@ class _Generation:
     text: str = ""
     finish: str = ""
     usage: Usage = field(default_factory=Usage)
+    logprobs: list[float] = field(default_factory=list)
+
+    @property
+    def certainty(self) -> float:
+        """The geometric mean of the probabilities of its tokens; 1.0 where none are known."""
+        return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 1.0
 
 
 _CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
@@ -117,35 +132,54 @@ class LocalModel:
             "max_tokens": budget,
             "temperature": 0,
             "cache_prompt": True,
+            "id_slot": 0,
             "stream_options": {"include_usage": True},
         }
         if request.tools:
             return await self._tool_turn(request, body, emit)
         if request.output_schema is not None:
             body |= _constraint(request.output_schema)
-            made = await self._generate(body, lambda text: None)
+            (made,) = await self._generate(body, lambda text: None)
         else:
             streamed = _Streamed(emit)
-            made = await self._generate(body, streamed)
+            (made,) = await self._generate(body, streamed)
         return self._reply(Text(made.text), made)
 
     async def _tool_turn(self, request: ModelRequest, body: Mapping[str, Any], emit: Emit) -> ModelReply:
         await self._read_system(body["messages"][0])
-        streamed = _Streamed(emit, local_prompt.partial_answer)
-        made = await self._generate({**body, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
-        part = read_turn(made.text)
+        streamed = _Streamed(emit, local_prompt.visible_answer)
+        turn = _turn_body(request, body)
+        (made,) = await self._generate(turn, streamed)
+        part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), ""
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
             # The same call gives the same result again: a model that small then goes round in circles. What it says
             # with some chance in it is mostly another call; where it is not, it has to answer.
-            other = {**body, "temperature": 0.9, "seed": len(request.messages)}
-            again = await self._generate({**other, **_constraint(local_prompt.turn_schema(request.tools))}, streamed)
-            made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
-            part = read_turn(made.text)
+            (again,) = await self._generate({**turn, "temperature": 0.9, "seed": len(request.messages)}, streamed)
+            made = replace(again, usage=_sum(made.usage, again.usage))
+            part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), "it was drawn by chance"
+        elif isinstance(part, ToolCall) and made.certainty < SURE:
+            part, doubt, usage = await self._drawn_again(part, request, turn)
+            made = replace(made, usage=_sum(made.usage, usage), finish="stop")
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
-            again = await self._generate({**body, **_constraint(local_prompt.answer_schema())}, streamed)
-            made = _Generation(again.text, again.finish, _sum(made.usage, again.usage))
-            part = read_turn(made.text)
-        return self._reply(part, made)
+            (again,) = await self._generate({**body, "grammar": local_prompt.ANSWER_GRAMMAR}, streamed)
+            made = replace(again, usage=_sum(made.usage, again.usage))
+            part, doubt = Text(made.text.strip()), ""
+        return self._reply(part, made, doubt if isinstance(part, ToolCall) else "")
+
+    async def _drawn_again(
+        self, first: ToolCall, request: ModelRequest, turn: Mapping[str, Any]
+    ) -> tuple[ToolCall, str, Usage]:
+        """The call that most draws agree on, why it is doubtful all the same or nothing, and what the draws cost."""
+        body = {**turn, "temperature": 0.7, "seed": 1, "n": DRAWS}
+        drawn = await self._generate(body, lambda text: None)
+        parts = [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
+        calls = [first, *(part for part in parts if isinstance(part, ToolCall))]
+        chosen, times = agreed(calls)
+        doubt = "" if times >= AGREED else f"{times} of {DRAWS + 1} draws gave this call"
+        usage = Usage()
+        for made in drawn:
+            usage = _sum(usage, made.usage)
+        return chosen, doubt, usage
 
     async def _read_system(self, system: Mapping[str, str]) -> None:
         """Have the model know the system prompt: from a kept state, or by reading it once and keeping the state."""
@@ -163,16 +197,18 @@ class LocalModel:
                 await asyncio.to_thread(server.keep_state, name)
         self._prefix = name
 
-    async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> _Generation:
-        """Run one completion in a thread; `on_text` gets the text so far, on the event loop."""
+    async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> list[_Generation]:
+        """Run one completion in a thread, `n` of them side by side; `on_text` gets the first's text so far."""
         loop = asyncio.get_running_loop()
         server = await asyncio.to_thread(self.serve)
         cancel = Cancel()
-        made = _Generation()
+        last = body["messages"][-1]
+        opened = last["content"] if last["role"] == "assistant" else ""
+        made = [_Generation(text=opened) for _ in range(body.get("n", 1))]
 
         def on_chunk(chunk: dict[str, Any]) -> None:
             if _take(made, chunk):
-                loop.call_soon_threadsafe(on_text, made.text)
+                loop.call_soon_threadsafe(on_text, made[0].text)
 
         try:
             await asyncio.to_thread(server.chat, body, on_chunk, cancel)
@@ -181,11 +217,11 @@ class LocalModel:
             raise
         return made
 
-    def _reply(self, part: Text | ToolCall, made: _Generation) -> ModelReply:
+    def _reply(self, part: Text | ToolCall, made: _Generation, doubt: str = "") -> ModelReply:
         stop = StopReason.TOOL_USE if isinstance(part, ToolCall) else StopReason.END_TURN
         if made.finish == "length":
             stop = StopReason.MAX_TOKENS
-        return ModelReply(Message("assistant", (part,)), stop, made.usage, 0.0, self._info.name)
+        return ModelReply(Message("assistant", (part,)), stop, made.usage, 0.0, self._info.name, doubt=doubt)
 
     async def close(self) -> None:
         """End the model's process. A call that is under way fails with ModelError."""
@@ -218,7 +254,7 @@ class LocalModel:
         self._n_ctx = context
         generating, reading = local_runtime.thread_counts(self._threads)
         folder = self._cache.folder if self._cache is not None else None
-        return LoadSettings(self._path, self._info.name, context, generating, reading, folder)
+        return LoadSettings(self._path, self._info.name, context, generating, reading, DRAWS, folder)
 
 
 class _Streamed:
@@ -236,18 +272,25 @@ class _Streamed:
             self._shown = len(shown)
 
 
-def read_turn(raw: str) -> Text | ToolCall:
-    """A turn of the model as a part of a message. A turn that was cut off carries its problem and must not run."""
-    try:
-        turn = json.loads(raw)
-        name, args = str(turn["tool"]), dict(turn["args"])
-    except (ValueError, KeyError, TypeError):
-        if answer := local_prompt.partial_answer(raw):
-            return Text(answer)
-        return ToolCall(_call_id(), _cut_name(raw), {}, problem="the call was cut off before it was complete")
-    if name == local_prompt.FINAL_ANSWER:
-        return Text(str(args.get("answer", "")))
-    return ToolCall(_call_id(), name, args)
+def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text | ToolCall:
+    """A turn of the model as a part of a message. A call that was cut off carries its problem and must not run."""
+    if not raw.startswith(local_prompt.FENCE):
+        return Text(raw.strip())
+    name, args, problem = local_prompt.read_call(raw, tools)
+    if cut:
+        args, problem = {}, "the call was cut off before it was complete"
+    return ToolCall(_call_id(), name, args, problem=problem)
+
+
+def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
+    """The call that most of these are, and how many; of equally many the one that came first."""
+    counts = Counter(_said(call) for call in calls)
+    best = max(counts.values())
+    return next(call for call in calls if counts[_said(call)] == best), best
+
+
+def _said(call: ToolCall) -> tuple[str, str]:
+    return call.name, repr(sorted(call.args.items()))
 
 
 def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
@@ -268,21 +311,34 @@ def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "turn", "schema": dict(schema)}}}
 
 
-def _take(made: _Generation, chunk: Mapping[str, Any]) -> bool:
-    """Add a streamed chunk; whether it brought text."""
+def _turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What asks for a call or an answer. Before anything was run an answer is worth nothing, so a call must come."""
+    asked = {**body, "stop": [local_prompt.END_OF_CALL], "logprobs": True, "top_logprobs": 1}
+    if any(isinstance(part, ToolResult) for message in request.messages for part in message.parts):
+        return {**asked, "grammar": local_prompt.turn_grammar(request.tools)}
+    opened = [*body["messages"], {"role": "assistant", "content": local_prompt.FENCE}]
+    return {**asked, "messages": opened, "grammar": local_prompt.call_grammar(request.tools)}
+
+
+def _take(made: Sequence[_Generation], chunk: Mapping[str, Any]) -> bool:
+    """Add a streamed chunk; whether it brought text of the first."""
     if facts := chunk.get("usage"):
         cached = int((facts.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
-        made.usage = Usage(
+        used = Usage(
             input_tokens=int(facts["prompt_tokens"]) - cached,
             output_tokens=int(facts["completion_tokens"]),
             cache_read_tokens=cached,
         )
+        made[0].usage = _sum(made[0].usage, used)
+    brought = False
     for choice in chunk.get("choices", ()):
-        made.finish = choice.get("finish_reason") or made.finish
+        one = made[choice.get("index", 0)]
+        one.finish = choice.get("finish_reason") or one.finish
+        one.logprobs += [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or ()]
         if text := (choice.get("delta") or {}).get("content"):
-            made.text += text
-            return True
-    return False
+            one.text += text
+            brought = brought or one is made[0]
+    return brought
 
 
 def _sum(first: Usage, second: Usage) -> Usage:
@@ -295,8 +351,3 @@ def _sum(first: Usage, second: Usage) -> Usage:
 
 def _call_id() -> str:
     return f"local_{uuid.uuid4().hex[:16]}"
-
-
-def _cut_name(raw: str) -> str:
-    head = raw.split('"args"')[0].split(":", 1)
-    return head[1].strip(' ",\n') if len(head) == 2 else ""

@@ -94,6 +94,8 @@ class LoadSettings:
     """For generation, a token at a time."""
     batch_threads: int
     """For reading the prompt."""
+    draws: int
+    """How many answers of one request may be generated side by side."""
     state_folder: Path | None = None
     """Where `keep_state` and `take_state` have their files."""
 
@@ -234,6 +236,7 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         "threads": settings.threads,
         "batch_threads": settings.batch_threads,
         "n_batch": BATCH_TOKENS,
+        "draws": settings.draws,
         "state_folder": str(settings.state_folder or ""),
         "cache_mib": CACHE_MIB,
         "api_key": key,

@@ -72,6 +72,8 @@ class ModelReply:
     estimated: bool = False
     stop_detail: str = ""
     """What the server said of a refusal or of a stop reason that this version does not know."""
+    doubt: str = ""
+    """Why the model itself is not sure of the call that it makes; empty when it is, or cannot say."""
 
 
 class Model(Protocol):

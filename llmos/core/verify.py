@@ -15,24 +15,28 @@ from llmos.core.goal import asks_for_change, asks_only
 from llmos.core.trace import RunStep
 
 
-def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool) -> tuple[Outcome, str]:
-    """Outcome of a run that ended by itself, and why it is not OK."""
+def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool, doubt: str = "") -> tuple[Outcome, str]:
+    """Outcome of a run that ended by itself, and why it is not OK. `doubt`: why the model was not sure of its calls."""
     if not steps:
         return Outcome.UNVERIFIED, "an answer in words alone: nothing was run that could show it"
     if not steps[-1].ok:
         return Outcome.FAILED, f"the last step ({steps[-1].tool}) failed"
-    if not small:
-        return Outcome.OK, ""
+    why = _unborne(goal, answer, steps) if small else ""
+    if not why and doubt:
+        why = f"the model was not sure of its command: {doubt}"
+    return (Outcome.UNVERIFIED, why) if why else (Outcome.OK, "")
+
+
+def _unborne(goal: str, answer: str, steps: Sequence[RunStep]) -> str:
+    """Why the steps do not bear out what a small model says."""
     changed = any(step.has_effects for step in steps)
     if asks_for_change(goal):
-        if changed:
-            return Outcome.OK, ""
-        return Outcome.UNVERIFIED, "the goal asks for a change, and no file was changed"
+        return "" if changed else "the goal asks for a change, and no file was changed"
     spoiled = sorted({path for step in steps for path in (*step.changes.changed, *step.changes.deleted)})
     if asks_only(goal) and spoiled:
-        return Outcome.UNVERIFIED, f"the goal asks to be told something, and {spoiled[0]} was changed"
+        return f"the goal asks to be told something, and {spoiled[0]} was changed"
     if not changed and not any(step.stdout.strip() for step in steps):
-        return Outcome.UNVERIFIED, "nothing was found, so perhaps the wrong thing was looked for"
+        return "nothing was found, so perhaps the wrong thing was looked for"
     if token := unshown(answer, goal, steps):
-        return Outcome.UNVERIFIED, f"no tool result shows {token!r}"
-    return Outcome.OK, ""
+        return f"no tool result shows {token!r}"
+    return ""

@@ -52,6 +52,8 @@ class Conversed:
     """Why a call was denied that no later call made up for; empty when there is none."""
     any_denied: bool = False
     """Whether any call was denied, made up for or not."""
+    doubt: str = ""
+    """Why the model was not sure of a call that the end rests on: the last one, or one that changed files."""
     exit_status: ExitStatus | None = None
     """A more precise exit code than the outcome's own, where an error gave one."""
 
@@ -64,6 +66,8 @@ class _State:
     model: str = ""
     denied: str = ""
     any_denied: bool = False
+    doubt: str = ""
+    last_doubt: str = ""
     pauses: int = 0
     continuations: int = 0
     nudged: bool = False
@@ -147,6 +151,7 @@ class Converse:
             model=state.model,
             denied=state.denied,
             any_denied=state.any_denied,
+            doubt=state.doubt or state.last_doubt,
             exit_status=exit_status,
         )
 
@@ -170,7 +175,7 @@ class Converse:
                     return self._end(state, Outcome.FAILED, f"the server paused the turn {PAUSES} times")
                 return None
         if reply.message.tool_calls:
-            return await self._run_calls(state, reply.message.tool_calls)
+            return await self._run_calls(state, reply.message.tool_calls, reply.doubt)
         return self._take_answer(state, reply)
 
     def _take_answer(self, state: _State, reply: ModelReply) -> Conversed | None:
@@ -197,7 +202,7 @@ class Converse:
         state.answer = text.strip()
         return self._end(state, Outcome.OK)
 
-    async def _run_calls(self, state: _State, calls: Sequence[ToolCall]) -> Conversed | None:
+    async def _run_calls(self, state: _State, calls: Sequence[ToolCall], doubt: str) -> Conversed | None:
         """Run the calls in order and add one message with all results; a denial does not stop the others."""
         results: list[ToolResult] = []
         for call in calls:
@@ -212,6 +217,8 @@ class Converse:
             invocation = await self._invoker.invoke(call)
             if invocation.step is not None:
                 state.steps.append(invocation.step)
+                state.last_doubt = doubt
+                state.doubt = state.doubt or (doubt if invocation.step.has_effects else "")
                 if invocation.step.ok and invocation.step.effect is not Effect.READ:
                     state.denied = ""
             state.denied = invocation.denied or state.denied

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 LISTED_NAMES = 30
@@ -19,7 +20,7 @@ _TOKEN = re.compile(r"[\w@%+=:,./~-]+")
 
 
 def surroundings(goal: str, cwd: Path) -> str:
-    """The listing of `cwd`, and the first lines of the text files that the goal names or that have a type it names."""
+    """The listing of `cwd`, and the first lines of the text files that the goal names, or the only one of a type."""
     names = _names(cwd)
     if not names:
         return "The working directory is empty.\n"
@@ -51,18 +52,18 @@ def _more(names: list[str], shown: int) -> str:
 
 
 def _about(goal: str, cwd: Path, names: list[str]) -> list[str]:
-    """Existing files named in the goal, in its order; else one file of each extension that it names."""
+    """Existing files named in the goal, in its order; else the file that is the only one of an extension that it names.
+
+    One of several would pass for the one that is meant.
+    """
     tokens = [token.strip(".,:") for token in _TOKEN.findall(goal)]
     named = list(dict.fromkeys(token for token in tokens if _is_inside(cwd, token)))
     if named:
         return named
     words = {token.lstrip("*.").lower() for token in tokens}
-    by_extension: dict[str, str] = {}
-    for name in names:
-        extension = Path(name).suffix.lstrip(".").lower()
-        if extension and extension in words:
-            by_extension.setdefault(extension, name)
-    return list(by_extension.values())
+    extensions = {name: Path(name).suffix.lstrip(".").lower() for name in names}
+    counts = Counter(extensions.values())
+    return [name for name, extension in extensions.items() if extension in words and counts[extension] == 1]
 
 
 def _is_inside(cwd: Path, token: str) -> bool:

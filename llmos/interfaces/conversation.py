@@ -20,7 +20,7 @@ from llmos.engine.surroundings import surroundings
 from llmos.interfaces.turn import Turn
 from llmos.memory.record import Record
 
-EXAMPLES_SHOWN = 3
+EXAMPLES_SHOWN = 4
 SMALL_MODEL_TOOLS = ("read_file", "shell", "write_file")
 """What a small model is offered: with more ways to the same end it picks the wrong one (docs/decisions/0003)."""
 
@@ -50,7 +50,7 @@ class Conversation:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            context = surroundings(turn.goal, self._invoker.context.cwd)
+            context = f"{surroundings(turn.goal, self._invoker.context.cwd)}\nTask: "
         else:
             context = guidance
         earlier = () if small else self._messages

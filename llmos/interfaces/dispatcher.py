@@ -228,7 +228,7 @@ class Dispatcher:
     def _conclude(self, turn: Turn, conversed: Conversed, stopped: Replayed | None, *, small: bool) -> Ending:
         outcome, reason = conversed.outcome, conversed.reason
         if outcome is Outcome.OK and not conversed.denied:
-            outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small)
+            outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small, doubt=conversed.doubt)
         elif outcome is Outcome.OK:
             outcome, reason = Outcome.DENIED, conversed.denied
         if conversed.outcome is Outcome.OK:

@@ -17,13 +17,13 @@ from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.goal import goal_key
-from llmos.core.matching import rank
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.core.wrong import Wrong, calls_digest
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
+from llmos.memory.examples import Examples
 from llmos.memory.files import append_line, make_private_folder, write_once
 from llmos.memory.trace_analyzer import Judging, TraceAnalyzer
 from llmos.memory.trace_files import encode_trace, read_trace, trace_id
@@ -61,7 +61,7 @@ class CheckedWrong:
 class TraceManager:
     """The traces below `workspace`.
 
-    `home` holds the approvals of this user; `examples` are folders whose traces are only ever shown to a model.
+    `home` holds the approvals of this user; `examples` are only ever shown to a model.
     `tool_versions` are the versions of the tools at hand; a trace that used others is not replayed. `frozen` leaves the
     derived index on disk as it is.
     """
@@ -74,7 +74,7 @@ class TraceManager:
         *,
         home: Path | None = None,
         analyzer: TraceAnalyzer | None = None,
-        examples: Sequence[Path] = (),
+        examples: Examples | None = None,
         tool_versions: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
         frozen: bool = False,
@@ -85,7 +85,7 @@ class TraceManager:
         self.thresholds = thresholds or Thresholds()
         self._analyzer = analyzer or TraceAnalyzer()
         self._approvals = Approvals(home or workspace)
-        self._examples = tuple(examples)
+        self._examples = examples or Examples((), lambda: None)
         self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen)
         self._finder = TraceFinder(self.folder, self._index, self._approvals, dict(tool_versions or {}))
 
@@ -178,15 +178,11 @@ class TraceManager:
 
     def examples_for(self, goal: str, limit: int) -> list[Trace]:
         """Solved goals to show to a small model: its own verified traces and the examples that ship with llmos."""
-        shipped: dict[str, Trace] = {}
-        for folder in self._examples:
-            for path in sorted(folder.glob("*.yaml")):
-                shipped[path.stem] = read_trace(path)[0]
         self._index.refresh_quickly()
         own = {header.id: header for header, _ in self._finder.near(goal, POOL)}
-        headers = [*own.values(), *(trace.header for name, trace in shipped.items() if name not in own)]
-        ranked = (header for header, _ in rank(goal, headers, len(headers)))
-        found = (shipped[h.id] if h.id not in own else self._finder.approved_trace(h.id) for h in ranked)
+        near = self._examples.nearest(goal, list(own.values()))
+        shipped = self._examples.traces
+        found = (self._finder.approved_trace(h.id) if h.id in own else shipped[h.id] for h in near)
         return list(islice((trace for trace in found if trace is not None), limit))
 
     async def find_trace_with_llm(self, goal: str, min_confidence: float) -> tuple[Trace, float] | None:

@@ -1,15 +1,26 @@
-"""What the small model is shown: a stable prefix, bounded results, and a grammar of exactly the tools at hand."""
+"""What the small model is shown: a stable prefix, bounded results, and calls as fenced blocks of the tools at hand."""
 
 from __future__ import annotations
 
 import itertools
-import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llmos.adapters.local_model import is_repeated, read_turn
-from llmos.adapters.local_prompt import build_messages, partial_answer, shorten, system_prompt, turn_schema
+from llmos.adapters.local_model import agreed, is_repeated, read_turn
+from llmos.adapters.local_prompt import (
+    END_OF_CALL,
+    build_messages,
+    call_grammar,
+    render_call,
+    shorten,
+    system_prompt,
+    turn_grammar,
+    visible_answer,
+)
 from llmos.core.messages import Message, Text, ToolCall, ToolResult, user_text
 from llmos.core.ports import Example, ExampleStep, ModelRequest
 from llmos.core.tool import Effect, ToolSpec
@@ -44,18 +55,18 @@ EXAMPLE = Example(
 )
 
 
-def test_a_conversation_is_shown_as_turns_of_json() -> None:
+def test_a_conversation_is_shown_as_blocks_and_outputs() -> None:
     request = ModelRequest("", (GOAL, CALL, RESULT), (SHELL, READ), examples=(EXAMPLE,))
     system, *turns = build_messages(request)
     assert system == {"role": "system", "content": system_prompt("", (SHELL, READ))}
     assert turns == [
-        {"role": "user", "content": "count the words of b.md"},
-        {"role": "assistant", "content": '{"tool": "shell", "args": {"command": "wc -w < b.md"}}'},
-        {"role": "user", "content": "Result:\n12"},
-        {"role": "assistant", "content": '{"tool": "final_answer", "args": {"answer": "b.md has 12 words."}}'},
+        {"role": "user", "content": "Task: count the words of b.md"},
+        {"role": "assistant", "content": "```bash\nwc -w < b.md\n```"},
+        {"role": "user", "content": "Output:\n12"},
+        {"role": "assistant", "content": "b.md has 12 words."},
         {"role": "user", "content": "how many lines has a.txt?"},
-        {"role": "assistant", "content": '{"tool": "shell", "args": {"command": "wc -l < a.txt"}}'},
-        {"role": "user", "content": "Result:\n7"},
+        {"role": "assistant", "content": "```bash\nwc -l < a.txt\n```"},
+        {"role": "user", "content": "Output:\n7"},
     ]
 
 
@@ -78,7 +89,7 @@ def test_failed_and_empty_results_are_named() -> None:
     failed = Message("user", (ToolResult("c1", "no such file", is_error=True),))
     empty = Message("user", (ToolResult("c1", " \n"),))
     assert build_messages(ModelRequest("", (GOAL, CALL, failed), (SHELL,)))[-1]["content"] == "Error:\nno such file"
-    assert build_messages(ModelRequest("", (GOAL, CALL, empty), (SHELL,)))[-1]["content"] == "Result:\n(no output)"
+    assert build_messages(ModelRequest("", (GOAL, CALL, empty), (SHELL,)))[-1]["content"] == "Output:\n(no output)"
 
 
 def test_neighbours_of_one_role_are_joined() -> None:
@@ -105,82 +116,89 @@ def test_what_does_not_fit_the_context_loses_old_output_then_examples() -> None:
 
 def test_the_system_prompt_lists_tools_and_only_their_hints() -> None:
     prompt = system_prompt("Working directory: /tmp", (SHELL, READ))
-    assert "- shell(command): Run a bash command.\n" in prompt
-    assert "- read_file(path, raw?): Read a file.\n" in prompt
-    assert "- final_answer(answer): " in prompt
+    assert "- bash: Run a bash command. The block holds the command.\n" in prompt
+    assert "- read_file: Read a file. The block holds the path.\n" in prompt
     assert "Shell hints" in prompt
     assert prompt.endswith("\n\nWorking directory: /tmp")
     assert "Shell hints" not in system_prompt("", (READ,))
     assert system_prompt("You are terse.", ()) == "You are terse."
 
 
-def test_the_grammar_offers_each_tool_with_its_own_arguments_but_no_optional_numbers_and_the_answer() -> None:
-    assert turn_schema((READ,)) == {
-        "anyOf": [
-            {
-                "type": "object",
-                "properties": {
-                    "tool": {"const": "read_file"},
-                    "args": {
-                        "type": "object",
-                        "properties": {"path": {"type": "string"}, "raw": {"type": "boolean"}},
-                        "required": ["path"],
-                        "additionalProperties": False,
-                    },
-                },
-                "required": ["tool", "args"],
-                "additionalProperties": False,
-            },
-            {
-                "type": "object",
-                "properties": {
-                    "tool": {"const": "final_answer"},
-                    "args": {
-                        "type": "object",
-                        "properties": {"answer": {"type": "string"}},
-                        "required": ["answer"],
-                        "additionalProperties": False,
-                    },
-                },
-                "required": ["tool", "args"],
-                "additionalProperties": False,
-            },
-        ]
-    }
+WRITE = spec("write_file", "Write a file.", path={"type": "string"}, content={"type": "string"})
+WRITE = replace(WRITE, input_schema={**WRITE.input_schema, "required": ["path", "content"]})
+MOVE = spec("move", "Move it.", steps={"type": "integer"}, back={"type": "boolean"})
+TOOLS = (SHELL, READ, WRITE, MOVE)
 
 
-def test_the_answer_can_be_read_while_it_is_written() -> None:
-    whole = json.dumps({"tool": "final_answer", "args": {"answer": 'Said "hé"\n\\o/ \ud83d\ude00'}})
-    seen = [partial_answer(whole[:end]) for end in range(len(whole) + 1)]
-    assert seen[-1] == 'Said "hé"\n\\o/ 😀'
-    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
-    assert not any("\ud83d" in text for text in seen)
-    call = json.dumps({"tool": "shell", "args": {"command": 'echo "answer"'}})
-    assert {partial_answer(call[:end]) for end in range(len(call) + 1)} == {""}
+def test_the_grammar_offers_the_tools_at_hand_and_after_a_result_the_answer() -> None:
+    assert call_grammar((READ, SHELL)) == r'root ::= ("read_file" | "bash") "\n" [^\x00]*'
+    assert turn_grammar((READ,)) == (r'root ::= "```" ("read_file") "\n" [^\x00]* | ("`" "`"?)? [^`\x00] [^\x00]*')
 
 
 @pytest.mark.parametrize(
-    ("raw", "name", "args", "problem"),
+    ("tool", "args", "block"),
     [
-        ('{"tool": "shell", "args": {"command": "ls"}}', "shell", {"command": "ls"}, ""),
         (
-            '{"tool": "shell", "args": {"command": "for f in',
             "shell",
-            {},
-            "the call was cut off before it was complete",
+            {"command": "find . -exec grep -H '\"a\\.b\"' {} \\;"},
+            "```bash\nfind . -exec grep -H '\"a\\.b\"' {} \\;",
         ),
-        ("", "", {}, "the call was cut off before it was complete"),
+        ("shell", {"command": "cat > a <<'E'\n1\nE"}, "```bash\ncat > a <<'E'\n1\nE"),
+        ("write_file", {"path": "a.py", "content": "x = 1\n\ny = 2\n"}, "```write_file\na.py\nx = 1\n\ny = 2\n"),
+        ("write_file", {"path": "empty", "content": ""}, "```write_file\nempty\n"),
+        ("read_file", {"path": "a", "raw": True}, '```read_file\n{"path": "a", "raw": true}'),
+        ("move", {"steps": 3}, '```move\n{"steps": 3}'),
     ],
 )
-def test_a_turn_is_a_call_or_a_call_that_must_not_run(raw: str, name: str, args: dict[str, Any], problem: str) -> None:
-    part = read_turn(raw)
+def test_a_call_is_written_without_escapes(tool: str, args: dict[str, Any], block: str) -> None:
+    assert render_call(tool, args, TOOLS) == block + END_OF_CALL
+    part = read_turn(block, TOOLS)
     assert isinstance(part, ToolCall)
-    assert (part.name, part.args, part.problem) == (name, args, problem)
+    if tool != "read_file":  # an optional argument can be shown, and not asked for
+        assert (part.name, part.args, part.problem) == (tool, args, "")
 
 
-def test_a_final_answer_is_text_also_when_it_was_cut_off() -> None:
-    assert read_turn('{"tool": "final_answer", "args": {"answer": "7 lines"}}') == Text("7 lines")
-    assert read_turn('{"tool": "final_answer", "args": {"answer": "7 li') == Text("7 li")
+@given(st.text(alphabet="ab`'\"\\\n $", min_size=1, max_size=30).filter(lambda text: END_OF_CALL not in f"\n{text}\n"))
+def test_any_command_comes_back_as_it_was(command: str) -> None:
+    block, _, rest = render_call("shell", {"command": command}, TOOLS).rpartition(END_OF_CALL)
+    part = read_turn(block, TOOLS)
+    assert rest == "" and isinstance(part, ToolCall) and part.args == {"command": command}
+
+
+@pytest.mark.parametrize(
+    ("raw", "cut", "name", "problem"),
+    [
+        ("```bash\nfor f in", True, "shell", "the call was cut off before it was complete"),
+        ("```python\nprint(1)", False, "python", "there is no such tool"),
+        (
+            "```write_file\na.txt",
+            False,
+            "write_file",
+            "the block must hold path and content, the first on a line of its own",
+        ),
+        ("```move\n3 steps", False, "move", "the block is not one JSON object of arguments"),
+    ],
+)
+def test_a_block_that_is_no_whole_call_must_not_run(raw: str, cut: bool, name: str, problem: str) -> None:
+    part = read_turn(raw, TOOLS, cut=cut)
+    assert isinstance(part, ToolCall)
+    assert (part.name, part.args, part.problem) == (name, {}, problem)
+
+
+def test_what_is_no_block_is_the_answer_and_can_be_read_while_it_is_written() -> None:
+    answer = "`a.txt` has 7 lines.\n```\nx\n```"
+    assert read_turn(f" {answer}\n", TOOLS) == Text(answer)
+    seen = [visible_answer(answer[:end]) for end in range(len(answer) + 1)]
+    assert seen[-1] == answer
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
+    call = render_call("shell", {"command": "ls"}, TOOLS)
+    assert {visible_answer(call[:end]) for end in range(len(call) + 1)} == {""}
+
+
+def test_the_call_that_most_draws_agree_on_is_made() -> None:
+    a, b, c = (ToolCall(f"c{n}", "shell", {"command": text}) for n, text in enumerate(("ls", "ls -a", "ls -a")))
+    assert agreed([a, b, c]) == (b, 2)
+    assert agreed([a, b]) == (a, 1), "of equally many the first"
 
 
 def test_an_answered_call_counts_as_repeated_until_something_changes() -> None:

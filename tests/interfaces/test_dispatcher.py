@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ from llmos.core.explain import Considered, GateCheck
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage, user_text
 from llmos.core.permission import GrantScope, parse_rule
 from llmos.core.policy import TurnLimits
-from llmos.core.ports import Model, ModelInfo, PermissionAnswer, PermissionQuestion
+from llmos.core.ports import Model, ModelInfo, ModelReply, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges
 from llmos.memory.transcript import close_abandoned, read_transcript
 from llmos.testing import ScriptedModel, model_reply
@@ -359,6 +360,27 @@ async def test_the_word_of_a_small_model_is_not_believed(
     assert plans[-1].mode is not Mode.FOLLOWER
 
 
+async def test_a_command_that_the_model_doubts_is_not_kept_as_verified(world: World) -> None:
+    def doubted(call: ToolCall) -> ModelReply:
+        return replace(model_reply(call), doubt="2 of 5 draws gave this call")
+
+    look = ToolCall("c1", "shell", {"command": "ls"})
+    make = ToolCall("c2", "shell", {"command": "touch notes.txt && ls"})
+    for script, outcome in (
+        ([doubted(make)], Outcome.UNVERIFIED),
+        ([doubted(make), model_reply(look)], Outcome.UNVERIFIED),
+        ([doubted(look), model_reply(make)], Outcome.OK),
+    ):
+        (world.cwd / "notes.txt").unlink(missing_ok=True)
+        model = ScriptedModel([*script, model_reply("Created notes.txt.")], info=SMALL)
+        result = await world.dispatcher(model).dispatch("create notes.txt")
+        reason = "the model was not sure of its command: 2 of 5 draws gave this call"
+        assert (result.outcome, result.reason) == (outcome, reason if outcome is not Outcome.OK else "")
+        assert model.unused == 0, "it is not sent back for it: it could only be as unsure again"
+    kept = [event.status for event in world.take_events() if isinstance(event, TraceKept)]
+    assert kept == ["draft", "draft", "verified"]
+
+
 async def test_a_small_model_mends_what_it_only_claimed(world: World) -> None:
     (world.cwd / "names.txt").write_text("b\na\n")
     model = ScriptedModel(
@@ -373,7 +395,7 @@ async def test_a_small_model_mends_what_it_only_claimed(world: World) -> None:
     result = await world.dispatcher(model).dispatch("sort names.txt in place")
     assert (result.outcome, (world.cwd / "names.txt").read_text()) == (Outcome.OK, "a\nb\n")
     opening = model.requests[0].messages[0].text
-    assert opening == "In the working directory: names.txt\nnames.txt begins:\nb\na\nsort names.txt in place"
+    assert opening == "In the working directory: names.txt\nnames.txt begins:\nb\na\n\nTask: sort names.txt in place"
     assert model.requests[3].messages[-1] == Message(
         "user", (ToolResult("c2", "[no output]\n[files: changed names.txt]"),)
     )

@@ -23,6 +23,7 @@ from llmos.core.policy import Candidate
 from llmos.core.prune import PruneRule
 from llmos.core.tool import Effect
 from llmos.core.trace import Expect, Learned, OutputShape, Require, Step, Trace, TraceHeader, TraceStatus
+from llmos.memory.examples import Examples
 from llmos.memory.trace_files import encode_trace, read_trace
 from llmos.memory.traces_sdk import Kept, TraceManager
 
@@ -353,7 +354,7 @@ class TestFinding:
         assert 1.0 >= found[0][1] > found[1][1] > 0.0
 
     def test_shipped_examples_are_shown_beside_ones_own(self, opened: Open) -> None:
-        manager = opened(examples=[ROOT / "traces"])
+        manager = opened(examples=Examples([ROOT / "traces"], lambda: None))
         manager.keep(made("how many words does letter.md have"), NOW)
         found = manager.examples_for("how many words does essay.md have", 2)
         assert [(trace.header.goal, trace.header.status) for trace in found] == [
@@ -363,7 +364,7 @@ class TestFinding:
 
     def test_the_starter_workspace_shows_its_examples_too(self, opened: Open, tmp_path: Path) -> None:
         shutil.copytree(ROOT / "traces", tmp_path / "ws/traces")
-        manager = opened(examples=[tmp_path / "ws/traces"])
+        manager = opened(examples=Examples([tmp_path / "ws/traces"], lambda: None))
         found = manager.examples_for("how many words does essay.md have", 1)
         assert [trace.header.goal for trace in found] == ["How many words does essay.md have?"]
 
