@@ -132,7 +132,6 @@ class LocalModel:
             "max_tokens": budget,
             "temperature": 0,
             "cache_prompt": True,
-            "id_slot": 0,
             "stream_options": {"include_usage": True},
         }
         if request.tools:
@@ -211,7 +210,8 @@ class LocalModel:
                 loop.call_soon_threadsafe(on_text, made[0].text)
 
         try:
-            await asyncio.to_thread(server.chat, body, on_chunk, cancel)
+            # Always the same place, so that what was read there, or put back there, is not read again.
+            await asyncio.to_thread(server.chat, {**body, "id_slot": 0}, on_chunk, cancel)
         except asyncio.CancelledError:
             cancel()
             raise
