@@ -312,9 +312,10 @@ def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What asks for a call or an answer. Before anything was run an answer is worth nothing, so a call must come."""
+    """What asks for a turn. After a result it may be an answer; after words (a goal, or why an answer was sent back) it
+    must be a call, since without one the answer would be worth as little as before."""
     asked = {**body, "stop": [local_prompt.END_OF_CALL], "logprobs": True, "top_logprobs": 1}
-    if any(isinstance(part, ToolResult) for message in request.messages for part in message.parts):
+    if any(isinstance(part, ToolResult) for part in request.messages[-1].parts):
         return {**asked, "grammar": local_prompt.turn_grammar(request.tools)}
     opened = [*body["messages"], {"role": "assistant", "content": local_prompt.FENCE}]
     return {**asked, "messages": opened, "grammar": local_prompt.call_grammar(request.tools)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmos.core.errors import ExitStatus
+from llmos.core.errors import ExitStatus, LlmosError
 from llmos.interfaces.cli_shared import say, write
 
 if TYPE_CHECKING:
@@ -60,27 +60,40 @@ def pull(
 ) -> None:
     """Fetch a model, check its SHA-256 and keep it. A pull that was cut off goes on where it stopped.
 
+    With a language model comes the small embedder, which finds saved runs and memories by meaning.
+
     \b
     Examples:
       llmos models pull
       llmos models pull 0.5b
       llmos models pull 1.5b --from ~/Downloads/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
     """
-    import asyncio
+    from llmos.core.catalogue import MINILM
 
     entry, store = _named(name), _store()
+    write(str(_fetch(entry, store, source)))
+    if entry is not MINILM and source is None and store.find(MINILM) is None:
+        try:
+            _fetch(MINILM, store, None)
+        except LlmosError as error:  # what it finds by meaning is found by words without it
+            say(f"{MINILM.name} is not here, and {entry.name} works without it: {error}")
+
+
+def _fetch(entry: CatalogueModel, store: ModelStore, source: Path | None) -> Path:
+    """Where the model is, fetched unless it is here. Raises LlmosError."""
+    import asyncio
+
     if store.find(entry) is not None:
-        write(str(store.path(entry)))
         say(f"{entry.name} is here already")
-        return
+        return store.path(entry)
     say(f"fetching {entry.name} ({_size(entry.size_bytes)}, {entry.licence}, by {entry.author})")
     try:
         path = asyncio.run(_pull(entry, store, source))
     except KeyboardInterrupt:
         say("stopped; the next pull goes on from here")
         raise typer.Exit(ExitStatus.INTERRUPTED) from None
-    write(str(path))
     say(f"{entry.name} is whole and checked")
+    return path
 
 
 @app.command()
