@@ -22,6 +22,12 @@ OBSERVATIONS = 2
 """Independent observations that weigh as much as one explicit statement."""
 
 
+NO_BUDGET = "this update may change no more items of the block"
+FULL = "the block is full"
+NO_ROOM = (NO_BUDGET, FULL)
+"""Refusals that a later update may not have."""
+
+
 class EditKind(StrEnum):
     ADD = "add"
     REPLACE = "replace"
@@ -65,11 +71,11 @@ def apply_edits(block: CoreBlock, edits: Sequence[CoreEdit], rule: TierRule, day
         why = _refusal(block, edit)
         cost = 0 if why or _confirmed(block, edit) else 1
         if not why and cost > budget:
-            why = "this update may change no more items of the block"
+            why = NO_BUDGET
         after: tuple[CoreBlock, tuple[CoreItem, ...]] | None = None
         if not why:
             after = _applied(block, edit, rule, day, budget - cost)
-            why = "" if after is not None else f"the block is full ({block.limit} characters)"
+            why = "" if after is not None else FULL
         if why or after is None:
             refused.append((edit, why))
             continue

@@ -24,6 +24,9 @@ class PassageState(StrEnum):
     RETRACTED = "retracted"
 
 
+HOLDING = (PassageState.CURRENT, PassageState.DISPUTED)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A message (`session:seq`) that says so, and its words."""
@@ -51,6 +54,8 @@ class Passage:
     """Passages that say otherwise."""
     state: PassageState = PassageState.CURRENT
     strength: float = FIRST_STRENGTH
+    block: str = ""
+    """The core block that it is proposed to while there was no room for it; empty for none."""
     project: str = ""
     """The folder that it is about; empty for everywhere."""
     asked: str = ""
@@ -80,17 +85,28 @@ def passage_id(text: str) -> str:
 
 
 def standing(passages: Iterable[Passage]) -> list[Passage]:
-    """The passages with what follows from each other: one that a later one supersedes is closed, also where a crash
-    came before it was written into its file."""
+    """The passages with what follows from each other, also where a crash came before it was written into their files.
+
+    One that a later one supersedes is closed; a disputed one holds when nothing that stands against it holds still.
+    """
     found = list(passages)
     closed: dict[str, str] = {}
     for passage in found:
         if passage.state is not PassageState.RETRACTED:
             for old in passage.supersedes:
                 closed[old] = max(closed.get(old, ""), passage.valid_from or passage.recorded_at)
-    return [
+    after = [
         replace(passage, state=PassageState.SUPERSEDED, valid_to=passage.valid_to or closed[passage.id])
-        if passage.id in closed and passage.state in (PassageState.CURRENT, PassageState.DISPUTED)
+        if passage.id in closed and passage.state in HOLDING
         else passage
         for passage in found
+    ]
+    holding = {passage.id for passage in after if passage.state in HOLDING}
+    against = {passage.id for passage in after for other in passage.disputes if other in holding}
+    against |= {other for passage in after if passage.id in holding for other in passage.disputes}
+    return [
+        replace(passage, state=PassageState.CURRENT)
+        if passage.state is PassageState.DISPUTED and passage.id not in against
+        else passage
+        for passage in after
     ]

@@ -25,7 +25,7 @@ from llmos.core.core_edits import CoreEdit, EditsDone, apply_edits
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.memory_change import ARCHIVAL, CORE, ItemEdit, MemoryChange, line_edits, lines_after
 from llmos.core.memory_tiers import TierRules
-from llmos.core.passage import Passage, PassageState, passage_id, standing
+from llmos.core.passage import Passage, PassageState, Source, passage_id, standing
 from llmos.memory.block_files import dump_block, load_block
 from llmos.memory.files import MissingFileError, StoreLock, make_private_folder, read_bounded, show_path, write_atomic
 from llmos.memory.memory_log import ChangeLog
@@ -177,12 +177,8 @@ class MemoryEngine:
         with self._locked():
             identifier, there = self._place_of(text)
             if there is not None:
-                fresh = [one for one in passage.sources if one.message not in {old.message for old in there.sources}]
-                if not fresh:
-                    return there
-                strength = self.rules.archival.strength_after(there.strength, 1.0)
-                more = replace(there, sources=(*there.sources, *fresh), strength=round(strength, 6))
-                return self._write_passage(more, writer)
+                more = _borne_out(there, passage, self.rules)
+                return there if more == there else self._write_passage(more, writer)
             recorded = writer.when.isoformat(timespec="seconds")
             return self._write_passage(replace(passage, id=identifier, text=text, recorded_at=recorded), writer)
 
@@ -193,6 +189,19 @@ class MemoryEngine:
             before = self._load(self.passage_path(identifier))
             after = replace(update(before), id=before.id, text=before.text)
             return before if after == before else self._write_passage(after, writer)
+
+    def bear_out(self, identifier: str, sources: Sequence[Source], writer: Writer) -> Passage:
+        """These messages say the same as a passage, in other words: they become its sources."""
+        again = Passage("", "", sources=tuple(sources))
+        return self.change_passage(identifier, lambda one: _borne_out(one, again, self.rules), writer)
+
+    def close_passage(self, identifier: str, day: str, writer: Writer) -> Passage:
+        """From this day on another holds in its place."""
+
+        def closed(one: Passage) -> Passage:
+            return replace(one, state=PassageState.SUPERSEDED, valid_to=one.valid_to or day, block="")
+
+        return self.change_passage(identifier, closed, writer)
 
     def remove_passage(self, identifier: str, writer: Writer) -> None:
         """Delete the file of a passage; the log still knows it. Raises StoreError."""
@@ -371,6 +380,21 @@ class MemoryEngine:
             path.unlink(missing_ok=True)
         else:
             write_atomic(path, text.encode())
+
+
+def _borne_out(there: Passage, again: Passage, rules: TierRules) -> Passage:
+    """A passage after it was said again: with the new sources, and what it was said against."""
+    known = {source.message for source in there.sources}
+    fresh = [source for source in again.sources if source.message not in known]
+    strength = round(rules.archival.strength_after(there.strength, 1.0), 6) if fresh else there.strength
+    return replace(
+        there,
+        sources=(*there.sources, *fresh),
+        strength=strength,
+        supersedes=tuple(dict.fromkeys((*there.supersedes, *again.supersedes))),
+        disputes=tuple(dict.fromkeys((*there.disputes, *again.disputes))),
+        state=PassageState.DISPUTED if again.state is PassageState.DISPUTED else there.state,
+    )
 
 
 def _text_of(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from llmos.memory.files import show_path
 KIND = "llmos-archival"
 NUMBER = 2
 MAX_BYTES = 1_000_000
-_TEXTS = ("subject", "attribute", "valid_from", "valid_to", "recorded_at", "project", "asked")
+_TEXTS = ("subject", "attribute", "valid_from", "valid_to", "recorded_at", "block", "project", "asked")
 _LISTS = ("supersedes", "disputes")
 _OTHERS = ("format", "id", "by", "state", "strength", "sources", "recorded", "source")
 
@@ -25,7 +25,7 @@ def dump_passage(passage: Passage) -> bytes:
     """The whole file. Raises CodecError for text that cannot be written."""
     meta: dict[str, Any] = {"format": f"{KIND}/{NUMBER}", "state": passage.state.value, "by": passage.by}
     meta["sources"] = [{"message": one.message, "quote": one.quote} for one in passage.sources]
-    for key in ("recorded_at", "valid_from", "valid_to", "subject", "attribute", "project", "asked"):
+    for key in ("recorded_at", "valid_from", "valid_to", "subject", "attribute", "block", "project", "asked"):
         if value := getattr(passage, key):
             meta[key] = value
     for key in _LISTS:
@@ -61,6 +61,7 @@ def load_passage(data: bytes, *, identifier: str, name: str) -> Passage:
         valid_from=text["valid_from"],
         valid_to=text["valid_to"],
         recorded_at=text["recorded_at"],
+        block=text["block"],
         project=text["project"],
         asked=text["asked"],
     )

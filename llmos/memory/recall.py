@@ -16,7 +16,11 @@ from llmos.core.errors import LlmosError
 from llmos.core.ports import Embedder
 from llmos.memory.memory_search import Hit, MemorySearch
 from llmos.memory.recall_index import RecallIndex, Report
+from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.vectors import MessageVectors, erase_vectors
+
+MOST_SAID = 2_000
+"""Messages that one update of memory takes in; the next one goes on from there."""
 
 
 class Recall:
@@ -54,6 +58,11 @@ class Recall:
         self.index.refresh(report)
         self._settle()
         return self.index
+
+    def said_since(self, at: str) -> list[RecallMessage]:
+        """The person's messages that are newer than a time (ISO 8601; empty: all), oldest first."""
+        found = self.refresh().since(at, role="user", limit=MOST_SAID)
+        return [message for message in found if not at or message.at > datetime.fromisoformat(at)]
 
     def search(self, question: str, *, now: datetime, project: str = "", limit: int = 10) -> list[Hit]:
         """The best messages for a question, best first; `relevant` says whether one is about it at all."""
