@@ -25,7 +25,9 @@ from llmos.core.prices import ModelPrice
 from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
 from llmos.core.spending import Caps
 from llmos.core.tool import Tool
+from llmos.engine.consolidate import Consolidator, UpdateLimits
 from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.engine.machine_facts import machine_facts
 from llmos.engine.metered import MeteredModel
 from llmos.memory.config import Config, load_config
 from llmos.memory.examples import Examples
@@ -104,6 +106,7 @@ class App:
         self._environ = environ
         self._given_model = model
         self._model: Model | None = None
+        self._memory_model: Model | None = None
         self._invokers: list[Invoker] = []
         self._private: PrivateFolder | None = None
 
@@ -355,6 +358,36 @@ class App:
             frozen=self.freeze,
         )
 
+    @cached_property
+    def consolidator(self) -> Consolidator | None:
+        """Keeps the tiers up to date; None where nothing is to be remembered."""
+        if self.freeze or not self.memory.on:
+            return None
+        tiers, space = self.config.settings.tiers, self.workspace
+        return Consolidator(
+            memory=self.memory,
+            nested=self.record.nested,
+            said_since=self.recall.said_since,
+            model=self.memory_model,
+            clock=self.clock,
+            limits=UpdateLimits(tiers.update_usd, tiers.update_s),
+            lock=space.derived / "consolidate.lock",
+            machine=lambda: machine_facts(None if space.is_home else space.root, self._environ),
+        )
+
+    def memory_model(self) -> Model:
+        """The model that updates memory: the cheap one of Anthropic where that is paid for, else the one that answers.
+
+        Raises NoModelError, OfflineError.
+        """
+        if not self.offline and self._given_model is None:
+            chosen = self._chosen(self.config.settings.model)
+            if isinstance(chosen, str):
+                if self._memory_model is None:
+                    self._memory_model = self._anthropic(self.config.settings.judge_model)
+                return self._memory_model
+        return self.model()
+
     @property
     def tier_rules(self) -> TierRules:
         tiers = self.config.settings.tiers
@@ -421,8 +454,9 @@ class App:
         """Release the model, the index and the transcript; also after an error."""
         for invoker in self._invokers:
             invoker.close()
-        if self._model is not None:
-            await self._model.close()
+        for model in (self._model, self._memory_model):
+            if model is not None:
+                await model.close()
         if "traces" in self.__dict__:
             self.traces.close()
         if "transcript" in self.__dict__:

@@ -64,6 +64,14 @@ def system_prompt(*, cwd: str, platform: str, core_memory: str, sandbox: str = "
     return prompt
 
 
+def news_text(changes: Sequence[str]) -> str:
+    """What changed in the core blocks while a conversation runs, as words before a goal; empty without any."""
+    if not changes:
+        return ""
+    listed = "".join(f"- {change}\n" for change in changes)
+    return f"What is remembered has changed since this conversation began:\n{listed}\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Guide:
     """An earlier run as it is shown to a model that adapts it."""

@@ -1,7 +1,7 @@
 """Updates of the memory tiers after a turn: read what was said, ask a model, write what the rules allow.
 
-Invariant: an update that fails changes nothing that a rule forbids, stays due and says why. It never blocks a turn, runs
-under a budget of its own, and no two sessions update at once.
+Invariant: an update that fails stays due and says why, and whatever a model answers, no rule of the tiers is broken. It
+never blocks a turn, runs under a budget of its own, and no two sessions update at once.
 """
 
 from __future__ import annotations
@@ -111,15 +111,12 @@ class Consolidator:
         """A message was recorded: count it, and begin what is due, beside the conversation."""
         nested = self._nested
         emit(MemoryTicked(tier=Tier.RECALL.value, message=nested.track_message(), done=True))
-        due = (
-            (nested.should_update_core(), nested.may_try(Tier.CORE)),
-            (
-                nested.should_update_archival(),
-                nested.may_try(Tier.ARCHIVAL),
-            ),
-        )
-        if any(is_due and may for is_due, may in due) and (self._task is None or self._task.done()):
+        if not self.running and any(nested.may_try(tier) for tier in (Tier.CORE, Tier.ARCHIVAL)):
             self._task = asyncio.ensure_future(self.update(emit))
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None and not self._task.done()
 
     async def finish(self) -> None:
         """Wait for the update that runs."""
@@ -128,7 +125,7 @@ class Consolidator:
 
     async def stop(self, *, small_only: bool = False) -> None:
         """Stop the update that runs; it stays due. With `small_only` only one that the processor is needed for."""
-        if self._task is not None and not self._task.done() and (self._small or not small_only):
+        if self._task is not None and self.running and (self._small or not small_only):
             self._task.cancel()
             await self.finish()
 
@@ -201,7 +198,9 @@ class Consolidator:
         done = self._nested.last_done(update.tier)
         said = self._said_since(done.through if done else "")
         update.through = said[-1].at.isoformat(timespec="milliseconds") if said else (done.through if done else "")
-        messages = [message for one in said if (message := heard(one.name, one.at, one.text, one.project)) is not None]
+        found = (heard(one.name, one.at, one.text, one.project) for one in said)
+        # A job that was given again and again is read once.
+        messages = list({one.text: one for one in reversed([*filter(None, found)])}.values())[::-1]
         model = self._model_or_why(update) if messages else None
         self._small = model is not None and model.info.small
         facts = await self._facts(update, model, messages)

@@ -6,12 +6,12 @@ Invariant: within a session the system prompt never changes, and a small model n
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model
-from llmos.core.prompt import example_of, sandbox_words, system_prompt
+from llmos.core.prompt import example_of, news_text, sandbox_words, system_prompt
 from llmos.core.trace import RunStep
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
@@ -28,11 +28,21 @@ SMALL_MODEL_TOOLS = ("read_file", "shell", "write_file")
 class Conversation:
     """The conversation of one session with its model, turn after turn."""
 
-    def __init__(self, *, record: Record, invoker: Invoker, limits: TurnLimits, emit: Emit) -> None:
+    def __init__(
+        self,
+        *,
+        record: Record,
+        invoker: Invoker,
+        limits: TurnLimits,
+        emit: Emit,
+        news: Callable[[], Sequence[str]] = list,
+    ) -> None:
+        """`news` gives what changed in the core blocks since it was last asked."""
         self._record = record
         self._invoker = invoker
         self._limits = limits
         self._emit = emit
+        self._news = news
         self._messages: tuple[Message, ...] = ()
         self._system: str | None = None
 
@@ -52,7 +62,9 @@ class Conversation:
             examples = tuple(example_of(trace) for trace in reversed(found))
             context = f"{surroundings(turn.goal, self._invoker.context.cwd)}\nTask: "
         else:
-            context = guidance
+            # A change of memory enters a conversation that has begun as a new message: its prefix stays as it was.
+            news = news_text(self._news()) if self._system is not None else ""
+            context = news + guidance
         earlier = () if small else self._messages
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
         turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])

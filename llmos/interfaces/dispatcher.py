@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from llmos.core.policy import Candidate, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
+from llmos.engine.consolidate import Consolidator
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
@@ -39,7 +41,8 @@ class Dispatcher:
 
     `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it. With
     `freeze` nothing is recorded, learned or counted. `cut_off` are the traces whose replay was cut off just before,
-    each with how far it had come: they are not begun anew over their effects.
+    each with how far it had come: they are not begun anew over their effects. `consolidator` keeps the memory tiers up
+    to date; without one they stay as they are.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Dispatcher:
         emit: Emit,
         freeze: bool = False,
         cut_off: Mapping[str, str] | None = None,
+        consolidator: Consolidator | None = None,
     ) -> None:
         self._record = record
         self._freeze = freeze
@@ -64,7 +68,14 @@ class Dispatcher:
         self._clock = clock
         self._limits = limits
         self._workspace = workspace
-        self._conversation = Conversation(record=record, invoker=self._invoker, limits=limits, emit=self._sink)
+        self._consolidator = consolidator
+        self._conversation = Conversation(
+            record=record,
+            invoker=self._invoker,
+            limits=limits,
+            emit=self._sink,
+            news=consolidator.take_news if consolidator else list,
+        )
         self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
         self._turn = 0
         self._cut_off = dict(cut_off or {})
@@ -90,6 +101,8 @@ class Dispatcher:
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
         """
         self._check(goal)
+        if self._consolidator is not None:
+            await self._consolidator.stop(small_only=True)
         self._turn += 1
         emit = self._show if dry_run else self._sink
         turn = self._new_turn(goal)
@@ -124,6 +137,24 @@ class Dispatcher:
         self._conversation.restart(messages)
         self._turn = turns
         self._cut_off = dict(cut_off or {})
+
+    @property
+    def updating_memory(self) -> bool:
+        """Whether an update of memory is under way."""
+        return self._consolidator is not None and self._consolidator.running
+
+    async def finish(self) -> None:
+        """Wait for the update of memory that is under way; cancelled, it is stopped and stays due."""
+        if self._consolidator is not None:
+            try:
+                await self._consolidator.finish()
+            finally:
+                await self.close()
+
+    async def close(self) -> None:
+        """Stop the update of memory that is under way."""
+        if self._consolidator is not None:
+            await self._consolidator.stop()
 
     def _new_turn(self, goal: str) -> Turn:
         ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
@@ -253,7 +284,14 @@ class Dispatcher:
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
         if not self._freeze:
             self._record.nested.track_message()
+            self._update_memory()
         return turn.result(ending, now)
+
+    def _update_memory(self) -> None:
+        """Begin the updates of memory that are due, beside whatever comes next."""
+        if self._consolidator is not None:
+            with suppress(StoreError):  # that the turn is not on record was told already
+                self._consolidator.after_message(self._sink)
 
     @property
     def _cwd(self) -> Path:

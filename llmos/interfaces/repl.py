@@ -28,7 +28,7 @@ from rich.text import Text
 from llmos import __version__
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.events import Event
+from llmos.core.events import Event, MemoryTicked
 from llmos.core.memory_tiers import Tier
 from llmos.core.permission import PermissionMode
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
@@ -151,6 +151,7 @@ class Repl:
         except asyncio.CancelledError:
             return ExitStatus.INTERRUPTED
         finally:
+            await self._dispatcher.close()
             self._renderer.close()
             self._say_goodbye()
             self._stopper.remove()
@@ -182,6 +183,14 @@ class Repl:
     def _show(self, event: Event) -> None:
         self._facts = self._facts.after(event)
         self._slash.state.take(event)
+        if isinstance(event, MemoryTicked) and self._prompt.app.is_running:
+            # An update of memory ends whenever it ends, also while a line is being typed.
+            run_in_terminal(lambda: self._render(event))
+            self._status = self._refreshed()
+        else:
+            self._render(event)
+
+    def _render(self, event: Event) -> None:
         try:
             self._renderer(event)
         except OSError:

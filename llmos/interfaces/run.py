@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,6 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
         goal = read_goal(options.words)
         ask = _ask(screen, renderer, cwd)
         result = asyncio.run(_run(options, goal, output, ask, cwd=cwd, environ=environ))
-        output.result(result)
         return result.exit_status
     except (asyncio.CancelledError, KeyboardInterrupt):
         output.interrupted()
@@ -95,7 +95,13 @@ async def _run(
         if options.resume is not None:
             for sentence in _resume(app, dispatcher, options.resume, cwd):
                 output.notice(sentence)
-        return await dispatcher.dispatch(goal, dry_run=options.dry_run)
+        result = await dispatcher.dispatch(goal, dry_run=options.dry_run)
+        if options.form is OutputFormat.TEXT:
+            output.result(result)  # the answer does not wait for memory
+        await _update_memory(dispatcher, output, options.form)
+        if options.form is not OutputFormat.TEXT:
+            output.result(result)
+        return result
     finally:
         await app.close()
         stopper.remove()
@@ -107,6 +113,16 @@ def _resume(app: App, dispatcher: Dispatcher, chosen: str, cwd: Path) -> list[st
     if chosen == PICK:
         raise UsageError('say which session: `llmos run --resume ID "goal"`; `llmos sessions list` shows the ids')
     return resume(app, dispatcher, chosen, cwd)
+
+
+async def _update_memory(dispatcher: Dispatcher, output: Output, form: OutputFormat) -> None:
+    """Let the update of memory that is due come to its end; Ctrl-C leaves it for later and ends the run as it ended."""
+    if dispatcher.updating_memory and form is OutputFormat.TEXT and sys.stderr.isatty():
+        await asyncio.sleep(0.5)
+        if dispatcher.updating_memory:
+            output.notice("memory is being updated; Ctrl-C leaves that for later")
+    with suppress(asyncio.CancelledError):
+        await dispatcher.finish()
 
 
 def read_goal(words: Sequence[str]) -> str:

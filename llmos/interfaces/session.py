@@ -29,6 +29,7 @@ def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -
         emit=emit,
         freeze=app.freeze,
         cut_off=app.cut_off(),
+        consolidator=app.consolidator,
     )
 
 

@@ -141,6 +141,7 @@ def test_stream_json_is_one_line_per_event_and_a_result(llmos: Llmos, api: FakeM
         "message_added",
         "trace_kept",
         "turn_ended",
+        "memory_ticked",
         "result",
     ]
     assert (events[-1]["answer"], events[-1]["exit_code"]) == ("3", 0)

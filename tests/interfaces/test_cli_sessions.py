@@ -53,7 +53,7 @@ def test_a_session_is_shown_as_a_person_reads_it(two: list[str], kept: str, llmo
         "  ok · FOLLOWER · cost $0.00 · 0 model calls · N s",
     ]
     record = json.loads(llmos("sessions", "show", "--json").out)
-    assert (record["id"], record["records"][-1]["event"]) == (two[1], "turn_ended")
+    assert (record["id"], record["records"][-1]["event"]) == (two[1], "memory_ticked")
 
 
 def test_deleting_shows_first_and_asks(two: list[str], llmos: Llmos) -> None:
