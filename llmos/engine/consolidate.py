@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -200,7 +200,7 @@ class Consolidator:
         update.through = said[-1].at.isoformat(timespec="milliseconds") if said else (done.through if done else "")
         found = (heard(one.name, one.at, one.text, one.project) for one in said)
         # A job that was given again and again is read once.
-        messages = list({one.text: one for one in reversed([*filter(None, found)])}.values())[::-1]
+        messages = _first_of_each(one for one in found if one is not None)
         model = self._model_or_why(update) if messages else None
         self._small = model is not None and model.info.small
         facts = await self._facts(update, model, messages)
@@ -283,6 +283,13 @@ def _with_machine_facts(block: CoreBlock, facts: Mapping[str, str], day: str) ->
         if there is None or (there.by == MACHINE and not there.pinned and there.text != text):
             block = block.with_item(item)
     return block
+
+
+def _first_of_each(messages: Iterable[Heard]) -> list[Heard]:
+    kept: dict[str, Heard] = {}
+    for message in messages:
+        kept.setdefault(message.text, message)
+    return list(kept.values())
 
 
 def _batches(messages: Sequence[Heard], chars: int) -> list[list[Heard]]:
