@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmos.app_boundary import tool_context
+from llmos.app_memory import make_consolidator, tier_rules
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
-from llmos.core.memory_tiers import Tier, TierRule, TierRules
 from llmos.core.permission import PermissionMode
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
@@ -25,9 +25,8 @@ from llmos.core.prices import ModelPrice
 from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
 from llmos.core.spending import Caps
 from llmos.core.tool import Tool
-from llmos.engine.consolidate import Consolidator, UpdateLimits
+from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import BackupLimits, Invoker
-from llmos.engine.machine_facts import machine_facts
 from llmos.engine.metered import MeteredModel
 from llmos.memory.config import Config, load_config
 from llmos.memory.examples import Examples
@@ -339,11 +338,12 @@ class App:
 
     @cached_property
     def record(self) -> Record:
+        space = self.workspace
         return Record(
             traces=self.traces,
             transcript=self.transcript,
             memory=self.memory,
-            nested=NestedLearning(self.workspace.recall, self.workspace.derived, self.tier_rules),
+            nested=NestedLearning(space.recall, space.derived, tier_rules(self.config.settings.tiers)),
         )
 
     @cached_property
@@ -352,7 +352,7 @@ class App:
         return MemoryEngine(
             self.workspace.core_blocks,
             self.workspace.archival,
-            rules=self.tier_rules,
+            rules=tier_rules(self.config.settings.tiers),
             session=self.session,
             on=self.config.settings.memory == "on",
             frozen=self.freeze,
@@ -363,16 +363,15 @@ class App:
         """Keeps the tiers up to date; None where nothing is to be remembered."""
         if self.freeze or not self.memory.on:
             return None
-        tiers, space = self.config.settings.tiers, self.workspace
-        return Consolidator(
+        return make_consolidator(
+            self.config.settings.tiers,
+            self.workspace,
             memory=self.memory,
             nested=self.record.nested,
-            said_since=self.recall.said_since,
+            recall=self.recall,
             model=self.memory_model,
             clock=self.clock,
-            limits=UpdateLimits(tiers.update_usd, tiers.update_s),
-            lock=space.derived / "consolidate.lock",
-            machine=lambda: machine_facts(None if space.is_home else space.root, self._environ),
+            environ=self._environ,
         )
 
     def memory_model(self) -> Model:
@@ -387,15 +386,6 @@ class App:
                     self._memory_model = self._anthropic(self.config.settings.judge_model)
                 return self._memory_model
         return self.model()
-
-    @property
-    def tier_rules(self) -> TierRules:
-        tiers = self.config.settings.tiers
-        return TierRules(
-            recall=TierRule(Tier.RECALL, 1, tiers.recall_stability, tiers.recall_base_rate),
-            core=TierRule(Tier.CORE, tiers.core_every, tiers.core_stability, tiers.core_base_rate),
-            archival=TierRule(Tier.ARCHIVAL, tiers.archival_every, tiers.archival_stability, tiers.archival_base_rate),
-        )
 
     @property
     def turn_limits(self) -> TurnLimits:
