@@ -19,7 +19,7 @@ from llmos.adapters import sandbox_landlock_child
 from llmos.adapters.sandbox_env import clean_environment
 from llmos.adapters.sandbox_guard import watch
 from llmos.adapters.sandbox_layout import REPLACED, Layout, layout
-from llmos.adapters.sandbox_seccomp import program
+from llmos.adapters.sandbox_seccomp import owned_calls, program
 from llmos.core.sandbox import LANDLOCK, Confinement, Launch, SandboxTier
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -75,7 +75,8 @@ class Landlock:
         if network:
             rules.append((_READ_FILE, [os.path.realpath(file) for file in _NETWORK_FILES]))
         code = program(namespaces=False, network=network)
-        assert code is not None, "the probe let no other machine through"
+        supervised = program(namespaces=False, network=network, supervised=True)
+        assert code is not None and supervised is not None, "the probe let no other machine through"
         return {
             "files": every,
             "net": 0 if network or self._abi < 4 else _NET,
@@ -83,6 +84,10 @@ class Landlock:
             "attribute_bytes": 8 if self._abi < 4 else 16 if self._abi < 6 else 24,
             "rules": rules,
             "filter": code.hex(),
+            "supervised_filter": supervised.hex(),
+            "calls": {str(number): name for number, name in owned_calls().items()},
+            "roots": [str(path) for path in (*plan.writable, private)],
+            "hidden": [str(path) for path in plan.hidden],
         }
 
 

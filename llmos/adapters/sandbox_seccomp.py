@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass
 
 _LOAD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NUMBER, _ARCH, _ARGS = 0, 4, 16
 _X32 = 0x40000000
 
@@ -90,19 +90,23 @@ _NEVER = (
 """What reaches the kernel or other processes past files: no command of a working directory needs it."""
 _WITHOUT_NAMESPACES = ("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "chroot", "unshare")
 """Refused besides where processes outside can be seen."""
-OWNED = (
-    "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "setxattr", "lsetxattr",
-    "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr", "removexattrat", "utime", "utimes",
-    "futimesat", "utimensat", "file_setattr",
+_OWNED = (
+    "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
+    "futimesat", "utimensat",
 )  # fmt: skip
-"""What changes a file without writing to it: Landlock does not see these."""
+"""What changes a file without writing to it, which Landlock does not see. Another process can do it for the command."""
+_ATTRIBUTES = (
+    "setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr",
+    "removexattrat", "file_setattr",
+)  # fmt: skip
 
 
-def program(*, namespaces: bool, network: bool, machine: str | None = None) -> bytes | None:
+def program(*, namespaces: bool, network: bool, supervised: bool = False, machine: str | None = None) -> bytes | None:
     """The filter, or None for a machine that is not known.
 
     With `namespaces` the command has process, user and mount namespaces of its own; without, what they would keep
-    from it is refused here. `network` allows internet sockets, which a network namespace of its own makes harmless.
+    from it is refused here; with `supervised` a process outside is asked about changes of modes, owners and times
+    instead. `network` allows internet sockets, which a network namespace of its own makes harmless.
     """
     known = _MACHINES.get(machine or platform.machine())
     if known is None:
@@ -117,8 +121,10 @@ def program(*, namespaces: bool, network: bool, machine: str | None = None) -> b
         code += _refuse_arguments(known, "ioctl", 1, _SET_ATTRIBUTES)
         code += _refuse(known, "clone3", errno.ENOSYS)  # its flags cannot be seen; the C library then uses clone
         code += _refuse_flag(known, "clone", 0, _CLONE_NEWUSER)
-        for name in OWNED:
-            code += _refuse(known, name, errno.EPERM)
+        for name in _ATTRIBUTES:
+            code += _refuse(known, name, errno.EOPNOTSUPP)
+        for name in _OWNED:
+            code += _notify(known, name) if supervised else _refuse(known, name, errno.EPERM)
     return code + _op(_RET, _ALLOW)
 
 
@@ -146,6 +152,18 @@ def _refuse(machine: _Machine, name: str, number: int) -> bytes:
     if name not in machine.number:  # ARM never had the old forms
         return b""
     return _op(_JEQ, machine.number[name], 0, 1) + _fail(number)
+
+
+def _notify(machine: _Machine, name: str) -> bytes:
+    if name not in machine.number:
+        return b""
+    return _op(_JEQ, machine.number[name], 0, 1) + _op(_RET, _NOTIFY)
+
+
+def owned_calls() -> dict[int, str]:
+    """The calls that a supervisor is asked about, by number."""
+    known = _MACHINES[platform.machine()]
+    return {known.number[name]: name for name in _OWNED if name in known.number}
 
 
 def _about(machine: _Machine, name: str, body: bytes) -> bytes:
