@@ -86,7 +86,7 @@ def report(results: list[dict[str, Any]]) -> str:
     for found in results:
         who = "root" if found["user"] == 0 else "a normal user"
         lines.append(
-            f"{found['tier']} as {who}: {found['attacks']} probes, {len(found['breaches'])} breaches, "
+            f"sandbox: {found['tier']} as {who}: {found['attacks']} probes, {len(found['breaches'])} breaches, "
             f"{found['allowed'] - len(found['not_allowed'])} of {found['allowed']} ordinary things allowed"
         )
     return "\n".join(lines)
@@ -126,5 +126,10 @@ def test_a_tier_that_is_not_there_is_said_to_be(monkeypatch: pytest.MonkeyPatch)
     assert run_battery("no such tier", nobody=False) == {"tier": "no such tier", "there": False}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The figures of `make safety`: probes and breaches in each tier."""
     print(report(figures()))
+
+
+if __name__ == "__main__":
+    main()
