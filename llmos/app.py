@@ -18,11 +18,12 @@ from llmos.app_boundary import tool_context
 from llmos.app_memory import make_consolidator, tier_rules
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
-from llmos.core.permission import PermissionMode
+from llmos.core.permission import PermissionMode, check_examples
 from llmos.core.policy import Thresholds, TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.prices import ModelPrice
 from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
+from llmos.core.shell_syntax import Node, no_parser
 from llmos.core.spending import Caps
 from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
@@ -126,6 +127,7 @@ class App:
         }
         given = {key: value for key, value in flags.items() if value is not None}
         config = load_config(workspace, environ, given)
+        check_examples(config.rules, parse_shell)
         modes = {"offline": options.offline, "freeze": options.freeze}
         return cls(workspace, config, cwd=cwd.resolve(), environ=environ, model=model, **modes)
 
@@ -417,7 +419,9 @@ class App:
         return Invoker(
             tools=self.tools,
             rules=self.config.rules,
-            context=tool_context(self.config, space, cwd=self.cwd, sandbox=self.sandbox, environ=self._environ),
+            context=tool_context(
+                self.config, space, cwd=self.cwd, sandbox=self.sandbox, environ=self._environ, parse=parse_shell
+            ),
             backups=BackupLimits(
                 folder=self._backups_folder,
                 max_files=settings.backups.max_files,
@@ -428,6 +432,7 @@ class App:
             grant_all=grant_all,
             mode=PermissionMode(settings.permissions.mode),
             saved=None if self.freeze else self.saved_permissions,
+            parse_shell=parse_shell,
             own_folders=[
                 folder.resolve() for folder in (space.traces, space.memories, space.derived, backups, space.home)
             ],
@@ -455,6 +460,15 @@ class App:
             self.recall.close()
         if self._private is not None:
             self._private.remove()
+
+
+def parse_shell(source: bytes) -> Node:
+    """The ParseShell port; the parser is loaded by the first command that needs it."""
+    try:
+        from llmos.adapters.bash_parser import parse_bash
+    except ImportError:  # a machine without its wheel: everything that needs it is asked about
+        return no_parser(source)
+    return parse_bash(source)
 
 
 def starter_folders() -> list[Path]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from llmos.core.errors import NoSandboxError
 from llmos.core.events import Verdict
-from llmos.core.permission import Rule, matches, parse_rule
+from llmos.core.permission import Rule, matches, parse_rule, read_call
 from llmos.core.sandbox import Boundary, Sandbox, boundary_of
+from llmos.core.shell_syntax import ParseShell
 from llmos.core.tool import Effect, ToolContext
 from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
@@ -17,7 +18,13 @@ from llmos.memory.workspace import Workspace
 
 
 def tool_context(
-    config: Config, workspace: Workspace, *, cwd: Path, sandbox: Sandbox | None, environ: Mapping[str, str]
+    config: Config,
+    workspace: Workspace,
+    *,
+    cwd: Path,
+    sandbox: Sandbox | None,
+    environ: Mapping[str, str],
+    parse: ParseShell,
 ) -> ToolContext:
     """Where the tools of a session run. Raises NoSandboxError where a sandbox is required and there is none."""
     settings = config.settings
@@ -35,7 +42,7 @@ def tool_context(
         output_bytes=settings.limits.output_bytes,
         boundary=_boundary(config, workspace, environ),
         sandbox=sandbox,
-        network=lambda command: always or _allows(rules, command),
+        network=lambda command: always or _allows(rules, command, parse),
         env_names=frozenset(settings.sandbox.env),
     )
 
@@ -55,6 +62,9 @@ def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) 
     )
 
 
-def _allows(rules: Sequence[Rule], command: str) -> bool:
-    """Whether one of the allow rules takes in the command; as everywhere, none takes in shell syntax."""
-    return any(matches(rule, "shell", Effect.EXECUTE, (command,)) for rule in rules)
+def _allows(rules: Sequence[Rule], command: str, parse: ParseShell) -> bool:
+    """Whether one of the allow rules takes in the command: as everywhere, each plain command in it."""
+    if not rules:
+        return False
+    call = read_call("shell", Effect.EXECUTE, (command,), parse)
+    return any(matches(rule, call) for rule in rules)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_world import api, kept, llmos, work  # noqa: F401 - fixtures
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.events import Event
 from llmos.core.permission import Rule
 from llmos.core.policy import TurnLimits
@@ -109,6 +110,7 @@ class World:
                 emit=emit,
                 ask=ask,
                 grant_all=grant_all,
+                parse_shell=parse_bash,
                 monotonic=self.clock.monotonic,
             )
 

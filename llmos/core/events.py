@@ -158,7 +158,7 @@ class PermissionDecided:
     verdict: Verdict
     """ALLOW or DENY: what finally held."""
     by: str
-    """What decided: "rule", "mode", "--yes", "person", "nobody to ask", "no sandbox"."""
+    """What decided: "rule", "mode", "reading", "floor", "--yes", "person", "nobody to ask", "no sandbox"."""
     reason: str
 
 

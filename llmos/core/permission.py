@@ -1,9 +1,9 @@
-"""Whether a tool call may run: allow, ask or deny from ordered rules, the strictest match winning.
+"""Whether a tool call may run: one function, for live calls, replays, sub-agents and slash commands alike.
 
 A rule is `tool` or `tool(pattern)`. The pattern is a shell-style glob over what the call is about: the command of
-`shell`, the paths of a file tool. An allow rule never matches a command that holds shell syntax, because a pattern
-over text cannot see where one command ends and the next begins. Ask and deny rules match each command that can be
-made out in it; what hides better is the business of the sandbox.
+`shell`, the paths of a file tool. The strictest match wins, whatever the order: deny over ask over allow. Below all
+rules and modes lies a floor (danger.py). An allow rule covers a shell command only where every command in it is plain
+and allowed; ask and deny rules match each command that can be made out, wrappers and quotes taken off.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from llmos.core.danger import Danger, Risk, risk_of_command, risk_of_path
 from llmos.core.errors import ConfigError
 from llmos.core.events import Verdict
+from llmos.core.read_only import ShellWorld, why_not_read_only
+from llmos.core.shell_syntax import ParseShell, PlainCommand, ShellReading, read_shell
+from llmos.core.shell_wrappers import program_name
 from llmos.core.tool import Effect
 
 _RULE = re.compile(r"(?P<tool>[A-Za-z_*][\w*]*)(?:\((?P<pattern>.*)\))?\Z", re.DOTALL)
-_SHELL_SYNTAX = re.compile(r"[;&|<>$`(){}\n\\*?\[\]~!#'\"]")
 _SEPARATORS = re.compile(r"[;&|\n(){}`]+|\b(?:then|do|else|xargs|exec|time|env|nohup|sudo|command|builtin)\s")
 _PREFIX = re.compile(r"\A(?:\w+=\S*\s+|-\S+\s+|!\s*|\\|(?:/\S*)?/(?=[\w.-]+(?:\s|\Z)))+")
 _STRICTNESS = {Verdict.ALLOW: 0, Verdict.ASK: 1, Verdict.DENY: 2}
@@ -76,6 +79,9 @@ class Rule:
     pattern: str | None
     origin: str
     """Where the rule stands, for the sentence that a person reads."""
+    match: tuple[str, ...] = ()
+    """Commands or paths that the rule must speak of; checked when it is loaded."""
+    no_match: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -83,44 +89,119 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """What a verdict is given on: a tool with what it is about, and how its command reads if it has one."""
+
+    tool: str
+    effect: Effect
+    subjects: tuple[str, ...] = ()
+    """The paths, relative to the working directory where inside; or the command."""
+    reading: ShellReading | None = None
+    replayed: bool = False
+
+    @property
+    def what(self) -> str:
+        return "runs a command" if self.effect is Effect.EXECUTE else "changes files"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     verdict: Verdict
     reason: str
     by: str
-    """What decided: "rule" or "mode"."""
+    """What decided: "rule", "mode", "reading", "floor", or "replay" (a replay that destroys needs a yes each time)."""
+    detail: str = ""
+    """Why the command is not known to only look, where that is why it is asked about."""
 
 
-def parse_rule(text: str, verdict: Verdict, origin: str) -> Rule:
+def parse_rule(
+    text: str, verdict: Verdict, origin: str, *, match: Sequence[str] = (), no_match: Sequence[str] = ()
+) -> Rule:
     """Raises ConfigError for anything that is not `tool` or `tool(pattern)`."""
-    match = _RULE.match(text.strip())
-    if not match:
+    found = _RULE.match(text.strip())
+    if not found:
         raise ConfigError(f"{origin}: {text!r} is not a permission rule; write `tool` or `tool(pattern)`")
-    return Rule(verdict, match["tool"], match["pattern"], origin)
+    return Rule(verdict, found["tool"], found["pattern"], origin, tuple(match), tuple(no_match))
+
+
+def read_call(tool: str, effect: Effect, subjects: Sequence[str], parse: ParseShell, *, replayed: bool = False) -> Call:
+    """The call with its command read, where it is one."""
+    command = effect is Effect.EXECUTE and len(subjects) == 1
+    reading = read_shell(subjects[0], parse) if command else None
+    return Call(tool, effect, tuple(subjects), reading, replayed)
+
+
+def check_examples(rules: Sequence[Rule], parse: ParseShell) -> None:
+    """Raises ConfigError for a rule that does not do what its own examples say, naming rule and example."""
+    for rule in rules:
+        effect = Effect.EXECUTE if fnmatchcase("shell", rule.tool) else Effect.WRITE
+        for example, wanted in (*((text, True) for text in rule.match), *((text, False) for text in rule.no_match)):
+            call = read_call("shell" if effect is Effect.EXECUTE else rule.tool, effect, (example,), parse)
+            if matches(rule, call) is not wanted:
+                does = "does not match" if wanted else "matches"
+                raise ConfigError(f"{rule.origin}: the rule {rule.text} {does} its own example {example!r}")
 
 
 def decide(
-    rules: Sequence[Rule],
-    tool: str,
-    effect: Effect,
-    subjects: Sequence[str],
-    *,
-    mode: PermissionMode = PermissionMode.ASK,
+    rules: Sequence[Rule], call: Call, *, mode: PermissionMode = PermissionMode.ASK, world: ShellWorld | None = None
 ) -> Decision:
-    """The verdict on one call, whatever the order of `rules`; the mode decides where no rule matches."""
-    what = "runs a command" if effect is Effect.EXECUTE else "changes files"
-    matching = [rule for rule in rules if matches(rule, tool, effect, subjects)]
+    """The verdict on one call, whatever the order of `rules`. Without a `world` no command is known to only look."""
+    risk = _risk(call)
+    if risk is not None and risk.danger is Danger.NEVER:
+        return Decision(Verdict.DENY, f"never: it {risk.what}", "floor")
+    if call.reading is not None and call.reading.too_large:
+        return Decision(Verdict.DENY, f"the command: {call.reading.why}; write it to a file and run that", "floor")
+    matching = [rule for rule in rules if matches(rule, call)]
     strictest = max(matching, key=lambda rule: (_STRICTNESS[rule.verdict], rule.text, rule.origin), default=None)
-    denied = strictest is not None and strictest.verdict is Verdict.DENY
-    if mode is PermissionMode.READ_ONLY and effect is not Effect.READ and not denied:
-        return Decision(Verdict.DENY, f"the mode is {mode.value}, and {tool} {what}", "mode")
-    if strictest is not None:
-        reason = f"{strictest.verdict.value} rule {strictest.text} ({strictest.origin})"
-        return Decision(strictest.verdict, reason, "rule")
-    if effect is Effect.READ:
-        return Decision(Verdict.ALLOW, "reading inside the working directory is allowed", "rule")
-    if mode is PermissionMode.TRUSTED or (mode is PermissionMode.ACCEPT_EDITS and effect is Effect.WRITE):
+    said = f"{strictest.verdict.value} rule {strictest.text} ({strictest.origin})" if strictest else ""
+    if strictest is not None and strictest.verdict is Verdict.DENY:
+        return Decision(Verdict.DENY, said, "rule")
+    unsure = _why_not_reading(call, world)
+    if mode is PermissionMode.READ_ONLY and unsure:
+        return Decision(Verdict.DENY, f"the mode is {mode.value}, and {call.tool} {call.what}", "mode")
+    if risk is not None and risk.danger is Danger.PERSON:
+        return Decision(Verdict.ASK, f"it {risk.what}; only a person's yes to this very call allows it", "floor")
+    if strictest is not None and strictest.verdict is Verdict.ASK:
+        return Decision(Verdict.ASK, said, "rule")
+    if risk is not None and call.replayed:
+        return Decision(Verdict.ASK, f"a replay that {risk.what} needs a yes each time", "replay")
+    return _loosest(rules, call, strictest is not None, said, unsure, mode)
+
+
+def _loosest(rules: Sequence[Rule], call: Call, ruled: bool, said: str, unsure: str, mode: PermissionMode) -> Decision:
+    """The verdict where nothing denies or asks."""
+    if ruled or _each_allowed(rules, call):
+        return Decision(Verdict.ALLOW, said or "each of its commands is allowed by a rule", "rule")
+    if not unsure:
+        if call.effect is Effect.READ:
+            return Decision(Verdict.ALLOW, "reading inside the working directory is allowed", "rule")
+        return Decision(Verdict.ALLOW, "it only looks", "reading")
+    if mode is PermissionMode.TRUSTED and call.reading is not None and call.reading.hidden:
+        return Decision(Verdict.ASK, "it may run more than can be made out in it", "mode")
+    if mode is PermissionMode.TRUSTED or (mode is PermissionMode.ACCEPT_EDITS and call.effect is Effect.WRITE):
         return Decision(Verdict.ALLOW, f"the mode is {mode.value}: {mode.words}", "mode")
-    return Decision(Verdict.ASK, f"{tool} {what}, and no rule allows it", "mode")
+    detail = unsure if call.reading is not None else ""
+    return Decision(Verdict.ASK, f"{call.tool} {call.what}, and no rule allows it", "mode", detail)
+
+
+def _risk(call: Call) -> Risk | None:
+    if call.reading is not None:
+        return risk_of_command(call.subjects[0], call.reading)
+    if call.effect is Effect.EXECUTE:
+        return None
+    risks = [risk_of_path(path, writes=call.effect is Effect.WRITE) for path in call.subjects]
+    return max((risk for risk in risks if risk), key=lambda risk: risk.danger, default=None)
+
+
+def _why_not_reading(call: Call, world: ShellWorld | None) -> str:
+    """Why the call may do more than look; empty where it only looks."""
+    if call.effect is Effect.READ:
+        return ""
+    if call.reading is None:
+        return "it is no command"
+    if call.reading.plain is None:
+        return call.reading.why
+    return why_not_read_only(call.reading.plain, world) if world is not None else "the world is not known"
 
 
 def propose_rule(tool: str, effect: Effect, subjects: Sequence[str]) -> str:
@@ -139,28 +220,44 @@ def literal(text: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", text)
 
 
-def matches(rule: Rule, tool: str, effect: Effect, subjects: Sequence[str]) -> bool:
+def matches(rule: Rule, call: Call) -> bool:
     """Whether the rule speaks of the call."""
-    if not fnmatchcase(tool, rule.tool):
+    if not fnmatchcase(call.tool, rule.tool):
         return False
     if rule.pattern is None:
         return True
     if rule.verdict is not Verdict.ALLOW:
-        return any(fnmatchcase(part, rule.pattern) for subject in subjects for part in _parts(subject, effect))
-    if len(subjects) == 1 and rule.pattern == literal(subjects[0]):
+        return any(fnmatchcase(part, rule.pattern) for subject in call.subjects for part in _parts(subject, call))
+    if len(call.subjects) == 1 and rule.pattern == literal(call.subjects[0]):
         return True  # the very text was allowed, whatever stands in it
-    hits = [fnmatchcase(subject, rule.pattern) for subject in subjects]
-    if effect is Effect.EXECUTE and any(_SHELL_SYNTAX.search(subject) for subject in subjects):
-        return False
-    return bool(hits) and all(hits)
+    if call.effect is Effect.EXECUTE:
+        plain = call.reading.plain if call.reading is not None else None
+        return bool(plain) and all(_covers(rule, command) for command in plain or ())
+    return bool(call.subjects) and all(fnmatchcase(subject, rule.pattern) for subject in call.subjects)
 
 
-def _parts(subject: str, effect: Effect) -> list[str]:
-    """The subject, and each simple command in it: `true; rm x` is also an `rm x`.
+def _each_allowed(rules: Sequence[Rule], call: Call) -> bool:
+    """Whether every command of a plain line is allowed by some rule: `make test && git status` by two."""
+    plain = call.reading.plain if call.reading is not None else None
+    allowing = [rule for rule in rules if rule.verdict is Verdict.ALLOW and fnmatchcase(call.tool, rule.tool)]
+    return bool(plain) and all(any(_covers(rule, command) for rule in allowing) for command in plain or ())
 
-    Where to cut is guessed on the strict side, since more parts can only lead to more asking and denying.
+
+def _covers(rule: Rule, command: PlainCommand) -> bool:
+    """Whether an allow rule covers one plain command; what a glob brings in is known to no rule."""
+    words = command.words
+    return not command.globs and not command.inputs and fnmatchcase(" ".join(words), rule.pattern or "*")
+
+
+def _parts(subject: str, call: Call) -> list[str]:
+    """The subject, and each command that can be made out in it: `true; sudo "rm" x` is also an `rm x`.
+
+    Where to cut is guessed on the strict side too, since more parts can only lead to more asking and denying.
     """
-    if effect is not Effect.EXECUTE:
+    if call.effect is not Effect.EXECUTE:
         return [subject]
     pieces = [piece.strip() for piece in _SEPARATORS.split(subject)]
-    return [subject, *pieces, *(_PREFIX.sub("", piece) for piece in pieces)]
+    read = call.reading.commands if call.reading is not None else ()
+    joined = [" ".join(words) for words in read]
+    bare = [" ".join((program_name(words), *words[1:])) for words in read]
+    return [subject, *pieces, *(_PREFIX.sub("", piece) for piece in pieces), *joined, *bare]

@@ -20,12 +20,14 @@ from llmos.core.events import Notice, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult
 from llmos.core.permission import PermissionMode, Rule, SavedRun
 from llmos.core.ports import Ask, Emit
+from llmos.core.shell_syntax import ParseShell, no_parser
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
 from llmos.engine.contents import heads_of
 from llmos.engine.permits import NO_SANDBOX_HERE, Permits
+from llmos.engine.shell_world import FileWorld
 from llmos.memory.saved_permissions import SavedPermissions
 
 
@@ -68,13 +70,22 @@ class Invoker:
         grant_all: bool,
         mode: PermissionMode = PermissionMode.ASK,
         saved: SavedPermissions | None = None,
+        parse_shell: ParseShell = no_parser,
         own_folders: Sequence[Path] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.tools = tools
         self.context = context
         self.permits = Permits(
-            rules, ask=ask, grant_all=grant_all, mode=mode, saved=saved, cwd=context.cwd, unheld=context.unheld
+            rules,
+            ask=ask,
+            grant_all=grant_all,
+            mode=mode,
+            saved=saved,
+            parse=parse_shell,
+            world=FileWorld(context.cwd, context.allowed_roots),
+            cwd=context.cwd,
+            unheld=context.unheld,
         )
         self._backups = backups
         self._emit = emit

@@ -9,6 +9,7 @@ from llmos.core.errors import StoreError
 from llmos.core.events import PermissionDecided, Verdict
 from llmos.core.messages import ToolCall
 from llmos.core.permission import (
+    Call,
     Decision,
     GrantScope,
     PermissionMode,
@@ -18,8 +19,11 @@ from llmos.core.permission import (
     matches,
     parse_rule,
     propose_rule,
+    read_call,
 )
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
+from llmos.core.read_only import ShellWorld
+from llmos.core.shell_syntax import ParseShell
 from llmos.core.tool import Effect, ToolSpec
 from llmos.memory.saved_permissions import SavedPermissions
 
@@ -39,6 +43,8 @@ class Permits:
         grant_all: bool,
         mode: PermissionMode,
         saved: SavedPermissions | None,
+        parse: ParseShell,
+        world: ShellWorld,
         cwd: Path,
         unheld: bool = False,
     ) -> None:
@@ -48,6 +54,8 @@ class Permits:
         self._ask = ask
         self._grant_all = grant_all
         self._saved = saved
+        self._parse = parse
+        self._world = world
         self._cwd = cwd
         self._unheld = unheld
         self._session_rules: list[Rule] = []
@@ -69,10 +77,14 @@ class Permits:
     def begin_turn(self) -> None:
         self._turn_runs.clear()
 
-    def decide(self, spec: ToolSpec, subjects: Sequence[str]) -> Decision:
-        """What rules and mode say of a call, before anybody is asked. Raises StoreError."""
+    def read(self, spec: ToolSpec, subjects: Sequence[str], *, replayed: bool = False) -> Call:
+        """The call as the verdict sees it."""
+        return read_call(spec.name, spec.effect, subjects, self._parse, replayed=replayed)
+
+    def decide(self, call: Call) -> Decision:
+        """What floor, rules and mode say of a call, before anybody is asked. Raises StoreError."""
         saved = self._saved.rules(self._cwd) if self._saved is not None else ()
-        return decide((*self._rules, *saved), spec.name, spec.effect, subjects, mode=self.mode)
+        return decide((*self._rules, *saved), call, mode=self.mode, world=self._world)
 
     async def judge(
         self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None
@@ -83,15 +95,17 @@ class Permits:
             return PermissionDecided(call_id=call.id, tool=spec.name, verdict=verdict, by=by, reason=reason)
 
         try:
-            decision = self.decide(spec, subjects)
+            facts = self.read(spec, subjects, replayed=run is not None)
+            decision = self.decide(facts)
             if self._unheld and spec.effect is Effect.EXECUTE and decision.verdict is not Verdict.DENY:
                 return decided(*await self._judge_unheld(call, spec, replayed=run is not None))
             if decision.verdict is not Verdict.ASK:
                 return decided(decision.verdict, decision.by, decision.reason)
-            if granted := self._granted(decision, spec, subjects, run):
+            if granted := self._granted(decision, facts, run):
                 return decided(Verdict.ALLOW, *granted)
             if self._ask is None:
-                reason = f"{decision.reason}; there is nobody to ask, and --yes was not given"
+                flag = "--yes does not cover it" if self._grant_all else "--yes was not given"
+                reason = f"{decision.reason}; there is nobody to ask, and {flag}"
                 return decided(Verdict.DENY, "nobody to ask", reason)
             question = self._question(call, spec, subjects, decision, run)
             answer = await self._ask(question)
@@ -114,30 +128,34 @@ class Permits:
             return Verdict.ALLOW, "person", "allowed"
         return Verdict.DENY, "person", answer.reason or "the person said no"
 
-    def _granted(
-        self, decision: Decision, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None
-    ) -> tuple[str, str] | None:
-        """Who allowed before what would now be asked, and the words for it; None where nobody did."""
+    def _granted(self, decision: Decision, call: Call, run: SavedRun | None) -> tuple[str, str] | None:
+        """Who allowed before what would now be asked, and the words for it; None where nobody did.
+
+        Nothing that was said before passes the floor; a replay that destroys needs a yes of this turn.
+        """
+        if decision.by == "floor":
+            return None
         if self._grant_all:
             return "--yes", "granted for this run"
-        if any(matches(rule, spec.name, spec.effect, subjects) for rule in self._session_rules):
-            return "person", "allowed for this session"
-        if run is None:
-            return None
-        if run in self._turn_runs:
+        if run is not None and run in self._turn_runs:
             return "person", "allowed for this run"
-        if run in self._session_runs:
+        if decision.by == "replay":
+            return None
+        if any(matches(rule, call) for rule in self._session_rules):
+            return "person", "allowed for this session"
+        if run is not None and run in self._session_runs:
             return "person", "this saved run is allowed for this session"
-        if decision.by != "rule" and self._saved is not None and self._saved.covers(run, self._cwd):
+        if run is not None and decision.by != "rule" and self._saved is not None and self._saved.covers(run, self._cwd):
             return "person", "this saved run is always allowed here"
         return None
 
     def _question(
         self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], decision: Decision, run: SavedRun | None
     ) -> PermissionQuestion:
-        rule = propose_rule(spec.name, spec.effect, subjects)
+        lasting = decision.by not in ("floor", "replay")
+        rule = propose_rule(spec.name, spec.effect, subjects) if lasting else ""
         scopes = [GrantScope.ONCE]
-        if rule or run is not None:
+        if lasting and (rule or run is not None):
             scopes.append(GrantScope.SESSION)
             # A rule that asks would ask again: what is saved as allowed is weaker than it.
             if self._saved is not None and decision.by != "rule":
@@ -149,13 +167,13 @@ class Permits:
             replayed=run is not None,
             rule=rule,
             scopes=tuple(scopes),
-            run=run.trace if run is not None else "",
+            run=run.trace if run is not None and decision.by != "floor" else "",
         )
 
     def _keep(self, question: PermissionQuestion, answer: PermissionAnswer, run: SavedRun | None) -> str:
         """Keep the yes as far as it reaches; the words for it. Raises StoreError."""
         scope = answer.scope if answer.scope in question.scopes else question.scopes[-1]
-        if answer.whole_run and run is not None:
+        if answer.whole_run and run is not None and question.run:
             return self._keep_run(run, scope)
         if scope is GrantScope.ONCE or not question.rule:
             return "allowed"

@@ -21,7 +21,7 @@ from llmos.memory.files import MissingFileError, read_bounded, show_path
 from llmos.memory.workspace import CONFIG_KIND, CONFIG_NAME, Workspace, check_home, expand_user
 
 if TYPE_CHECKING:
-    from llmos.memory.config_schema import Setting, Settings
+    from llmos.memory.config_schema import RuleWithExamples, Setting, Settings
 
 CONFIG_FORMAT = 1
 BUILT_IN = "built-in"
@@ -259,13 +259,19 @@ def _accept(setting: Setting, value: Any, source: _Source, env: Mapping[str, str
     rules: tuple[Rule, ...] = ()
     if setting.key in _RULES:
         verdict = _RULES[setting.key]
-        rules = tuple(parse_rule(text, verdict, source.place((at,))) for at, text in enumerate(typed))
+        rules = tuple(_rule(entry, verdict, source.place((at,))) for at, entry in enumerate(typed))
     if setting.key == "sandbox.network_for":
         for at, text in enumerate(typed):
             parse_rule(text, Verdict.ALLOW, source.place((at,)))
     if setting.key in _PATHS:
         typed = tuple(expand_user(path, env) for path in typed)
     return _Given(setting, typed, source.origin, source.project, rules)
+
+
+def _rule(entry: str | RuleWithExamples, verdict: Verdict, place: str) -> Rule:
+    if isinstance(entry, str):
+        return parse_rule(entry, verdict, place)
+    return parse_rule(entry.rule, verdict, place, match=entry.match, no_match=entry.no_match)
 
 
 def _wrong_part(value: Any, path: KeyPath) -> str:

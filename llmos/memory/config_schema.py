@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -99,6 +99,20 @@ class Limits(Section):
     goal_bytes: int = _whole(100_000, 100, 1_000_000, "bytes that a goal may have", ProjectMay.LOWER)
 
 
+class RuleWithExamples(Section):
+    """A rule that says what it speaks of and what not; checked when it is loaded."""
+
+    rule: str
+    match: tuple[str, ...] = _setting((), "", "", ProjectMay.NOTHING, strict=False)
+    no_match: tuple[str, ...] = _setting((), "", "", ProjectMay.NOTHING, strict=False)
+
+
+RuleEntry = Annotated[
+    Annotated[str, Tag("text")] | Annotated[RuleWithExamples, Tag("examples")],
+    Discriminator(lambda value: "examples" if isinstance(value, dict | RuleWithExamples) else "text"),
+]
+
+
 class Permissions(Section):
     mode: Literal["read-only", "ask", "accept-edits", "trusted"] = _setting(
         "ask",
@@ -106,9 +120,21 @@ class Permissions(Section):
         "one of read-only, ask, accept-edits, trusted",
         ProjectMay.TIGHTEN,
     )
-    allow: tuple[str, ...] = _texts("calls that run without asking", "a list of rules", ProjectMay.NOTHING)
-    ask: tuple[str, ...] = _texts("calls that are always asked about", "a list of rules", ProjectMay.ADD)
-    deny: tuple[str, ...] = _texts("calls that never run", "a list of rules", ProjectMay.ADD)
+    allow: tuple[RuleEntry, ...] = _texts(
+        "calls that run without asking",
+        "a list of rules",
+        ProjectMay.NOTHING,
+    )
+    ask: tuple[RuleEntry, ...] = _texts(
+        "calls that are always asked about",
+        "a list of rules",
+        ProjectMay.ADD,
+    )
+    deny: tuple[RuleEntry, ...] = _texts(
+        "calls that never run",
+        "a list of rules",
+        ProjectMay.ADD,
+    )
     paths: tuple[Annotated[str, Field(pattern=r"^(/|~/|~$)")], ...] = _texts(
         "folders outside the working directory that the file tools may use",
         "a list of folders that begin with / or ~/",
@@ -248,7 +274,7 @@ class Setting:
             return adapter.validate_python(value), None
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            return None, first["loc"]
+            return None, tuple(step for step in first["loc"] if step not in ("text", "examples"))
 
     def rank(self, value: Any) -> int:
         """The place of a word among those that the setting takes; the strictest stands first."""

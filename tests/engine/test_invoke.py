@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.errors import StoreError, ToolError
 from llmos.core.events import Event, Notice, PermissionDecided, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult
@@ -53,6 +54,7 @@ def invoker(
         ask=ask,
         grant_all=grant_all,
         own_folders=own_folders,
+        parse_shell=parse_bash,
         monotonic=lambda: 0.0,
     )
 
@@ -182,7 +184,7 @@ async def test_bad_arguments_are_said_to_the_model(cwd: Path, args: dict[str, An
     got = await invoker(cwd, emit).invoke(call)
     assert got.result == ToolResult("c1", f"{said}\n[files: no change]", True)
     assert emit.events == [
-        allowed(),
+        allowed(by="reading", reason="it only looks") if len(args) > 1 else allowed(),
         started(call),
         finished(call, said, ok=False, stdout="", exit_code=None, total_bytes=0),
     ]
@@ -214,20 +216,20 @@ class TestPermission:
         emit = RecordingEmit()
         made = invoker(cwd, emit, ask=ask, grant_all=False)
         for _ in range(2):
-            await made.invoke(shell("true"), saved_run=SavedRun("a-trace", "0" * 64))
+            await made.invoke(shell("touch a"), saved_run=SavedRun("a-trace", "0" * 64))
         assert asked == [
             PermissionQuestion(
-                shell("true"),
+                shell("touch a"),
                 "execute",
                 "shell runs a command, and no rule allows it",
                 True,
-                "shell(true)",
+                "shell(touch a)",
                 (GrantScope.ONCE, GrantScope.SESSION),
                 "a-trace",
             )
         ]
         assert emit.of(PermissionDecided) == [
-            allowed(by="person", reason="allowed for this session: shell(true)"),
+            allowed(by="person", reason="allowed for this session: shell(touch a)"),
             allowed(by="person", reason="allowed for this session"),
         ]
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.events import Verdict
 from llmos.core.messages import ToolCall
 from llmos.core.permission import GrantScope, PermissionMode, Rule, SavedRun, parse_rule
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.engine.permits import Permits
+from llmos.engine.shell_world import FileWorld
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.tools import builtin_tools
 
@@ -44,6 +46,8 @@ def permits(
         grant_all=False,
         mode=PermissionMode.ASK,
         saved=saved(tmp_path / "home") if keeps else None,
+        parse=parse_bash,
+        world=FileWorld(tmp_path / cwd),
         cwd=tmp_path / cwd,
     )
 

@@ -79,7 +79,7 @@ async def test_a_new_goal_is_worked_out_and_kept(world: World) -> None:
             call=1, model="scripted", stop_reason=StopReason.TOOL_USE, usage=USAGE, cost_usd=0.001, estimated=False
         ),
         MessageAdded(message=Message("assistant", (COUNT,))),
-        PermissionDecided(call_id="c1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"),
+        PermissionDecided(call_id="c1", tool="shell", verdict=Verdict.ALLOW, by="reading", reason="it only looks"),
         ToolStarted(call_id="c1", tool="shell", args=COUNT.args, effect=Effect.EXECUTE, replayed=False),
         ToolFinished(
             call_id="c1",
@@ -156,7 +156,7 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
             ),
         ),
         PermissionDecided(
-            call_id="replay-1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"
+            call_id="replay-1", tool="shell", verdict=Verdict.ALLOW, by="reading", reason="it only looks"
         ),
         ToolStarted(call_id="replay-1", tool="shell", args=COUNT.args, effect=Effect.EXECUTE, replayed=True),
         ToolFinished(
