@@ -6,6 +6,7 @@ from bench.local_goals.starters import COUNT_AND_FIND, EDIT_TEXT, MAKE_AND_MOVE,
 from bench.local_goals.starters_act import CHANGE_MORE, GIT_MORE, MAKE_MORE, MOVE_MORE
 from bench.local_goals.starters_change import CHANGE, MAKE
 from bench.local_goals.starters_find import COUNT, FIND
+from bench.local_goals.starters_idioms import IDIOMS
 from bench.local_goals.starters_look import COUNT_MORE, FIND_MORE, READ_MORE
 from bench.local_goals.starters_manage import GIT_DAILY, MANAGE
 from bench.local_goals.starters_read import COMPARE, NUMBERS, READ
@@ -151,4 +152,5 @@ STARTERS = (
     *CHANGE,
     *MANAGE,
     *GIT_DAILY,
+    *IDIOMS,
 )

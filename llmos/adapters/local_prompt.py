@@ -51,16 +51,16 @@ _HINTS: Mapping[str, str] = {
 Shell hints:
 - add a line at the end: printf '%s\n' "text" >> file    at the top: sed -i '1i text' file
 - set a value, whatever it was: sed -i 's/^key:.*/key: value/' file    delete lines: sed -i '/word/d' file
-- change text in all files below: find . -name '*.txt' -exec sed -i 's/old/new/g' {} +    whole words: s/\bold\b/new/g
-- a dot in a pattern stands for any character: write \. for a dot, \[x\] for [x]
+- change text in all files below: find . -name '*.txt' -exec sed -i 's/old/new/g' {} +
+- brackets have a meaning in a pattern: write \[x\] for [x]
 - count lines: wc -l < file    lines of each file: wc -l *.txt | grep -v total | sort -rn    one line: sed -n '7p' file
 - count files: find . -type f -name '*.py' | wc -l    count folders: find dir -mindepth 1 -maxdepth 1 -type d | wc -l
 - different values in a column: awk '{print $1}' file | sort -u | wc -l    most often: sort f | uniq -c | sort -rn
 - words by how often: tr -cs '[:alpha:]' '\n' < f | tr '[:upper:]' '[:lower:]' | sort | uniq -c | sort -rn | head -n 3
 - same content: md5sum dir/* | sort | uniq -w32 -D    date of a file: stat -c '%y' file    target of a link: readlink l
-- space of folders: du -sb dir/*/ | sort -rn    newer than a file: find dir -type f -newer file
+- space of folders: du -sb dir/*/ | sort -rn
 - act on what find finds: find a -type f -size +1000c -exec mv -t b {} +    where defined: grep -rn "class Name" .
-- files with a word: grep -rlw "word" .    without it: grep -rL "word" .    one or the other: grep -E 'one|two' file
+- find a word: grep -rn "word" .    files with it: grep -rl "word" .    one or the other: grep -E 'one|two' file
 - lines only, without file names: grep -h "word" dir/*.c    any case: grep -i, sort -f    in a .gz: zgrep -c "word" f.gz
 - pull out a pattern: grep -oE '[[:alnum:].]+@[[:alnum:].-]+' file    lines in both: grep -Fxf a b
 - all but one: find . -maxdepth 1 -name '*.x' ! -name 'keep.x' -delete    to lower case: "${f,,}"
@@ -73,7 +73,7 @@ Shell hints:
 - the row with the most: tail -n +2 f.csv | sort -t, -k2 -rn | head -n 1
 - change JSON: python3 -c "import json; d=json.load(open('f')); d['k']='v'; json.dump(d, open('f','w'), indent=2)"
 - pack without a folder: tar --exclude=dir -czf a.tar.gz src    largest: find . -type f -printf '%s %p\n' | sort -rn
-- git: git log -1 --format=%an    files of a commit: git show --name-only --format= HEAD    new: git status --short""",
+- git: the files of a commit: git show --name-only --format= HEAD    new: git status --short""",
     "write_file": """
 - write_file replaces the whole file and its content is written as it is: never put a command into it. To add to a
   file or to change a part of it, use the shell.""",
