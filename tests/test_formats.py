@@ -15,6 +15,7 @@ from llmos.memory.approvals import Approvals, key_path
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.memory_exchange import read_import
 from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.passage_files import dump_passage
 from llmos.memory.saved_permissions import SavedPermissions
@@ -38,6 +39,7 @@ def test_every_kind_has_a_sample() -> None:
         "core-block",
         "labels",
         "money",
+        "memory",
         "outcomes",
         "permissions",
         "tombstones",
@@ -72,6 +74,13 @@ def test_outcomes(tmp_path: Path) -> None:
     assert [(one.goal, one.values) for one in aliases] == [
         ("make a file b.txt that says hello", (("notes.txt", "b.txt"),))
     ]
+
+
+def test_exported_memory(tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    path.write_text(SAMPLES["memory"])
+    (passage,) = read_import(path, MemoryEngine(tmp_path / "core", tmp_path / "archival")).passages
+    assert (passage.text, passage.by, passage.valid_from) == ("Prefers tabs in Makefiles.", "model", "2026-11-23")
 
 
 def test_names(tmp_path: Path) -> None:

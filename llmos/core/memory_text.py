@@ -56,6 +56,14 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(" ".join(words_of(text)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+def words_pattern(text: str) -> re.Pattern[str] | None:
+    """Finds a text however it is cased, spaced and punctuated; None for one too short to be told from other words."""
+    words = [re.escape(word) for word in words_of(text)]
+    if len("".join(words)) < 6:
+        return None
+    return re.compile(r"(?<![^\W_])" + r"[\W_]{1,6}".join(words) + r"(?![^\W_])[.!?]?", re.IGNORECASE)
+
+
 def is_near_duplicate(one: str, other: str) -> bool:
     """Whether two statements say the same in the same words: nothing but filler differs."""
     if fingerprint(one) == fingerprint(other):

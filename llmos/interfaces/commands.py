@@ -18,6 +18,8 @@ from llmos.core.errors import UsageError
 from llmos.interfaces import (
     cli_config,
     cli_doctor,
+    cli_memory,
+    cli_memory_change,
     cli_models,
     cli_permissions,
     cli_reindex,
@@ -90,6 +92,8 @@ app.add_typer(cli_traces.app, name="traces")
 app.add_typer(cli_sessions.app, name="sessions")
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_permissions.app, name="permissions")
+cli_memory_change.add_to(cli_memory.app)
+app.add_typer(cli_memory.app, name="memory")
 app.add_typer(cli_config.app, name="config")
 
 

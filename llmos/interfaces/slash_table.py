@@ -15,6 +15,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_sessions.CLEAR,
     slash_sessions.RESUME,
     through_cli("sessions", "[VERB …]", "conversations on record: list, show, delete", default=["list"]),
+    through_cli("memory", "[VERB …]", "what is remembered: list, search, why, forget, undo", default=["list"]),
     slash_basic.MODEL,
     slash_permissions.MODE,
     slash_permissions.PERMISSIONS,

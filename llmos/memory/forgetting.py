@@ -1,0 +1,219 @@
+"""Forgetting: one thing out of every place where memory holds it, and a tombstone so that it does not come back.
+
+Provenance is followed: from an item or passage to the messages that it came from, from a message to what was made of
+it. What merely stands beside it stays. The order is such that after a crash the same command finds the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from llmos.core.core_block import CoreItem
+from llmos.core.errors import UsageError
+from llmos.core.memory_change import ItemEdit, MemoryChange
+from llmos.core.memory_text import fingerprint, stems, words_pattern
+from llmos.core.passage import Passage
+from llmos.memory.files import StoreLock, write_atomic
+from llmos.memory.memory_engine import MemoryEngine, Writer
+from llmos.memory.recall import Recall
+from llmos.memory.recall_reader import RecallMessage
+from llmos.memory.transcript_words import FORGOTTEN, blank, holds
+from llmos.memory.workspace import Workspace
+
+_ALIKE = 0.6
+"""Share of words from which two texts of one message say the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """What would be taken out: shown to the person first."""
+
+    items: tuple[tuple[str, CoreItem], ...]
+    """With the label of the block."""
+    passages: tuple[Passage, ...]
+    messages: tuple[RecallMessage, ...]
+    """The person's messages, each with the whole turn that it began."""
+    beside: tuple[str, ...]
+    """What rests on the same messages and says something else: it stays."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        said = [item.text for _, item in self.items] + [passage.text for passage in self.passages]
+        said += [source.quote for passage in self.passages for source in passage.sources]
+        return tuple(dict.fromkeys(text for text in said if text))
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.items or self.passages or self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was taken out."""
+
+    records: int
+    """Lines of transcripts."""
+    transcripts: int
+    changes: int
+    """Lines of the log of changes."""
+    still: tuple[str, ...]
+    """Saved runs that hold the words: they are the person's to delete."""
+
+
+class Forgetting:
+    """Over one workspace."""
+
+    def __init__(self, workspace: Workspace, memory: MemoryEngine, recall: Recall) -> None:
+        self._workspace = workspace
+        self._memory = memory
+        self._recall = recall
+
+    def look(self, identifiers: Sequence[str]) -> Forgettable:
+        """What these ids (of items, passages, or messages as `session:seq`) lead to. Raises UsageError."""
+        index = self._recall.refresh()
+        items = {item.id: (block.label, item) for block in self._memory.blocks() for item in block.items}
+        passages = {passage.id: passage for passage in self._memory.passages()}
+        chosen_items, chosen_passages, names = dict[str, tuple[str, CoreItem]](), dict[str, Passage](), list[str]()
+        for identifier in identifiers:
+            if identifier in items:
+                chosen_items[identifier] = items[identifier]
+                names += items[identifier][1].evidence
+            elif index.named(identifier) is not None:
+                names.append(identifier)
+            else:
+                passage = self._memory.passage(identifier)
+                chosen_passages[passage.id] = passage
+                names += [source.message for source in passage.sources]
+        messages = [message for name in dict.fromkeys(names) if (message := index.named(name)) is not None]
+        texts = [item.text for _, item in chosen_items.values()] + [one.text for one in chosen_passages.values()]
+        whole = not texts
+        beside = []
+        for item_id, (label, item) in items.items():
+            if item_id not in chosen_items and (why := _related(item.text, item.evidence, names, texts, whole)):
+                if why == "same":
+                    chosen_items[item_id] = (label, item)
+                else:
+                    beside.append(f"{item_id} {item.text}")
+        for passage in passages.values():
+            said_in = [source.message for source in passage.sources]
+            if passage.id not in chosen_passages and (why := _related(passage.text, said_in, names, texts, whole)):
+                if why == "same":
+                    chosen_passages[passage.id] = passage
+                else:
+                    beside.append(f"{passage.id} {passage.text}")
+        return Forgettable(
+            tuple(chosen_items.values()), tuple(chosen_passages.values()), tuple(messages), tuple(beside)
+        )
+
+    def forget(self, what: Forgettable, when: datetime) -> Forgotten:
+        """Take it out. It cannot be undone. Raises StoreError, UsageError."""
+        if what.is_empty:
+            raise UsageError("there is nothing of it to forget")
+        texts = (*what.texts, *(message.text for message in what.messages))
+        names = [message.name for message in what.messages]
+        for text in texts:
+            self._memory.tombstones.bar(text, names, when)
+        self._unwrite(what, when)
+        changes = self._clean_log(what, texts)
+        records, transcripts = self._clean_transcripts(what, texts)
+        self._clean_derived(texts)
+        return Forgotten(records, transcripts, changes, tuple(self._traces_with(texts)))
+
+    # ------------------------------------------------------------------------------------------------------ places
+
+    def _unwrite(self, what: Forgettable, when: datetime) -> None:
+        """Take items and passages out of their files, and their ids out of the passages that name them."""
+        writer = Writer(when, "forgotten", "person")
+        for label, item in what.items:
+            self._memory.edit_block(label, lambda block, item=item: block.without_item(item.id), writer)  # type: ignore[misc]
+        gone = {passage.id for passage in what.passages}
+        for passage in self._memory.passages():
+            if passage.id not in gone and gone & {*passage.supersedes, *passage.disputes}:
+                self._memory.change_passage(passage.id, lambda one: _without_ids(one, gone), writer)
+        for identifier in sorted(gone):
+            if self._memory.passage_path(identifier).exists():
+                self._memory.remove_passage(identifier, writer)
+
+    def _clean_log(self, what: Forgettable, texts: Sequence[str]) -> int:
+        """Take ids and words out of the log of changes; how many of its lines changed."""
+        ids = {item.id for _, item in what.items} | {passage.id for passage in what.passages}
+        names = sorted({passage.id for passage in what.passages}, key=len, reverse=True)
+        patterns = [pattern for text in texts if (pattern := words_pattern(text)) is not None]
+
+        def clean(text: str | None) -> str | None:
+            for name in names if text else ():
+                text = (text or "").replace(name, "forgotten")
+            for pattern in patterns if text else ():
+                text = pattern.sub(FORGOTTEN, text or "")
+            return text
+
+        def cleaned(change: MemoryChange) -> MemoryChange:
+            edits = tuple(
+                ItemEdit(edit.item, clean(edit.before), clean(edit.after))
+                for edit in change.edits
+                if edit.item not in ids
+            )
+            return replace(change, edits=edits, target=clean(change.target) or "", why=clean(change.why) or "")
+
+        with StoreLock(self._workspace.memories / ".lock"):
+            before = self._memory.log.all()
+            after = [cleaned(change) for change in before]
+            self._memory.log.replace_all(after)
+        return sum(one != other for one, other in zip(before, after, strict=True))
+
+    def _clean_transcripts(self, what: Forgettable, texts: Sequence[str]) -> tuple[int, int]:
+        turns: dict[str, list[int]] = {}
+        for message in what.messages:
+            turns.setdefault(message.session, []).append(message.seq)
+        records, changed = 0, []
+        for path in sorted(self._workspace.recall.glob("*.jsonl")):
+            starts = next((seqs for session, seqs in turns.items() if path.stem.endswith(f"-{session}")), [])
+            if count := blank(path, starts, texts):
+                records += count
+                changed.append(path.name)
+        for name in changed:
+            self._recall.index.drop(name)
+        self._recall.refresh()
+        return records, len(changed)
+
+    def _clean_derived(self, texts: Sequence[str]) -> None:
+        """What the person typed, and the models' caches, which hold the prompt in a form that is not text."""
+        derived = self._workspace.derived
+        shutil.rmtree(derived / "prefix", ignore_errors=True)
+        history = derived / "history"
+        patterns = [pattern for text in texts if (pattern := words_pattern(text)) is not None]
+        with suppress(OSError):
+            said = history.read_text("utf-8")
+            left = said
+            for pattern in patterns:
+                left = pattern.sub(FORGOTTEN, left)
+            if left != said:
+                write_atomic(history, left.encode("utf-8"))
+
+    def _traces_with(self, texts: Sequence[str]) -> Iterable[str]:
+        folder = self._workspace.traces
+        return [path.stem for path in sorted(folder.glob("*.yaml")) if holds(path, texts)] if folder.is_dir() else []
+
+
+def _related(text: str, said_in: Iterable[str], names: Sequence[str], texts: Sequence[str], whole: bool) -> str:
+    """How something stands to what is forgotten: `same`, `beside` (of the same messages), or not at all."""
+    shares = bool(set(said_in) & set(names))
+    if whole:
+        return "same" if shares else ""
+    mine = stems(text)
+    for other in texts:
+        theirs = stems(other)
+        if fingerprint(text) == fingerprint(other):
+            return "same"
+        if shares and len(mine & theirs) >= _ALIKE * max(1, min(len(mine), len(theirs))):
+            return "same"
+    return "beside" if shares else ""
+
+
+def _without_ids(passage: Passage, gone: set[str]) -> Passage:
+    supersedes, disputes = (tuple(i for i in ids if i not in gone) for ids in (passage.supersedes, passage.disputes))
+    return replace(passage, supersedes=supersedes, disputes=disputes)
