@@ -144,6 +144,11 @@ class Boundary:
     read_only: tuple[Path, ...] = ()
     """Read but not written, also inside the working directory: the record of a project's workspace."""
 
+    def hidden_below(self, folder: Path) -> frozenset[str]:
+        """What is hidden in `folder`, relative to it."""
+        kept = (*self.hidden, *self.derived)
+        return frozenset(path.relative_to(folder).as_posix() for path in kept if path.is_relative_to(folder))
+
     def refusal(self, real: Path, root: Path, *, write: bool) -> str:
         """Why a tool may not use the path `real` below `root`, links resolved; empty when it may."""
         for path in (*self.hidden, *self.derived):

@@ -10,13 +10,14 @@ import asyncio
 import os
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
-from llmos.tools import paths, walk
+from llmos.tools import beneath, paths, walk
 from llmos.tools.declare import tool
 from llmos.tools.paths import Place, folder_of, locate, lookup, read_bytes
 from llmos.tools.walk import find_files
@@ -29,7 +30,7 @@ MOST_LINES = 2000
 PathText = Annotated[str, Field(description="Path of the file, relative to the working folder.")]
 
 
-@tool(effect=Effect.READ, paths=("path",), uses=(paths,))
+@tool(effect=Effect.READ, paths=("path",), uses=(paths, beneath))
 async def read_file(
     path: PathText,
     start_line: Annotated[int, Field(ge=1, description="First line to read, counted from 1.")] = 1,
@@ -92,7 +93,7 @@ def _already_written(args: Mapping[str, Any], context: ToolContext) -> bool:
         return False
 
 
-@tool(effect=Effect.WRITE, paths=("path",), uses=(paths,), satisfied=_already_written)
+@tool(effect=Effect.WRITE, paths=("path",), uses=(paths, beneath), satisfied=_already_written)
 async def write_file(
     path: PathText,
     content: Annotated[str, Field(description="The whole new content of the file.")],
@@ -102,7 +103,7 @@ async def write_file(
     """Create a file or replace its whole content. Missing folders are created."""
     if path.endswith("/"):
         raise ToolError(f"{path}: names a folder; write_file needs the name of a file")
-    place = locate(path, context)
+    place = locate(path, context, write=True)
     data = content.encode()
     before = await asyncio.to_thread(_write, place, data)
     if before is None:
@@ -112,7 +113,7 @@ async def write_file(
     return ToolOutput(text=said, total_bytes=len(said.encode()), stdout=said)
 
 
-@tool(effect=Effect.WRITE, paths=("path",), uses=(paths,))
+@tool(effect=Effect.WRITE, paths=("path",), uses=(paths, beneath))
 async def edit_file(
     path: PathText,
     old: Annotated[str, Field(min_length=1, description="Text to replace, exactly as it stands in the file.")],
@@ -124,7 +125,7 @@ async def edit_file(
     """Replace text in a file. The old text must occur exactly once, unless `all` is true."""
     if old == new:
         raise ToolError(f"{path}: old and new are the same text, so there is nothing to edit")
-    place = locate(path, context)
+    place = locate(path, context, write=True)
     count = await asyncio.to_thread(_edit, place, old, new, all)
     said = f"Edited {path}: {count} {'place' if count == 1 else 'places'}."
     return ToolOutput(text=said, total_bytes=len(said.encode()), stdout=said)
@@ -195,7 +196,7 @@ def _identity(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-@tool(effect=Effect.READ, uses=(walk,))
+@tool(effect=Effect.READ, uses=(walk, beneath))
 async def list_files(
     pattern: Annotated[
         str, Field(description="Glob below the working folder: '*.py', 'src/**/*.ts', '**/{a,b}.txt'.")
@@ -207,7 +208,8 @@ async def list_files(
 
     `*` stays within a folder, `**` takes in folders below. Hidden files (and .git) only when the pattern names them.
     """
-    found = await asyncio.to_thread(find_files, context.cwd, pattern)
+    hidden = context.boundary.hidden_below(Path(os.path.realpath(context.cwd)))
+    found = await asyncio.to_thread(find_files, context.cwd, pattern, hidden=hidden)
     if not found.paths:
         said = "[no files match]" if found.complete else "[no match among the first entries; narrow the pattern]"
         return ToolOutput(text=said, truncated=not found.complete)

@@ -1,8 +1,8 @@
 """Paths of the file tools: found inside the allowed folders, opened without following a link.
 
-Invariant: a descriptor that leaves this module names something below the working folder or an allowed folder, even
-when another process swaps folders for links meanwhile: the path is resolved once, and what it resolved to is then
-walked component by component with O_NOFOLLOW.
+Invariant: a descriptor that leaves this module names something below the working folder or an allowed folder, and
+nothing that the boundary keeps from tools, even when another process swaps folders for links meanwhile: the path is
+resolved once, and what it resolved to is then opened without following any link (`beneath`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.core.errors import ToolError
 from llmos.core.tool import ToolContext
+from llmos.tools.beneath import FOLDER, open_beneath
 
-_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -35,8 +35,8 @@ class Place:
         return self.root.joinpath(*self.parts)
 
 
-def locate(path: str, context: ToolContext) -> Place:
-    """The place that `path` names. Raises ToolError when it is not inside `cwd` or an allowed folder."""
+def locate(path: str, context: ToolContext, *, write: bool = False) -> Place:
+    """The place that `path` names. Raises ToolError when it is not inside `cwd` or an allowed folder, or is kept."""
     if not path:
         raise ToolError("the path is empty; name a file, or '.' for the working folder")
     if "\0" in path:
@@ -50,6 +50,8 @@ def locate(path: str, context: ToolContext) -> Place:
     roots = [Path(os.path.realpath(root)) for root in (context.cwd, *context.allowed_roots)]
     for root in roots:
         if real == root or root in real.parents:
+            if why := context.boundary.refusal(real, root, write=write):
+                raise ToolError(f"{path}: {why}")
             return Place(root, real.relative_to(root).parts, path)
     also = f" (and {', '.join(map(str, context.allowed_roots))})" if context.allowed_roots else ""
     raise ToolError(f"{path}: leads outside the working folder; only paths below {context.cwd}{also} may be used")
@@ -60,13 +62,28 @@ def folder_of(place: Place, *, create: bool = False) -> Iterator[tuple[int, str]
     """The descriptor of the folder that holds the place, and the name in it; missing folders made on request."""
     if not place.parts:
         raise ToolError(f"{place.shown}: is a folder, not a file")
-    current = os.open(str(place.root), _FOLDER)
+    current = os.open(str(place.root), FOLDER)
     try:
-        for part in place.parts[:-1]:
+        below = _folder_below(current, place, create=create)
+        os.close(current)
+        current = below
+        yield current, place.parts[-1]
+    finally:
+        os.close(current)
+
+
+def _folder_below(top: int, place: Place, *, create: bool) -> int:
+    """The folder that holds the place. When it cannot be opened at once, the way shows which name is to blame."""
+    above = place.parts[:-1]
+    with suppress(OSError):
+        return open_beneath(top, above, FOLDER)
+    current = os.dup(top)
+    try:
+        for part in above:
             below = _enter(current, part, place, create=create)
             os.close(current)
             current = below
-        yield current, place.parts[-1]
+        return os.dup(current)
     finally:
         os.close(current)
 
@@ -75,10 +92,10 @@ def _enter(folder: int, part: str, place: Place, *, create: bool) -> int:
     try:
         if create:
             try:
-                return os.open(part, _FOLDER, dir_fd=folder)
+                return os.open(part, FOLDER, dir_fd=folder)
             except FileNotFoundError:
                 os.mkdir(part, dir_fd=folder)
-        return os.open(part, _FOLDER, dir_fd=folder)
+        return os.open(part, FOLDER, dir_fd=folder)
     except FileNotFoundError:
         raise ToolError(f"{place.shown}: no such file; the folder {part!r} does not exist") from None
     except OSError as error:

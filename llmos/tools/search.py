@@ -19,7 +19,7 @@ from pydantic import Field
 
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
-from llmos.tools import paths, search_worker, walk
+from llmos.tools import beneath, paths, search_worker, walk
 from llmos.tools.declare import tool
 from llmos.tools.paths import Place, locate, read_bytes
 from llmos.tools.walk import find_files
@@ -38,7 +38,7 @@ class _Tally:
     left_out: int = 0
 
 
-@tool(effect=Effect.READ, paths=("path",), uses=(paths, walk, search_worker))
+@tool(effect=Effect.READ, paths=("path",), uses=(paths, beneath, walk, search_worker))
 async def search_files(
     pattern: Annotated[str, Field(min_length=1, description="Regular expression (Python), matched line by line.")],
     path: Annotated[str, Field(description="File or folder to search, relative to the working folder.")] = ".",
@@ -68,7 +68,7 @@ def _places(path: str, glob: str, context: ToolContext) -> tuple[list[tuple[str,
         return [(prefix.as_posix(), start)], True
     if not start.real.is_dir():
         raise ToolError(f"{path}: no such file or folder")
-    found = find_files(start.real, glob, links=False)
+    found = find_files(start.real, glob, links=False, hidden=context.boundary.hidden_below(start.real))
     places = []
     for below in found.paths:
         shown = (prefix / below).as_posix()

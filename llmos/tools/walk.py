@@ -10,10 +10,12 @@ import os
 import re
 from collections import deque
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from llmos.core.errors import ToolError
+from llmos.tools.beneath import FOLDER, open_beneath
 
 MAX_ENTRIES = 100_000
 _MAX_ALTERNATIVES = 64
@@ -24,6 +26,22 @@ _Segment: TypeAlias = tuple[re.Pattern[str], bool] | None
 _Pattern: TypeAlias = tuple[_Segment, ...]
 
 
+_States: TypeAlias = tuple[tuple[_Pattern, frozenset[int]], ...]
+
+
+class _Kind(Enum):
+    FOLDER = auto()
+    FILE = auto()
+    LINK = auto()
+    """To a file, or to nothing."""
+    OTHER = auto()
+
+
+class _Entry(NamedTuple):
+    name: str
+    kind: _Kind
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Paths below the folder, POSIX, sorted. `complete` is False when the walk stopped at its limit."""
@@ -32,49 +50,81 @@ class Found:
     complete: bool
 
 
-def find_files(folder: Path, pattern: str, *, links: bool = True, limit: int = MAX_ENTRIES) -> Found:
+def find_files(
+    folder: Path,
+    pattern: str,
+    *,
+    links: bool = True,
+    hidden: frozenset[str] = frozenset(),
+    limit: int = MAX_ENTRIES,
+) -> Found:
     """Files below `folder` that match; `links` takes in symbolic links to files. Raises ToolError for a bad pattern.
+
+    What is `hidden`, relative to the folder, is left out, and so is what is in it.
 
     `*` `?` `[...]` match within a name, `**` any number of folders, `{a,b}` either. A name that starts with a dot
     matches only a part of the pattern that starts with a dot.
     """
-    paths: set[str] = set()
-    seen = 0
     start = tuple((glob, frozenset(_closure(glob, {0}))) for glob in compile_glob(pattern))
     waiting = deque([("", start)])
+    try:
+        top = os.open(folder, FOLDER)
+    except OSError:
+        return Found((), True)
+    try:
+        return _walk(top, waiting, links=links, hidden=hidden, limit=limit)
+    finally:
+        os.close(top)
+
+
+def _walk(top: int, waiting: deque[tuple[str, _States]], *, links: bool, hidden: frozenset[str], limit: int) -> Found:
+    paths: set[str] = set()
+    seen = 0
     while waiting:
         relative, states = waiting.popleft()
-        for entry in _entries(folder / relative):
+        for entry in _entries(top, relative):
             seen += 1
             if seen > limit:
                 return Found(tuple(sorted(paths)), False)
             path = f"{relative}/{entry.name}" if relative else entry.name
+            if path in hidden:
+                continue
             after = tuple((glob, _step(glob, at, entry.name)) for glob, at in states)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.kind is _Kind.FOLDER:
                 deeper = tuple((glob, at) for glob, at in after if at - {len(glob)})
                 if deeper:
                     waiting.append((path, deeper))
-            elif any(len(glob) in at for glob, at in after) and _is_file(entry, links):
+            elif any(len(glob) in at for glob, at in after) and (
+                entry.kind is _Kind.FILE or (links and entry.kind is _Kind.LINK)
+            ):
                 paths.add(path)
     return Found(tuple(sorted(paths)), True)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in the folder; a folder that is gone or may not be read holds nothing for us."""
+def _entries(top: int, relative: str) -> list[_Entry]:
+    """What is in the folder; one that is gone, may not be read, or is a link by now holds nothing for us."""
     try:
-        with os.scandir(folder) as found:
-            return list(found)
+        descriptor = open_beneath(top, relative.split("/") if relative else (), os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return []
-
-
-def _is_file(entry: os.DirEntry[str], links: bool) -> bool:
-    if not entry.is_symlink():
-        return entry.is_file(follow_symlinks=False)
     try:
-        return links and not entry.is_dir()
+        with os.scandir(descriptor) as found:
+            return [_Entry(entry.name, _kind(entry)) for entry in found]
+    except OSError:
+        return []
+    finally:
+        os.close(descriptor)
+
+
+def _kind(entry: os.DirEntry[str]) -> _Kind:
+    if entry.is_dir(follow_symlinks=False):
+        return _Kind.FOLDER
+    if not entry.is_symlink():
+        return _Kind.FILE if entry.is_file(follow_symlinks=False) else _Kind.OTHER
+    try:
+        return _Kind.OTHER if entry.is_dir() else _Kind.LINK
     except OSError:  # a link that leads in a circle
-        return links
+        return _Kind.LINK
 
 
 def compile_glob(pattern: str) -> list[_Pattern]:
