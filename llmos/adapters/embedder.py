@@ -75,8 +75,10 @@ class MiniLmEmbedder:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from tokenizers import BertWordPieceTokenizer
-
+        try:
+            from tokenizers import BertWordPieceTokenizer
+        except ImportError as error:
+            raise NoModelError("the embedder needs tokenizers: `pip install tokenizers`") from error
         path = Path(__file__).with_name("minilm_vocab.txt")
         if hashlib.sha256(path.read_bytes()).hexdigest() != VOCABULARY_SHA256:
             raise StoreError(f"{path} is not the word list of {MINILM.name}; reinstall llmos")

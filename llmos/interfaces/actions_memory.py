@@ -18,7 +18,8 @@ from llmos.core.memory_tiers import Tier
 from llmos.core.passage import Passage, PassageState
 from llmos.interfaces.layout import cards, pairs, wrapped
 from llmos.interfaces.printable import one_line
-from llmos.memory.fact_search import FactHit, search_facts
+from llmos.memory.all_search import Found, search_all
+from llmos.memory.fact_search import FactHit
 from llmos.memory.memory_search import Hit
 from llmos.memory.recall_reader import RecallMessage
 
@@ -103,21 +104,11 @@ def _remark(row: dict[str, Any]) -> str:
 # -------------------------------------------------------------------------------------------------------------- search
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a question finds: facts first, then what was said."""
-
-    facts: tuple[FactHit, ...]
-    messages: tuple[Hit, ...]
-
-
 def search(app: App, question: str, *, limit: int, now: datetime, project: str) -> Found:
     """What is about the question in core blocks, passages and messages; empty where nothing is. Raises UsageError."""
     if not question.strip():
         raise UsageError("the question is empty; say what you look for")
-    facts = search_facts(question, app.memory.blocks(), app.memory.passages(), now=now, project=project, limit=limit)
-    messages = app.recall.search(question, now=now, project=project, limit=limit)
-    return Found(tuple(hit for hit in facts if hit.relevant), tuple(hit for hit in messages if hit.relevant))
+    return search_all(app.memory, app.recall, question, now=now, project=project, limit=limit)
 
 
 def search_lines(found: Found, width: int, *, scores: bool = False) -> list[str]:

@@ -79,7 +79,7 @@ def show(ctx: typer.Context, identifier: IdArgument, workspace: WorkspaceOption 
 def search(
     ctx: typer.Context,
     question: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="What you look for, in any words.")],
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="Most facts, and most messages.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most so many, half facts.")] = 8,
     scores: ScoresOption = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,

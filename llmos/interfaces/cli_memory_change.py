@@ -144,8 +144,9 @@ def export(
 
     rows = list_rows(opened, everything=True)
     target = working_folder() / path
-    if not write_once(target, export_memory(rows, datetime.now(UTC))):
+    if target.exists():
         raise UsageError(f"{show_path(target)} is there already; choose another name")
+    write_once(target, export_memory(rows, datetime.now(UTC)))
     say(f"wrote {len(rows)} things that are remembered to {show_path(target)}")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from llmos.core.errors import LlmosError
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
 from llmos.core.memory_text import asks_for_a_time, identifiers, names_a_time, spoken_date, stems, time_window, words_of
 from llmos.memory.recall_index import RecallIndex
@@ -21,7 +22,7 @@ DEPTH = 200
 """How many messages each list brings in."""
 EMBED_AT_SEARCH = 8
 """Messages without a vector that a search may embed before it answers."""
-LEAST_WORDS = 0.34
+LEAST_WORDS = 0.3
 LEAST_COSINE = 0.38
 """Below both a message is not about the question (calibrated on the generated set, bench/memory.py)."""
 
@@ -87,8 +88,11 @@ class MemorySearch:
     def _near(self, question: str) -> tuple[dict[int, float], Any]:
         if self.vectors is None:
             return {}, None
-        self.vectors.embed_pending(EMBED_AT_SEARCH)
-        return self.vectors.nearest(question, DEPTH)
+        try:
+            self.vectors.embed_pending(EMBED_AT_SEARCH)
+            return self.vectors.nearest(question, DEPTH)
+        except (LlmosError, OSError):
+            return {}, None  # an embedder that fails costs meaning, not the search
 
     def _candidates(self, numbers: set[int]) -> list[RecallMessage]:
         """The messages found and the ones beside them."""
