@@ -32,8 +32,13 @@ async def talk(*typed: str, options: AppOptions | None = None) -> tuple[ExitStat
         finally:
             await app.close()
     assert isinstance(console.file, io.StringIO)
-    _, *lines = console.file.getvalue().splitlines()
-    return status, [without_times(line) for line in lines]
+    return status, [without_times(line) for line in after_greeting(console.file.getvalue().splitlines())]
+
+
+def after_greeting(lines: list[str]) -> list[str]:
+    """Without the one line, or at the first run the panel, that a session begins with."""
+    last = next(at for at, line in enumerate(lines) if " · workspace " in line or line.startswith("  keys: "))
+    return lines[last + 1 :]
 
 
 def without_times(line: str) -> str:

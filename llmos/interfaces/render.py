@@ -118,6 +118,10 @@ class Renderer:
         """Print lines that are no event; with `pause`, as for a question, nothing is drawn below until the next."""
         self._screen.say(text, pause=pause)
 
+    def panel(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
+        """Labels and values in a box, where boxes are drawn."""
+        self._screen.panel(title, rows, "cyan")
+
     # ------------------------------------------------------------------------------------------------- deciding
 
     def _on_TurnStarted(self, event: TurnStarted) -> None:

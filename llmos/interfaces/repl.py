@@ -11,7 +11,6 @@ import sys
 import termios
 import threading
 from collections.abc import Coroutine, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -27,30 +26,27 @@ from rich.text import Text
 
 from llmos import __version__
 from llmos.app import App, AppOptions
+from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event, MemoryTicked
-from llmos.core.memory_tiers import Tier
-from llmos.core.permission import PermissionMode
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.first_run import FirstRun, first_run_rows
 from llmos.interfaces.history import prompt_history
-from llmos.interfaces.layout import cut
 from llmos.interfaces.plan_view import explain_lines, plan_line
-from llmos.interfaces.printable import one_line, printable
-from llmos.interfaces.prompt_keys import KEYS, TWICE_S, PromptActions, prompt_bindings
+from llmos.interfaces.printable import printable
+from llmos.interfaces.prompt_keys import KEYS, PromptActions, prompt_bindings
 from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
-from llmos.interfaces.session_facts import SessionFacts
+from llmos.interfaces.session_bar import SessionBar, below_home
 from llmos.interfaces.slash import SlashContext, command_of, run_slash
 from llmos.interfaces.slash_complete import SlashCompleter
 from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
-from llmos.interfaces.status_line import Status, status_line
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn_keys import TurnKeys
-from llmos.memory.files import show_path
 
 
 def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], resume: str | None = None) -> ExitStatus:
@@ -90,12 +86,16 @@ class Repl:
         self._console = console
         self._environ = environ
         self._resume = resume
-        self._renderer = Renderer(console, answers=console, more="Ctrl+O", stop="Esc stops", foot=self._foot)
-        self._facts = SessionFacts()
-        self._hint = self._ahead = ""
-        self._hint_ends: asyncio.TimerHandle | None = None
-        self._status = Status(mode="", cwd="")
-        actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._set_hint)
+        self._bar = SessionBar(app, environ, mode=lambda: self._dispatcher.permission_mode, changed=self._redraw)
+        self._renderer = Renderer(
+            console,
+            answers=console,
+            verbose=app.config.settings.screen.verbose,
+            more="Ctrl+O",
+            stop="Esc stops",
+            foot=self._bar.foot,
+        )
+        actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._bar.hint)
         self._prompt: PromptSession[str] = PromptSession(
             "llmos> ",
             multiline=True,
@@ -105,7 +105,7 @@ class Repl:
             completer=SlashCompleter(app, COMMANDS),
             # Only then, because room for a menu is kept free below the line.
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
-            bottom_toolbar=self._bar,
+            bottom_toolbar=lambda: self._bar.line(self._prompt.output.get_size().columns),
             enable_suspend=True,
             enable_open_in_editor=True,
             tempfile_suffix=".md",
@@ -117,7 +117,7 @@ class Repl:
         self._keys = TurnKeys(
             self._prompt.input,
             {"escape": self._stop_turn, "c-c": self._stop_turn, "s-tab": self._cycle_mode, "c-o": self._show_decision},
-            changed=self._typed_ahead,
+            changed=self._bar.typed_ahead,
             suspended=self._renderer.close,
             resumed=self._renderer.refresh,
         )
@@ -162,7 +162,7 @@ class Repl:
     async def _read(self) -> str | None:
         """What was typed; empty after Ctrl-C, None after Ctrl-D."""
         self._stopper.reset()
-        self._status = self._refreshed()
+        self._bar.gather()
         try:
             return await self._prompt.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
@@ -181,12 +181,12 @@ class Repl:
     # ---------------------------------------------------------------------------------------------------- acting
 
     def _show(self, event: Event) -> None:
-        self._facts = self._facts.after(event)
+        self._bar.take(event)
         self._slash.state.take(event)
         if isinstance(event, MemoryTicked) and self._prompt.app.is_running:
             # An update of memory ends whenever it ends, also while a line is being typed.
             run_in_terminal(lambda: self._render(event))
-            self._status = self._refreshed()
+            self._bar.gather()
         else:
             self._render(event)
 
@@ -254,59 +254,12 @@ class Repl:
     def _cycle_mode(self) -> None:
         """Go on to the next permission mode; what is asked from now on is judged in it."""
         mode = self._dispatcher.permission_mode = self._dispatcher.permission_mode.next
-        self._status = replace(self._status, mode=_mode_name(mode))
-        self._set_hint(mode.words)
+        self._bar.hint(mode.words)
+
+    def _redraw(self) -> None:
+        """The bar changed, wherever it stands."""
         self._renderer.refresh()
-
-    # ----------------------------------------------------------------------------------------------------- the bar
-
-    def _bar(self) -> str:
-        return status_line(replace(self._status, hint=self._hint), self._prompt.output.get_size().columns)
-
-    def _refreshed(self) -> Status:
-        """What the bar tells from now on; asked for once a prompt, because some of it is on disk."""
-        facts, nested = self._facts, self._app.record.nested
-        model, payer = self._app.model_choice
-        return Status(
-            mode=_mode_name(self._dispatcher.permission_mode),
-            cwd=_below_home(self._app.cwd, self._environ),
-            model=model,
-            payer=payer,
-            cost_usd=facts.cost_usd,
-            saved_usd=facts.saved_usd,
-            context_tokens=facts.context_tokens,
-            to_core=nested.messages_until(Tier.CORE),
-            to_archival=nested.messages_until(Tier.ARCHIVAL),
-            sandbox=self._app.sandbox_tier.name,
-            memory_failure=facts.memory_failure,
-        )
-
-    def _foot(self, width: int) -> list[str]:
-        """What stays below while a turn works: what is typed for the next prompt, and the bar."""
-        facts = self._facts
-        status = replace(
-            self._status,
-            cost_usd=facts.cost_usd,
-            saved_usd=facts.saved_usd,
-            context_tokens=facts.context_tokens,
-            hint=self._hint,
-        )
-        ahead = [cut(f"next: {one_line(self._ahead)}", width)] if self._ahead else []
-        return [*ahead, status_line(status, width)]
-
-    def _typed_ahead(self, text: str) -> None:
-        self._ahead = text
-        self._renderer.refresh()
-
-    def _set_hint(self, words: str) -> None:
-        """A few words in the bar for as long as they hold."""
-        self._hint = words
-        if self._hint_ends is not None:
-            self._hint_ends.cancel()
-        self._hint_ends = None
-        if words:
-            self._hint_ends = asyncio.get_running_loop().call_later(TWICE_S, self._set_hint, "")
-        elif self._prompt.app.is_running:
+        if self._prompt.app.is_running:
             self._prompt.app.invalidate()
 
     # ---------------------------------------------------------------------------------------------------- saying
@@ -330,29 +283,35 @@ class Repl:
         self._renderer.say(text)
 
     def _greet(self) -> None:
-        self._say(f"llmos {__version__} · workspace {self._app.workspace.root} · /help shows the commands")
-        for notice in (*self._app.config.notices, *self._app.close_abandoned()):
+        app = self._app
+        if not any(app.workspace.recall.glob("*.jsonl")):
+            self._renderer.panel(f"llmos {__version__}", first_run_rows(self._first_run()))
+        else:
+            self._say(f"llmos {__version__} · workspace {app.workspace.root} · /help shows the commands")
+        for notice in (*app.config.notices, *app.close_abandoned()):
             self._say(f"note: {notice}")
 
+    def _first_run(self) -> FirstRun:
+        app = self._app
+        model, payer = app.model_choice
+        return FirstRun(
+            model=model,
+            payer=payer,
+            small=payer == LOCAL_PAYER,
+            cap_usd=app.config.settings.budget.per_goal_usd,
+            asks=self._dispatcher.permission_mode.words,
+            sandbox=app.sandbox_tier.name,
+            workspace=below_home(app.workspace.root, self._environ),
+        )
+
     def _say_goodbye(self) -> None:
-        if not self._facts.goals:
+        if not self._bar.facts.goals:
             return
         try:
-            self._say(self._facts.totals)
+            self._say(self._bar.facts.totals)
             # On one line however long, so that it can be copied.
             again = resume_command(self._app)
             for line in (f"transcript: {self._app.transcript.path}", *([f"go on with: {again}"] if again else [])):
                 self._console.print(Text(printable(line)), soft_wrap=True, highlight=False)
         except OSError:
             return  # the terminal is gone
-
-
-def _mode_name(mode: PermissionMode) -> str:
-    return mode.value.replace("-", " ") if mode is PermissionMode.ACCEPT_EDITS else mode.value
-
-
-def _below_home(folder: Path, environ: Mapping[str, str]) -> str:
-    """The folder for a person, `~` for their home."""
-    home = environ.get("HOME", "")
-    shown, start = show_path(folder), show_path(home)
-    return f"~{shown.removeprefix(start)}" if home and f"{shown}/".startswith(f"{start}/") else shown

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmos.interfaces import slash_basic, slash_permissions, slash_sessions, slash_traces
+from llmos.interfaces import slash_basic, slash_permissions, slash_screen, slash_sessions, slash_traces
 from llmos.interfaces.slash import SlashCommand
 from llmos.interfaces.slash_words import through_cli
 
@@ -22,5 +22,6 @@ COMMANDS: tuple[SlashCommand, ...] = (
     through_cli("stats", "[OPTIONS]", "spent and saved, over all sessions"),
     through_cli("config", "[VERB …]", "settings: show, set, path", default=["show"]),
     through_cli("doctor", "[OPTIONS]", "is everything in order", in_thread=True),
+    slash_screen.VERBOSE,
     slash_basic.QUIT,
 )

@@ -204,6 +204,12 @@ class Archival(Section):
     )
 
 
+class Screen(Section):
+    verbose: bool = _setting(
+        False, "show decisions, calls and outputs whole at the prompt", "true or false", ProjectMay.NOTHING
+    )
+
+
 class Price(Section):
     """US dollars per million tokens."""
 
@@ -247,6 +253,7 @@ class Settings(Section):
     )
     tiers: Tiers = Tiers()
     archival: Archival = Archival()
+    screen: Screen = Screen()
     prices: dict[str, Price] = _setting(
         {},
         "prices of models, in US dollars per million tokens",

@@ -109,6 +109,7 @@ def test_without_files_everything_is_built_in(place: Place) -> None:
         ("tiers.update_usd", 0.05),
         ("tiers.update_s", 120),
         ("archival.url", None),
+        ("screen.verbose", False),
         ("prices", {}),
     ]
 
@@ -209,6 +210,7 @@ LOOSER = {
     "tiers: {update_usd: 1}": "tiers.update_usd",
     "tiers: {update_s: 121}": "tiers.update_s",
     "archival: {url: 'http://evil.example:8000'}": "archival.url",
+    "screen: {verbose: true}": "screen.verbose",
 }
 
 

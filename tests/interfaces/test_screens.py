@@ -1,0 +1,110 @@
+"""Whole sessions in a real terminal, at three widths, compared with recorded ones. `UPDATE_GOLDEN=1` records again.
+
+What is compared is all that the terminal holds, scrollback included, so a line drawn twice or left behind is seen.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from terminal_world import GOLDEN, Terminal, running, terminal
+
+from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
+
+WIDTHS = (40, 80, 120)
+AT_WIDTHS = [pytest.param(40, marks=pytest.mark.slow), 80, pytest.param(120, marks=pytest.mark.slow)]
+"""For what takes seconds."""
+HEIGHT = 30
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home whose path is always as long, because it is wrapped; the current folder is `work` in it."""
+    with tempfile.TemporaryDirectory(prefix="llmos-") as name:
+        folder = Path(name)
+        (folder / "work").mkdir()
+        (folder / "work" / "notes.txt").write_text("a\nb\nc\n")
+        (folder / "work" / "other.txt").write_text("a\nb\n")
+        monkeypatch.chdir(folder / "work")
+        monkeypatch.setenv("HOME", name)
+        monkeypatch.setenv("LLMOS_HOME", str(folder / ".llmos"))
+        monkeypatch.setenv("LLMOS_MODELS", str(folder / "models"))
+        (folder / ".llmos").mkdir(mode=0o700)
+        # What holds commands differs from machine to machine.
+        (folder / ".llmos" / "config.yaml").write_text('format: llmos-config/1\nsandbox:\n  mode: "off"\n')
+        yield folder
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeMessagesServer]:
+    with FakeMessagesServer([]) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        yield server
+
+
+def check(name: str, width: int, lines: list[str]) -> None:
+    """Whether the screen is the recorded one."""
+    text = re.sub(r"\d+\.\d+ s\b", "N s", "\n".join(lines)) + "\n"
+    text = re.sub(r"(?<=-)[0-9a-f]{7}(\n *)?[0-9a-f]\b", r"HASHHAS\1H", text)
+    text = re.sub(r"\b20\d\d-\d\d-\d\d\b", "YYYY-MM-DD", text)
+    path = GOLDEN / f"{name}-{width}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def settled(screen: Terminal, typed: str = "") -> list[str]:
+    """All that is on the terminal once the prompt waits and the bar stands."""
+    screen.wait_for_prompt(typed)
+    screen.wait(lambda lines: lines[-1].startswith("mode: "))
+    return screen.written
+
+
+def ask(screen: Terminal, goal: str, answer: str) -> None:
+    """Send a goal and answer its question."""
+    screen.wait_for_prompt()
+    screen.send(f"{goal}\r")
+    screen.wait_for_question()
+    screen.send(f"{answer}\r")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_first_run_says_what_is_ready_and_asks_nothing(home: Path, width: int) -> None:
+    with terminal(width=width, height=HEIGHT) as screen:
+        check("session-first-without-a-model", width, settled(screen))
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+
+
+@pytest.mark.parametrize("width", AT_WIDTHS)
+def test_a_session_from_learning_to_refusing(home: Path, api: FakeMessagesServer, width: int) -> None:
+    """LEARNER, FOLLOWER with another value, a refused gate, a question answered by text, a key in mid-tool."""
+    nap = f"sleep 300.0{width}"
+    api.add(
+        reply(tool_use("shell", {"command": "wc -l < notes.txt"})),
+        reply(text("3")),
+        reply(delay(0.2), text("There is no `gone.txt` here:\n\n- notes.txt\n", "- other.txt\n")),
+        reply(tool_use("shell", {"command": "wc -w < notes.txt"})),
+        reply(text("I left it.")),
+        reply(tool_use("shell", {"command": nap})),
+    )
+    with terminal(width=width, height=HEIGHT) as screen:
+        ask(screen, "count the lines of notes.txt", "y")
+        ask(screen, "count the lines of other.txt", "y")
+        screen.wait_for_prompt()
+        screen.send("count the lines of gone.txt\r")
+        ask(screen, "how many words has notes.txt", "only look at it")
+        ask(screen, "wait for a while", "y")
+        screen.wait(lambda _: bool(running(nap)))
+        screen.send("\x1b")
+        check("session", width, settled(screen))
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+    assert not running(nap)
+    assert api.unexpected == []
