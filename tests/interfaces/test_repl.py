@@ -140,7 +140,7 @@ async def test_a_goal_that_cannot_begin_costs_only_a_sentence(work: Path, api: F
 def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
     """Ask, allow, stop a turn, go on, leave: as a person does it."""
     api.add(
-        reply(tool_use("shell", {"command": "wc -l < notes.txt"})),
+        reply(tool_use("shell", {"command": "wc -l < notes.txt | tee count.txt"})),
         reply(text("3")),
         reply(tool_use("shell", {"command": "touch begun; sleep 60"})),
         reply(text("Still here.")),

@@ -90,16 +90,15 @@ def test_a_session_from_learning_to_refusing(home: Path, api: FakeMessagesServer
         reply(tool_use("shell", {"command": "wc -l < notes.txt"})),
         reply(text("3")),
         reply(delay(0.2), text("There is no `gone.txt` here:\n\n- notes.txt\n", "- other.txt\n")),
-        reply(tool_use("shell", {"command": "wc -w < notes.txt"})),
+        reply(tool_use("shell", {"command": "rm other.txt"})),
         reply(text("I left it.")),
         reply(tool_use("shell", {"command": nap})),
     )
     with terminal(width=width, height=HEIGHT) as screen:
-        ask(screen, "count the lines of notes.txt", "y")
-        ask(screen, "count the lines of other.txt", "y")
-        screen.wait_for_prompt()
-        screen.send("count the lines of gone.txt\r")
-        ask(screen, "how many words has notes.txt", "only look at it")
+        for name in ("notes.txt", "other.txt", "gone.txt"):
+            screen.wait_for_prompt()
+            screen.send(f"count the lines of {name}\r")
+        ask(screen, "delete the file that is shorter", "keep it, I need it")
         ask(screen, "wait for a while", "y")
         screen.wait(lambda _: bool(running(nap)))
         screen.send("\x1b")
