@@ -142,6 +142,24 @@ class Embedder(Protocol):
         """One vector for each text, in order. Raises LlmosError."""
 
 
+class PassageVectors(Protocol):
+    """Vectors of archival passages under one embedder. Derived: what is lost is embedded again from the files."""
+
+    def known(self) -> Mapping[str, str]:
+        """The digest of the text that each id's vector is of. Raises StoreError."""
+
+    def put(self, digests: Mapping[str, str], vectors: Mapping[str, Sequence[float]]) -> None:
+        """Keep the vectors of these ids. Raises StoreError."""
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Raises StoreError."""
+
+    def nearest(self, vector: Sequence[float], limit: int) -> Mapping[str, float]:
+        """The nearest ids and their cosines. Raises StoreError."""
+
+    def close(self) -> None: ...
+
+
 class Clock(Protocol):
     """Time, so that a test can hold it still."""
 
