@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmos.app_boundary import tool_context
-from llmos.app_memory import make_consolidator, tier_rules
+from llmos.app_memory import make_consolidator, open_vectors, tier_rules
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, MINILM, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.permission import PermissionMode, check_examples
@@ -29,6 +29,8 @@ from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.engine.metered import MeteredModel
+from llmos.engine.remembering import Remembering
+from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config import Config, load_config
 from llmos.memory.examples import Examples
 from llmos.memory.memory_engine import MemoryEngine
@@ -361,6 +363,26 @@ class App:
         )
 
     @cached_property
+    def archival(self) -> ArchivalSearch:
+        """Archival passages found by words and by meaning."""
+        url = self.config.settings.archival.url
+        return ArchivalSearch(self.memory, self.embedder, lambda embedder: open_vectors(self.workspace, url, embedder))
+
+    @cached_property
+    def remembering(self) -> Remembering | None:
+        """Memory as the turns of this session use it; None where it is off."""
+        if not self.memory.on:
+            return None
+        return Remembering(
+            memory=self.memory,
+            archival=self.archival,
+            recall=self.recall,
+            clock=self.clock,
+            session=self.session,
+            project=str(self.cwd),
+        )
+
+    @cached_property
     def consolidator(self) -> Consolidator | None:
         """Keeps the tiers up to date; None where nothing is to be remembered."""
         if self.freeze or not self.memory.on:
@@ -371,6 +393,7 @@ class App:
             memory=self.memory,
             nested=self.record.nested,
             recall=self.recall,
+            archival=self.archival,
             model=self.memory_model,
             clock=self.clock,
             environ=self._environ,
@@ -419,8 +442,11 @@ class App:
         return Invoker(
             tools=self.tools,
             rules=self.config.rules,
-            context=tool_context(
-                self.config, space, cwd=self.cwd, sandbox=self.sandbox, environ=self._environ, parse=parse_shell
+            context=replace(
+                tool_context(
+                    self.config, space, cwd=self.cwd, sandbox=self.sandbox, environ=self._environ, parse=parse_shell
+                ),
+                memory=self.remembering,
             ),
             backups=BackupLimits(
                 folder=self._backups_folder,
@@ -456,6 +482,8 @@ class App:
             self.traces.close()
         if "transcript" in self.__dict__:
             self.transcript.close()
+        if "archival" in self.__dict__:
+            self.archival.close()
         if "recall" in self.__dict__:
             self.recall.close()
         if self._private is not None:

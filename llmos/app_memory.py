@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
-from llmos.core.ports import Clock, Model
+from llmos.core.ports import Clock, Embedder, Model, PassageVectors
 from llmos.engine.consolidate import Consolidator, UpdateLimits
 from llmos.engine.machine_facts import machine_facts
+from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config_schema import Tiers
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
@@ -23,6 +24,17 @@ def tier_rules(tiers: Tiers) -> TierRules:
     )
 
 
+def open_vectors(space: Workspace, url: str | None, embedder: Embedder) -> PassageVectors:
+    """The vectors of the archival passages under an embedder. Raises StoreError."""
+    from llmos.adapters.chroma import ChromaVectors
+
+    workspace, name, dimension = str(space.root), embedder.name, embedder.dimension
+    if url is not None:
+        return ChromaVectors.on_server(url, workspace=workspace, embedder=name, dimension=dimension)
+    folder = space.derived / "chroma"
+    return ChromaVectors.in_folder(folder, workspace=workspace, embedder=name, dimension=dimension)
+
+
 def make_consolidator(
     tiers: Tiers,
     space: Workspace,
@@ -30,6 +42,7 @@ def make_consolidator(
     memory: MemoryEngine,
     nested: NestedLearning,
     recall: Recall,
+    archival: ArchivalSearch,
     model: Callable[[], Model],
     clock: Clock,
     environ: Mapping[str, str],
@@ -38,6 +51,7 @@ def make_consolidator(
         memory=memory,
         nested=nested,
         said_since=recall.said_since,
+        synchronise=archival.synchronise,
         model=model,
         clock=clock,
         limits=UpdateLimits(tiers.update_usd, tiers.update_s),

@@ -118,6 +118,11 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in found if sentence and not sentence.endswith("?")]
 
 
+def says_something(text: str) -> bool:
+    """Whether a message holds a statement that may still be so: more than a job or a question."""
+    return any(_STATES.search(one) and not is_passing(one) for one in sentences(own_words(text)))
+
+
 def stated(message: Heard, *, asked_only: bool = False) -> list[Fact]:
     """What a message says outright that is to be remembered, in its own words: the part that needs no model.
 

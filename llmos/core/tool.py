@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from llmos.core.sandbox import Boundary, Sandbox
 
@@ -55,6 +55,18 @@ def _no_network(command: str) -> bool:
     return False
 
 
+class MemoryAccess(Protocol):
+    """What tools may do with memory, within its rules. Each raises ToolError, which says why not."""
+
+    async def context(self, goal: str) -> str: ...
+
+    async def search(self, question: str) -> str: ...
+
+    def edit_core(self, block: str, action: str, text: str, quote: str, item: str) -> str: ...
+
+    def add_archival(self, text: str, quote: str) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """Where a tool runs and within which limits."""
@@ -70,6 +82,8 @@ class ToolContext:
     """What holds commands; None where a person decided that nothing does."""
     network: Callable[[str], bool] = _no_network
     """Whether a command may use the network; no parameter of a tool decides it."""
+    memory: MemoryAccess | None = None
+    """None: nothing is remembered."""
     env_names: frozenset[str] = frozenset()
     """Variables that a person lets through to commands besides the ordinary ones."""
 

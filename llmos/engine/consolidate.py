@@ -79,6 +79,7 @@ class Consolidator:
     """Keeps the tiers of one session up to date. `said_since` gives the person's messages after a time.
 
     `model` gives the model on demand and raises NoModelError when there is none: then what needs none is done.
+    `synchronise` brings the vectors of the passages to what the files say; it takes seconds, so it runs in a thread.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Consolidator:
         limits: UpdateLimits,
         lock: Path,
         machine: Callable[[], Mapping[str, str]],
+        synchronise: Callable[[], int] = int,
     ) -> None:
         self._memory = memory
         self._nested = nested
@@ -101,6 +103,7 @@ class Consolidator:
         self._limits = limits
         self._lock = lock
         self._machine = machine
+        self._synchronise = synchronise
         self._task: asyncio.Task[None] | None = None
         self._small = False
         self._news: list[str] = []
@@ -146,6 +149,7 @@ class Consolidator:
                     await self._tick(Tier.CORE, emit)
                 if self._nested.should_update_archival() and self._nested.may_try(Tier.ARCHIVAL):
                     await self._tick(Tier.ARCHIVAL, emit)
+                    await asyncio.to_thread(self._synchronise)
         except StoreError:
             return  # another session is at it, or nothing can be written: then the turn has said so
 

@@ -75,7 +75,7 @@ class CoreUpdate:
         for edit, why in done.refused:
             fact = by_text.get(edit.text)
             if fact is not None and edit.kind is EditKind.ADD and why in NO_ROOM:
-                memory.add_archival_memory(replace(_passage(fact), block=label), writer)
+                memory.add_archival_memory(replace(passage_of_fact(fact), block=label), writer)
         for edit in done.done:
             if edit.kind is EditKind.ADD:
                 self._settled(edit.text)
@@ -90,7 +90,7 @@ class CoreUpdate:
         assert known.item is not None
         memory, writer = self._memory, self._writer
         old = memory.add_archival_memory(replace(_passage_of(known.item, ""), state=PassageState.DISPUTED), writer)
-        new = replace(_passage(fact), state=PassageState.DISPUTED, disputes=(old.id,))
+        new = replace(passage_of_fact(fact), state=PassageState.DISPUTED, disputes=(old.id,))
         memory.add_archival_memory(new, writer)
 
 
@@ -108,7 +108,7 @@ def update_archival(
     for fact, closes, against in archival_plan(facts, pairs, labels).add:
         disputed = bool(against) and not closes
         made = replace(
-            _passage(fact),
+            passage_of_fact(fact),
             supersedes=closes,
             disputes=against if disputed else (),
             state=PassageState.DISPUTED if disputed else PassageState.CURRENT,
@@ -123,7 +123,7 @@ def update_archival(
             memory.add_archival_memory(_passage_of(item, ""), writer)
 
 
-def _passage(fact: Fact) -> Passage:
+def passage_of_fact(fact: Fact) -> Passage:
     return Passage(
         "",
         fact.text,

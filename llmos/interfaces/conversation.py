@@ -12,6 +12,7 @@ from llmos.core.messages import Message, Text, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model
 from llmos.core.prompt import example_of, news_text, sandbox_words, system_prompt
+from llmos.core.replayable import MEMORY_TOOLS
 from llmos.core.trace import RunStep
 from llmos.core.verify import judge
 from llmos.engine.converse import Converse, Conversed
@@ -64,7 +65,9 @@ class Conversation:
         else:
             # A change of memory enters a conversation that has begun as a new message: its prefix stays as it was.
             news = news_text(self._news()) if self._system is not None else ""
-            context = news + guidance
+            memory = self._invoker.context.memory
+            recalled = await memory.context(turn.goal) if memory is not None else ""
+            context = news + recalled + guidance
         earlier = () if small else self._messages
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
         turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])
@@ -94,7 +97,7 @@ class Conversation:
             tools=[
                 tool.spec
                 for name, tool in sorted(self._invoker.tools.items())
-                if not small or name in SMALL_MODEL_TOOLS
+                if (name in SMALL_MODEL_TOOLS if small else self._offers(name))
             ],
             system=self._record.memory.core_text() if small else self._system_prompt(),
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
@@ -103,6 +106,9 @@ class Conversation:
             carried_out=carried_out,
             review=(lambda answer, steps: judge(turn.goal, answer, steps, small=True)[1]) if small else None,
         )
+
+    def _offers(self, tool: str) -> bool:
+        return tool not in MEMORY_TOOLS or self._invoker.context.memory is not None
 
     def _system_prompt(self) -> str:
         """Built once a session: within a conversation the prefix never changes."""

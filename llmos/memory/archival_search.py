@@ -92,6 +92,11 @@ class ArchivalSearch:
             found.append(Found(passage, sum(parts.values()), {k: v for k, v in parts.items() if v}, relevant))
         return sorted(found, key=lambda one: (-one.score, one.passage.id))[:limit]
 
+    def warm(self) -> None:
+        """Load what a search by meaning needs, if there is something to search; in a thread, it takes a second."""
+        if not self._asked and next(iter(self._memory.passage_files()), None) is not None:
+            self._opened()
+
     def synchronise(self, limit: int = 10_000) -> int:
         """Bring the vectors to what the files say, at most so many at once; how many were embedded.
 

@@ -141,7 +141,7 @@ class MemoryEngine:
         """All archival passages that can be read, by id."""
         self.problems = []
         found: dict[str, tuple[tuple[int, int], Passage]] = {}
-        for path in sorted(self._archival.glob("*.md")):
+        for path in self.passage_files():
             try:
                 status = path.stat()
                 stamp = (status.st_mtime_ns, status.st_size)
@@ -160,6 +160,9 @@ class MemoryEngine:
             many = f"could be {len(whole)} passages" if whole else "is no archival passage"
             raise UsageError(f"{identifier!r} {many}; `llmos memory list archival` shows them")
         return whole[0]
+
+    def passage_files(self) -> list[Path]:
+        return sorted(self._archival.glob("*.md"))
 
     def passage_path(self, identifier: str) -> Path:
         return self._archival / f"{identifier}.md"

@@ -67,6 +67,7 @@ class Recall:
     def search(self, question: str, *, now: datetime, project: str = "", limit: int = 10) -> list[Hit]:
         """The best messages for a question, best first; `relevant` says whether one is about it at all."""
         self._settle()
+        question = question.encode("utf-8", "replace").decode("utf-8")
         return self._searcher().search(question, now=now, project=project, limit=limit)
 
     def vectors(self) -> MessageVectors | None:

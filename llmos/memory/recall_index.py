@@ -156,6 +156,11 @@ class RecallIndex:
         sql = f"{_COLUMNS} where at >= ? and role = ? order by at, id limit ?"
         return self.guarded(lambda: [_message(row) for row in self._connection.execute(sql, (at, role, limit))])
 
+    def latest_of(self, role: str, limit: int) -> list[RecallMessage]:
+        """The last messages of a role, oldest first."""
+        sql = f"{_COLUMNS} where role = ? order by at desc, id desc limit ?"
+        return [_message(row) for row in self._rows(sql, (role, limit))][::-1]
+
     def latest(self, limit: int) -> list[RecallMessage]:
         """The last messages, oldest first."""
         sql = f"{_COLUMNS} order by at desc, id desc limit ?"

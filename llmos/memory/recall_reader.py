@@ -68,4 +68,6 @@ class TranscriptReader:
                     )
 
     def _message(self, seq: int, at: datetime, role: str, text: str) -> RecallMessage:
+        # Half a character (an undecodable byte of a command line) cannot be stored or embedded.
+        text = text.encode("utf-8", "replace").decode("utf-8")
         return RecallMessage(self.session, seq, at, role, "user" if role == "user" else "llmos", self.project, text)
