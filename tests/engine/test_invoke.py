@@ -160,7 +160,8 @@ async def test_output_that_was_cut_is_marked(cwd: Path) -> None:
         (ToolCall("c1", "shell", {}, "it is cut off"), "the call was not run: it is cut off"),
         (
             ToolCall("c1", "fly", {}),
-            "there is no tool 'fly'; there are edit_file, list_files, read_file, search_files, shell, write_file",
+            "there is no tool 'fly'; there are archival_memory_add, core_memory_edit, edit_file, list_files, "
+            "memory_search, read_file, search_files, shell, write_file",
         ),
     ],
 )

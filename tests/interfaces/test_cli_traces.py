@@ -254,7 +254,7 @@ def test_an_edit_that_is_not_approved_changes_nothing_that_runs(
         ("s/mode: LEARNER/mode: FOLLOWER/", "learned of a trace cannot be edited"),
         ("s/  shell: .*/  shell: aaaaaaaaaaaa/", "tools of a trace cannot be edited"),
         ("s/effect: execute/effect: read/", "step 1: the effect of shell is execute, not read"),
-        ("s/tool: shell/tool: sudo/", "step 1 uses 'sudo', which is no tool; there are edit_file"),
+        ("s/tool: shell/tool: sudo/", "step 1 uses 'sudo', which is no tool; there are archival_memory_add"),
         ("s/goal: .*/goal: [/", "this is not valid YAML"),
     ],
 )

@@ -424,7 +424,8 @@ async def test_a_model_that_repeats_itself_is_stopped(world: World) -> None:
         (ToolCall("c1", "shell", {}, "its arguments are not JSON"), "the call was not run: its arguments are not JSON"),
         (
             ToolCall("c1", "fly", {}),
-            "there is no tool 'fly'; there are edit_file, list_files, read_file, search_files, shell, write_file",
+            "there is no tool 'fly'; there are archival_memory_add, core_memory_edit, edit_file, list_files, "
+            "memory_search, read_file, search_files, shell, write_file",
         ),
     ],
 )

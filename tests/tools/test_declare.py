@@ -123,6 +123,9 @@ def test_builtin_tools_have_their_public_names_and_arguments() -> None:
         "edit_file": ["path", "old", "new", "all"],
         "list_files": ["pattern"],
         "search_files": ["pattern", "path", "glob", "ignore_case"],
+        "memory_search": ["question"],
+        "core_memory_edit": ["block", "action", "quote", "text", "item"],
+        "archival_memory_add": ["text", "quote"],
     }
     assert {name: str(found.spec.effect) for name, found in tools.items()} == {
         "shell": "execute",
@@ -131,6 +134,9 @@ def test_builtin_tools_have_their_public_names_and_arguments() -> None:
         "edit_file": "write",
         "list_files": "read",
         "search_files": "read",
+        "memory_search": "read",
+        "core_memory_edit": "write",
+        "archival_memory_add": "write",
     }
     for found in tools.values():
         assert found.spec.input_schema["additionalProperties"] is False
