@@ -33,6 +33,7 @@ from llmos.engine.remembering import Remembering
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config import Config, load_config
 from llmos.memory.examples import Examples
+from llmos.memory.judgements import Judgements
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.money_journal import MoneyJournal
@@ -109,6 +110,7 @@ class App:
         self._given_model = model
         self._model: Model | None = None
         self._memory_model: Model | None = None
+        self._judging_model: Model | None = None
         self._invokers: list[Invoker] = []
         self._private: PrivateFolder | None = None
 
@@ -145,11 +147,14 @@ class App:
             self.workspace.root,
             judge,
             home=self.workspace.home,
-            analyzer=TraceAnalyzer(self._judge()) if judge else None,
+            analyzer=TraceAnalyzer(make=self._judge, known=Judgements(None if self.freeze else self.workspace.derived))
+            if judge
+            else None,
             examples=Examples(starter_folders(), self.embedder),
             tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
             thresholds=Thresholds(matching.follower, matching.mixed),
             frozen=self.freeze,
+            judged_replay=matching.judged_replay,
         )
 
     @cached_property
@@ -321,9 +326,15 @@ class App:
             prefix_cache=None if self.freeze else self.workspace.derived / "prefix",
         )
 
-    def _judge(self) -> Model | None:
-        """The model that judges how alike goals are; None where only the embedded one could, which may not."""
-        return self._anthropic(self.config.settings.judge_model) if self._credential() else None
+    def _judge(self) -> Model:
+        """The model that judges how alike goals are, made when it is first asked. Raises NoModelError."""
+        name = self.config.settings.judge_model
+        local = any(name in entry.name for entry in CATALOGUE)
+        if self._given_model is not None or not (local or self._credential()):
+            return self.model()  # without a key the embedded model judges, if there is one
+        if self._judging_model is None:
+            self._judging_model = self._make_model(name)
+        return self._judging_model
 
     def warm_up(self) -> None:
         """Import the SDK if the API will be used; meant for a thread while a person types."""
@@ -475,7 +486,7 @@ class App:
         """Release the model, the index and the transcript; also after an error."""
         for invoker in self._invokers:
             invoker.close()
-        for model in (self._model, self._memory_model):
+        for model in (self._model, self._memory_model, self._judging_model):
             if model is not None:
                 await model.close()
         if "traces" in self.__dict__:

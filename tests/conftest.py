@@ -51,6 +51,8 @@ class World:
     events: list[Event] = field(default_factory=list)
     tools: dict[str, Tool] = field(default_factory=builtin_tools)
     sessions: int = 0
+    judged_replay: bool = False
+    """Whether what a large model judges the same may be replayed."""
     records: list[Record] = field(default_factory=list)
 
     @property
@@ -75,6 +77,7 @@ class World:
                 self.workspace,
                 enable_llm_matching=judge is not None,
                 analyzer=TraceAnalyzer(judge),
+                judged_replay=self.judged_replay,
                 home=self.home,
                 tool_versions={name: tool.spec.version for name, tool in self.tools.items()},
             ),

@@ -5,10 +5,11 @@ A verified run of another goal with the very calls of a trace, once bound, says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 
+from llmos.core.gate import Refusal
 from llmos.core.rebind import Rebound, rebind
 from llmos.core.trace import Trace
 from llmos.core.wording import analyse
@@ -21,7 +22,7 @@ MOST_VALUES = 4
 
 def aliased(trace: Trace, goal: str, values: Values) -> Trace | None:
     """The trace as if it had been learned for `goal`; None when its values cannot be bound without doubt."""
-    found = _with_values(trace, dict(values)) if values else trace
+    found = _bound(trace, values) if values else trace
     return replace(found, header=replace(found.header, goal=goal)) if found is not None else None
 
 
@@ -35,14 +36,14 @@ def confirmed_values(trace: Trace, run: Trace) -> Values | None:
         return None
     for order in permutations(new):
         pairs = tuple((one, other) for one, other in zip(old, order, strict=True) if one != other)
-        bound = _with_values(trace, dict(pairs))
+        bound = _bound(trace, pairs)
         if bound is not None and _calls(bound) == _calls(run):
             return pairs
     return None
 
 
-def _with_values(trace: Trace, values: dict[str, str]) -> Trace | None:
-    """The trace bound to its own goal with other values in it; None where a gate is closed."""
+def with_values(trace: Trace, values: Mapping[str, str]) -> Rebound | Refusal:
+    """The trace bound to its own goal with other values in it, or the gate that is closed."""
     goal = trace.header.goal
     literals = analyse(goal).literals
     wanted = [values.get(literal.text, literal.text) for literal in literals]
@@ -50,9 +51,13 @@ def _with_values(trace: Trace, values: dict[str, str]) -> Trace | None:
         written = goal[literal.start : literal.end].replace(literal.text, text)
         goal = goal[: literal.start] + written + goal[literal.end :]
     if [literal.text for literal in analyse(goal).literals] != wanted:
-        return None
-    bound = rebind(trace, goal)
-    return bound.trace if isinstance(bound, Rebound) else None
+        return Refusal(trace.header.id, "kind", "the new values would be read as something else in the saved goal")
+    return rebind(trace, goal)
+
+
+def _bound(trace: Trace, values: Values) -> Trace | None:
+    answer = with_values(trace, dict(values))
+    return answer.trace if isinstance(answer, Rebound) else None
 
 
 def _calls(trace: Trace) -> Sequence[tuple[str, dict[str, object]]]:

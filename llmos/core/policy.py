@@ -63,6 +63,12 @@ class Candidate:
     """The goal text by which it was found when that is not its own: a paraphrase that a run confirmed."""
     reworded: bool = False
     """The goal is put in other words than the saved one, or than the alias."""
+    judged: str = ""
+    """What a judging model said to join the two goals, and the gates that it explained; empty when none was asked."""
+    claimed: float = 1.0
+    """The confidence of that judgement."""
+    suggests_only: str = ""
+    """Why that judgement may propose guidance and no replay; empty when it may propose both."""
 
     @property
     def may_guide(self) -> bool:
@@ -72,7 +78,7 @@ class Candidate:
 
     @property
     def evidence(self) -> Evidence:
-        structure = OTHER_WORDS if self.reworded else OTHER_VALUES if self.values else SAME_GOAL
+        structure = min(OTHER_WORDS, self.claimed) if self.reworded else OTHER_VALUES if self.values else SAME_GOAL
         return Evidence(self.outcomes, self.family, structure)
 
 
@@ -91,6 +97,8 @@ class Plan:
     considered: tuple[Considered, ...] = ()
     """Every trace that was looked at, the one that was chosen first."""
     thresholds: Thresholds = Thresholds()
+    judged: bool = False
+    """A FOLLOWER by a judgement: once it was checked, the goal is an alias of the trace."""
     expected_cost_usd: float | None = None
     """What the turn may cost by what like goals cost to learn; 0.0 for a FOLLOWER, None when nothing tells."""
 
@@ -169,7 +177,8 @@ def _choose(
         refusal = first_closed(gate_checks(goal, candidate, thresholds))
         if refusal is None:
             reasons = (_why(candidate), *_others(candidate, best[index + 1 :]), *refusals)
-            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), reasons, candidate.values, candidate.recorded)
+            values, recorded, judged = candidate.values, candidate.recorded, bool(candidate.judged)
+            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), reasons, values, recorded, judged=judged)
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
     trace = best[0].trace if best else None
     usable = [candidate for candidate in best if candidate.may_guide]
@@ -191,7 +200,9 @@ def _choose(
 def _why(candidate: Candidate) -> str:
     """Why this trace is replayed, for a person."""
     same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
-    if candidate.alias:
+    if candidate.judged:
+        same = f"{candidate.trace.header.goal!r}, which is judged the same: {candidate.judged}"
+    elif candidate.alias:
         same = f"the same as {candidate.trace.header.goal!r}, which a checked run confirmed"
     elif candidate.reworded and not candidate.values:
         same = "this goal before in other words"
@@ -215,7 +226,8 @@ def gate_checks(goal: str, candidate: Candidate, thresholds: Thresholds) -> tupl
     retired = candidate.outcomes.retired
     ended = f"{retired}; `llmos traces enable {header.id}` lets it be replayed again"
     return (
-        GateCheck("goal", True, same),
+        GateCheck("goal", True, f"{same}; {candidate.judged}" if candidate.judged else same),
+        *((GateCheck("judge", False, candidate.suggests_only),) if candidate.suggests_only else ()),
         *((GateCheck("retired", False, ended),) if retired else ()),
         GateCheck("status", verified, "verified" if verified else header.reason or header.status.value),
         GateCheck("origin", candidate.approved, "learned or approved here" if candidate.approved else foreign),

@@ -184,7 +184,7 @@ class Dispatcher:
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
         try:
-            plan = await traces.plan(turn.goal, candidates)
+            plan = await traces.plan(turn.goal, candidates, self._unmet)
             turn.plan, turn.pieces = blended(turn.goal, plan, traces.nearest, k=self._limits.mixed_k)
             turn.mode = turn.plan.mode
         finally:
@@ -212,6 +212,8 @@ class Dispatcher:
         replayed = await replay.run()
         if replayed.outcome is Outcome.OK:
             self._keeper.count(trace, "ok")
+            if turn.plan.judged:
+                self._keeper.confirm(trace, turn.goal, turn.plan.values)
             turn.saved_usd = trace.header.learned.cost_usd
             self._conversation.extend(turn.goal, replayed.answer)
             return Ending(Outcome.OK, replayed.answer)

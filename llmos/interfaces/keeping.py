@@ -38,6 +38,15 @@ class Keeper:
         except StoreError as error:
             self._emit(Notice(text=f"this replay does not count: {error}"))
 
+    def confirm(self, trace: Trace, goal: str, values: tuple[tuple[str, str], ...]) -> None:
+        """A judged paraphrase whose replay was checked asks for this trace from now on, without a judge."""
+        if self._freeze:
+            return
+        try:
+            self._traces.add_alias(trace.header.id, goal, self._clock.now(), values)
+        except StoreError as error:
+            self._emit(Notice(text=f"this wording is not remembered: {error}"))
+
     def keep(self, turn: Turn, conversed: Conversed, outcome: Outcome, reason: str, stopped: Replayed | None) -> None:
         """Keep a run as a trace, whole: with the steps of the replay that it went on from, if any.
 

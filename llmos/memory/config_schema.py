@@ -74,6 +74,9 @@ class Matching(Section):
     judge: bool = _setting(
         False, "let a small model propose matches for paraphrases", "true or false", ProjectMay.LOWER
     )
+    judged_replay: bool = _setting(
+        False, "replay what a large model judges the same, when every gate is open", "true or false", ProjectMay.LOWER
+    )
 
 
 class Budget(Section):

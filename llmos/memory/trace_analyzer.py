@@ -1,36 +1,65 @@
-"""How alike two goals are: a judgement for MIXED, by a small model where one is given, else by shared words.
+"""How alike two goals are: a judgement by a small model where one is given, else by shared words.
 
-A judgement ranks what may guide a model. It never authorises a replay (DESIGN.md section 4), so whatever is not the
-identical goal stays below the FOLLOWER threshold here.
+A judgement proposes a match, a pairing of the values, and a reason. It authorises nothing: core/judged asks the gates,
+and core/policy decides. Whatever is wrong with a judgement makes it a miss.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from llmos.core.errors import BudgetError, ModelError, ModelErrorKind, StoreError
+from llmos.core.errors import LlmosError, ModelError, ModelErrorKind
 from llmos.core.goal import content_stems, goal_key
+from llmos.core.judged import Judgement, pairing
 from llmos.core.messages import user_text
 from llmos.core.ports import Emit, Model, ModelRequest
 from llmos.core.trace import TraceHeader
+from llmos.core.wording import analyse
+from llmos.memory.judgements import Judgements
 
 HIGHEST_UNPROVEN = 0.91
-"""What a judgement may claim at most for goals that are not identical: just under the FOLLOWER threshold."""
+"""What shared words may claim at most for goals that are not identical: just under the FOLLOWER threshold."""
+LONGEST_S = 60.0
+"""After so long a judgement is a miss: the model that works on the goal would be half done by then."""
 
 _SYSTEM = """\
-You judge how alike two goals for a shell agent are. Answer with JSON alone.
+You compare a goal for a shell agent with earlier goals whose runs are on record. For each earlier goal say how likely
+it is that its very steps, with only the values exchanged, do exactly what the goal asks for:
 0.95-1.0 virtually identical; 0.85-0.95 same task, other values; 0.70-0.85 related, a similar approach helps;
-0.50-0.70 loosely related; 0-0.50 unrelated. Opposites (enable/disable, copy to/copy from) are unrelated."""
+0.50-0.70 loosely related; 0-0.50 unrelated.
+Opposites (enable/disable, copy to/copy from), another action (copy/move, count/list), a negation, another order or
+number, and anything more or less that is asked for are not the same task. Pair each value of the earlier goal with the
+value of the goal that takes its place. Answer with JSON alone, one verdict for each earlier goal."""
 
+_VERDICT: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["number", "reason", "confidence", "values"],
+    "properties": {
+        "number": {"type": "integer"},
+        "reason": {"type": "string"},
+        "confidence": {"type": "number"},
+        "values": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["earlier", "now"],
+                "properties": {"earlier": {"type": "string"}, "now": {"type": "string"}},
+            },
+        },
+    },
+}
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["reason", "confidence"],
-    "properties": {"reason": {"type": "string"}, "confidence": {"type": "number"}},
+    "required": ["verdicts"],
+    "properties": {"verdicts": {"type": "array", "items": _VERDICT}},
 }
 
 
@@ -43,29 +72,36 @@ class Judging:
 
 
 class TraceAnalyzer:
-    """Judges pairs of goals. Without a model the judgement is the overlap of their words."""
+    """Judges goals beside earlier ones. Without a model the judgement is the overlap of their words.
 
-    def __init__(self, model: Model | None = None, emit: Emit | None = None) -> None:
+    `make` makes the model when the first judgement needs it. Judgements are kept in `known`.
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        emit: Emit | None = None,
+        *,
+        make: Callable[[], Model] | None = None,
+        known: Judgements | None = None,
+        longest_s: float = LONGEST_S,
+    ) -> None:
         self._model = model
+        self._make = make
         self._emit = emit or (lambda event: None)
+        self._known = known or Judgements(None)
+        self._longest_s = longest_s
         self.judging = Judging()
 
     async def analyze_goal_similarity(
         self, goal: str, trace_goal: str, metadata: Mapping[str, Any] | None = None
     ) -> float:
-        """A confidence from 0 to 1 that the run of `trace_goal` helps with `goal`; 1.0 only for the identical goal.
+        """A confidence from 0 to 1 that the run of `trace_goal` does what `goal` asks for; 1.0 for the identical goal.
 
         `metadata` may hold what else is known of the trace (its tools, say); it is shown to the model. A model that
         fails or answers nonsense counts as a miss: 0.0.
         """
-        if goal_key(goal) == goal_key(trace_goal):
-            return 1.0
-        if self._model is None:
-            return min(HIGHEST_UNPROVEN, _word_overlap(goal, trace_goal))
-        try:
-            return min(HIGHEST_UNPROVEN, await self._judge(self._model, goal, trace_goal, metadata or {}))
-        except (ModelError, BudgetError, StoreError):
-            return 0.0
+        return (await self.judge(goal, [(trace_goal, metadata or {})]))[0].confidence
 
     async def find_best_matching_trace(
         self, goal: str, traces: Sequence[TraceHeader], min_confidence: float
@@ -77,17 +113,65 @@ class TraceAnalyzer:
     async def batch_analyze_traces(
         self, goal: str, traces: Sequence[TraceHeader], top_k: int
     ) -> list[tuple[TraceHeader, float]]:
-        """The `top_k` nearest traces with their confidence, best first, ties by id."""
-        confidences = await asyncio.gather(
-            *(self.analyze_goal_similarity(goal, header.goal, {"tools": sorted(header.tools)}) for header in traces)
-        )
-        judged = list(zip(traces, confidences, strict=True))
-        judged.sort(key=lambda pair: (-pair[1], pair[0].id))
-        return judged[:top_k]
+        """The `top_k` nearest traces with their confidence, best first, ties by id; one model call for all."""
+        return [(header, judgement.confidence) for header, judgement in (await self.verdicts(goal, traces))[:top_k]]
 
-    async def _judge(self, model: Model, goal: str, trace_goal: str, metadata: Mapping[str, Any]) -> float:
-        question = json.dumps({"goal": goal, "earlier goal": trace_goal, "of the earlier run": dict(metadata)})
-        request = ModelRequest(_SYSTEM, (user_text(question),), max_tokens=400, output_schema=_SCHEMA)
+    async def verdicts(self, goal: str, traces: Sequence[TraceHeader]) -> list[tuple[TraceHeader, Judgement]]:
+        """Each trace with what is said of it, best first, ties by id; one model call for all."""
+        asked = [(header.goal, {"tools": sorted(header.tools)}) for header in traces]
+        judged = list(zip(traces, await self.judge(goal, asked), strict=True))
+        return sorted(judged, key=lambda pair: (-pair[1].confidence, pair[0].id))
+
+    async def judge(self, goal: str, earlier: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Judgement]:
+        """A judgement of each earlier goal, in order. What is known is not asked again; a failure is a miss."""
+        found: dict[int, Judgement] = {}
+        for index, (text, _) in enumerate(earlier):
+            if goal_key(goal) == goal_key(text):
+                found[index] = Judgement(1.0, (), "the identical goal")
+            elif not self.has_model:
+                found[index] = Judgement(min(HIGHEST_UNPROVEN, _word_overlap(goal, text)), None, "shared words")
+        open_ = [index for index in range(len(earlier)) if index not in found]
+        if open_:
+            with suppress(LlmosError, TimeoutError):
+                found.update(await self._judged(goal, earlier, open_))
+        return [found.get(index, Judgement()) for index in range(len(earlier))]
+
+    async def _judged(
+        self, goal: str, earlier: Sequence[tuple[str, Mapping[str, Any]]], wanted: Sequence[int]
+    ) -> dict[int, Judgement]:
+        """Raises LlmosError, TimeoutError."""
+        model = self.model()
+        name = model.info.name
+        found = {i: known for i in wanted if (known := self._known.find(name, earlier[i][0], goal)) is not None}
+        left = [index for index in wanted if index not in found]
+        if not left:
+            return found
+        goals = [
+            {"number": number, "goal": earlier[index][0], "values": _texts(earlier[index][0]), **earlier[index][1]}
+            for number, index in enumerate(left, start=1)
+        ]
+        question = json.dumps({"goal": goal, "values": _texts(goal), "earlier goals": goals}, ensure_ascii=False)
+        request = ModelRequest(_SYSTEM, (user_text(question),), max_tokens=200 + 300 * len(left), output_schema=_SCHEMA)
+        async with asyncio.timeout(self._longest_s):
+            answer = await self._ask(model, request)
+        for number, judgement in _read(answer, goal, [earlier[index][0] for index in left]).items():
+            found[left[number]] = judgement
+            self._known.keep(name, earlier[left[number]][0], goal, judgement)
+        return found
+
+    @property
+    def has_model(self) -> bool:
+        return self._model is not None or self._make is not None
+
+    def model(self) -> Model:
+        """The judging model, made when it is first needed. Raises LlmosError."""
+        if self._model is None:
+            if self._make is None:
+                raise ModelError(ModelErrorKind.RUNTIME, "there is no judging model")
+            self._model = self._make()
+        return self._model
+
+    async def _ask(self, model: Model, request: ModelRequest) -> str:
         most = model.reserve_usd(request) or 0.0
         try:
             reply = await model.reply(request, self._emit)
@@ -100,16 +184,35 @@ class TraceAnalyzer:
             self._charge(most)
             raise
         self._charge(reply.cost_usd)
-        try:
-            confidence = float(json.loads(reply.message.text)["confidence"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise ModelError(ModelErrorKind.RUNTIME, "the judging model gave no readable judgement") from None
-        if not 0.0 <= confidence <= 1.0:
-            raise ModelError(ModelErrorKind.RUNTIME, f"the judging model gave a confidence of {confidence}")
-        return confidence
+        return reply.message.text
 
     def _charge(self, cost_usd: float) -> None:
         self.judging = Judging(self.judging.calls + 1, self.judging.cost_usd + cost_usd)
+
+
+def _texts(goal: str) -> list[str]:
+    return [literal.text for literal in analyse(goal).literals]
+
+
+def _read(answer: str, goal: str, earlier: Sequence[str]) -> dict[int, Judgement]:
+    """The readable verdicts by the position of their goal; whatever else was answered is left out."""
+    try:
+        verdicts = json.loads(answer)["verdicts"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ModelError(ModelErrorKind.RUNTIME, "the judging model gave no readable judgement") from None
+    found: dict[int, Judgement] = {}
+    for verdict in verdicts if isinstance(verdicts, list) else []:
+        try:
+            index = int(verdict["number"]) - 1
+            confidence = float(verdict["confidence"])
+            pairs = [(str(pair["earlier"]), str(pair["now"])) for pair in verdict["values"]]
+            reason = str(verdict["reason"])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            continue
+        if 0 <= index < len(earlier) and 0.0 <= confidence <= 1.0 and index not in found:
+            values = pairing(analyse(earlier[index]), analyse(goal), pairs)
+            found[index] = Judgement(confidence, values, reason)
+    return found
 
 
 def _word_overlap(goal: str, other: str) -> float:

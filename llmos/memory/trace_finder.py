@@ -13,7 +13,9 @@ from pathlib import Path
 
 from llmos.core.alias import Values, aliased, confirmed_values
 from llmos.core.errors import StoreError
+from llmos.core.gate import Refusal
 from llmos.core.goal import goal_key
+from llmos.core.judged import Judgement, bind_judged
 from llmos.core.matching import ranking_terms, similarity
 from llmos.core.policy import Candidate
 from llmos.core.rebind import Rebound, rebind
@@ -195,6 +197,28 @@ class TraceFinder:
             (),
             blocked=_ban(wrong, trace, source or header.goal, goal),
             family=self._index.family(header.id),
+        )
+
+    def judged(self, goal: str, header: TraceHeader, judgement: Judgement, judge: str) -> Candidate | None:
+        """An approved trace as a judgement binds it to `goal`, or with the gate that is closed all the same."""
+        source = self._source(header.id, "", ())
+        if source is None:
+            return None
+        trace, wrong = source[0], self._index.wrong(goal)
+        answer = bind_judged(trace, goal, judgement)
+        if isinstance(answer, Refusal):
+            made = self._candidate(trace, goal, wrong, source=trace.header.goal)
+            refusal = f"{answer.gate}: {answer.reason}, though {judge} gives it {judgement.confidence:.2f}"
+            return replace(made, refusal=refusal, reworded=True, claimed=judgement.confidence)
+        run = replace(answer.rebound.trace, header=trace.header)
+        explained = f" and explains {'; '.join(answer.explained)}" if answer.explained else ""
+        return replace(
+            self._candidate(run, goal, wrong, source=trace.header.goal),
+            values=answer.rebound.values,
+            recorded=trace.steps if answer.rebound.values else (),
+            reworded=True,
+            judged=f"{judge} says {judgement.confidence:.2f} ({judgement.reason}){explained}",
+            claimed=judgement.confidence,
         )
 
     def forbidden(self, trace: Trace, source: str, goal: str) -> str:

@@ -6,7 +6,7 @@ Invariant: a trace file is written once; what happens to it later is a line in o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.goal import goal_key
+from llmos.core.judged import Judgement
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
@@ -63,7 +64,8 @@ class TraceManager:
 
     `home` holds the approvals of this user; `examples` are only ever shown to a model.
     `tool_versions` are the versions of the tools at hand; a trace that used others is not replayed. `frozen` leaves the
-    derived index on disk as it is.
+    derived index on disk as it is. With `judged_replay` a large model's judgement may lead to a replay, behind the
+    gates; without it, and of a small model always, to guidance alone.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class TraceManager:
         tool_versions: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
         frozen: bool = False,
+        judged_replay: bool = False,
     ) -> None:
         self.memories_dir = memories_dir
         self.folder = workspace / "traces"
         self.enable_llm_matching = enable_llm_matching
         self.thresholds = thresholds or Thresholds()
         self._analyzer = analyzer or TraceAnalyzer()
+        self._judged_replay = judged_replay
         self._approvals = Approvals(home or workspace)
         self._examples = examples or Examples((), lambda: None)
         self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen)
@@ -186,7 +190,7 @@ class TraceManager:
         return list(islice((trace for trace in found if trace is not None), limit))
 
     async def find_trace_with_llm(self, goal: str, min_confidence: float) -> tuple[Trace, float] | None:
-        """The trace that the judge holds nearest, when it reaches `min_confidence` (0 to 1); it guides only."""
+        """The trace that the judge holds nearest, when it reaches `min_confidence` (0 to 1)."""
         near = [header for header, _ in self.nearest(goal, JUDGED)]
         best = await self._analyzer.find_best_matching_trace(goal, near, min_confidence)
         return (read_trace(self._finder.path(best[0].id))[0], best[1]) if best else None
@@ -199,12 +203,31 @@ class TraceManager:
             trace = read_trace(self._finder.path(plan.guidance[0].id))[0]
         return trace, plan.confidence, plan.mode
 
-    async def plan(self, goal: str, candidates: Sequence[Candidate]) -> Plan:
-        """Decide from candidates whose preconditions the caller has looked at."""
+    async def plan(
+        self, goal: str, candidates: Sequence[Candidate], unmet: Callable[[Candidate], tuple[str, ...]] | None = None
+    ) -> Plan:
+        """Decide from candidates whose preconditions the caller has looked at; `unmet` looks at those of a judged one.
+
+        A judging model is asked once, and only where no template says anything.
+        """
         near = [] if any(candidate.may_guide for candidate in candidates) else self.nearest(goal, JUDGED)
         if near and self.enable_llm_matching:
-            near = await self._analyzer.batch_analyze_traces(goal, [header for header, _ in near], JUDGED)
+            verdicts = await self._analyzer.verdicts(goal, [header for header, _ in near])
+            near = [(header, judgement.confidence) for header, judgement in verdicts]
+            judged = self._judged(goal, verdicts)
+            candidates = [*candidates, *(replace(one, unmet=unmet(one) if unmet else ()) for one in judged)]
         return decide(goal, candidates, near, self.thresholds)
+
+    def _judged(self, goal: str, verdicts: Sequence[tuple[TraceHeader, Judgement]]) -> list[Candidate]:
+        """The trace judged best, as a candidate: bound as the judgement pairs its values, or with the closed gate."""
+        if not self._analyzer.has_model or not verdicts or verdicts[0][1].confidence < self.thresholds.mixed:
+            return []
+        info = self._analyzer.model().info
+        made = self._finder.judged(goal, *verdicts[0], info.name)
+        if made is None or made.evidence.confidence < self.thresholds.mixed:
+            return []
+        may = self._judged_replay and not info.small
+        return [made if may else replace(made, suggests_only=_suggests_only(info.name, small=info.small))]
 
     # ------------------------------------------------------------------------------------------------ writing
 
@@ -334,3 +357,10 @@ class TraceManager:
             except OSError as error:
                 raise StoreError(f"cannot delete {self._finder.path(entry.header.id)}: {error.strerror}") from None
         return count
+
+
+def _suggests_only(name: str, *, small: bool) -> str:
+    """Why a judgement leads to no replay, with the way out where there is one."""
+    if small:
+        return f"{name} is a small model, whose judgement may only suggest what guides"
+    return f"what {name} judges is not replayed unless `matching.judged_replay` is true"

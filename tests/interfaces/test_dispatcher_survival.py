@@ -277,9 +277,10 @@ async def test_stopped_while_it_decides_the_turn_has_an_end(world: World) -> Non
 async def test_what_judging_cost_is_part_of_the_turn(world: World) -> None:
     model = ScriptedModel([model_reply(COUNT), model_reply("0"), model_reply(COUNT), model_reply("0")])
     await world.dispatcher(model).dispatch("count the files of src")
-    judge = ScriptedModel([model_reply('{"reason": "r", "confidence": 0.8}', cost_usd=0.25)])
+    verdict = '{"verdicts": [{"number": 1, "reason": "r", "confidence": 0.8, "values": []}]}'
+    judge = ScriptedModel([model_reply(verdict, cost_usd=0.25)])
     result = await world.dispatcher(model, judge=judge).dispatch("count the files of lib")
-    assert (result.confidence, result.cost_usd, result.model_calls) == (0.8, 0.252, 3)
+    assert (result.confidence, result.cost_usd, result.model_calls) == (pytest.approx(0.768), 0.252, 3)
 
 
 async def test_a_replay_that_cannot_be_counted_is_done_all_the_same(world: World) -> None:

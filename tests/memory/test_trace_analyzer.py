@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.core.errors import ModelError, ModelErrorKind
+from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
+from llmos.core.judged import Judgement
 from llmos.core.trace import Learned, TraceHeader, TraceStatus
+from llmos.memory.judgements import Judgements
 from llmos.memory.trace_analyzer import HIGHEST_UNPROVEN, Judging, TraceAnalyzer
 from llmos.testing import ScriptedModel, model_reply
 
@@ -21,8 +24,14 @@ def header(goal: str) -> TraceHeader:
     return TraceHeader(f"id-{goal}", goal, TraceStatus.VERIFIED, "", {"shell": "v"}, learned)
 
 
-def judged(confidence: Any, cost_usd: float = 0.001) -> Any:
-    return model_reply(json.dumps({"reason": "r", "confidence": confidence}), cost_usd=cost_usd)
+def verdict(confidence: Any, number: int = 1, values: Any = ()) -> dict[str, Any]:
+    pairs = [{"earlier": earlier, "now": now} for earlier, now in values]
+    return {"number": number, "reason": "r", "confidence": confidence, "values": pairs}
+
+
+def judged(*confidences: Any, cost_usd: float = 0.001) -> Any:
+    verdicts = [verdict(confidence, number) for number, confidence in enumerate(confidences, start=1)]
+    return model_reply(json.dumps({"verdicts": verdicts}), cost_usd=cost_usd)
 
 
 async def test_the_identical_goal_needs_no_judge() -> None:
@@ -49,13 +58,17 @@ def test_words_never_claim_more_than_they_may(goal: str, other: str) -> None:
     ("reply", "expected"),
     [
         (judged(0.8), 0.8),
-        (judged(1.0), HIGHEST_UNPROVEN),
+        (judged(1.0), 1.0),
         (judged(0), 0.0),
         (judged(1.5), 0.0),
         (judged(-1), 0.0),
         (judged("high"), 0.0),
         (judged(None), 0.0),
-        (model_reply('{"confidence": NaN}'), 0.0),
+        (model_reply('{"verdicts": [{"number": 1, "reason": "", "values": [], "confidence": NaN}]}'), 0.0),
+        (model_reply('{"verdicts": [{"number": 1e999, "reason": "", "values": [], "confidence": 0.9}]}'), 0.0),
+        (model_reply('{"verdicts": [{"number": 2, "reason": "", "values": [], "confidence": 0.9}]}'), 0.0),
+        (model_reply('{"verdicts": [{"number": 1, "confidence": 0.9}]}'), 0.0),
+        (model_reply('{"verdicts": 5}'), 0.0),
         (model_reply("0.9"), 0.0),
         (model_reply("I am sure!"), 0.0),
         (model_reply("[" * 3000), 0.0),
@@ -67,14 +80,14 @@ async def test_nonsense_is_a_miss(reply: Any, expected: float) -> None:
     assert await analyzer.analyze_goal_similarity("list the files of src", "list the files", {}) == expected
 
 
-async def test_the_judge_sees_both_goals_and_what_is_known() -> None:
+async def test_the_judge_sees_all_goals_their_values_and_what_is_known() -> None:
     model = ScriptedModel([judged(0.8)])
-    await TraceAnalyzer(model).analyze_goal_similarity("goal one", "goal two", {"tools": ["shell"]})
+    await TraceAnalyzer(model).analyze_goal_similarity("count a.txt", "sum up b.txt", {"tools": ["shell"]})
     (request,) = model.requests
     assert json.loads(request.messages[0].text) == {
-        "goal": "goal one",
-        "earlier goal": "goal two",
-        "of the earlier run": {"tools": ["shell"]},
+        "goal": "count a.txt",
+        "values": ["a.txt"],
+        "earlier goals": [{"number": 1, "goal": "sum up b.txt", "values": ["b.txt"], "tools": ["shell"]}],
     }
     assert request.tools == ()
 
@@ -82,15 +95,15 @@ async def test_the_judge_sees_both_goals_and_what_is_known() -> None:
 async def test_every_judgement_is_charged() -> None:
     model = ScriptedModel(
         [
-            judged(0.8, 0.25),
+            judged(0.8, cost_usd=0.25),
             ModelError(ModelErrorKind.CONNECTION, "gone", cost_usd=0.125),
             ModelError(ModelErrorKind.CONNECTION, "gone, price unknown", cost_usd=None),
         ],
         reserve_usd=0.5,
     )
     analyzer = TraceAnalyzer(model)
-    for _ in range(3):
-        await analyzer.analyze_goal_similarity("list the files of src", "list the files", {})
+    for earlier in ("list the files", "show the files", "show them"):
+        await analyzer.analyze_goal_similarity("list the files of src", earlier, {})
     assert analyzer.judging == Judging(3, 0.875)
 
 
@@ -110,29 +123,81 @@ async def test_a_judgement_that_was_stopped_is_charged_at_its_most() -> None:
     assert analyzer.judging == Judging(1, 0.5)
 
 
-async def test_the_nearest_come_first_and_ties_go_by_id() -> None:
-    model = ScriptedModel([judged(0.5), judged(0.8), judged(0.8)])
+async def test_the_nearest_come_first_and_ties_go_by_id_in_one_call() -> None:
+    model = ScriptedModel([judged(0.5, 0.8, 0.8)])
     headers = [header("a"), header("c"), header("b")]
     found = await TraceAnalyzer(model).batch_analyze_traces("x", headers, top_k=2)
     assert found == [(headers[2], 0.8), (headers[1], 0.8)]
+    assert len(model.requests) == 1
 
 
-async def test_all_are_judged_at_once() -> None:
-    waiting = 0
-    all_there = asyncio.Event()
+async def test_a_verdict_that_is_missing_is_a_miss_and_the_others_count() -> None:
+    reply = model_reply(json.dumps({"verdicts": [verdict(0.7, 2), {"number": "one"}, verdict(0.9, 2)]}))
+    found = await TraceAnalyzer(ScriptedModel([reply])).judge("x", [("a", {}), ("b", {})])
+    assert [judgement.confidence for judgement in found] == [0.0, 0.7]
 
-    async def together(_: object) -> Any:
-        nonlocal waiting
-        waiting += 1
-        if waiting == 3:
-            all_there.set()
-        await asyncio.wait_for(all_there.wait(), 5)
-        return judged(0.8)
 
-    found = await TraceAnalyzer(ScriptedModel([together] * 3)).batch_analyze_traces(
-        "x", [header("a"), header("b"), header("c")], top_k=5
+async def test_a_judge_that_takes_too_long_is_a_miss_and_charged() -> None:
+    async def never(_: object) -> Any:
+        await asyncio.sleep(3600)
+
+    analyzer = TraceAnalyzer(ScriptedModel([never], reserve_usd=0.5), longest_s=0.01)
+    assert await analyzer.analyze_goal_similarity("count a.txt", "sum up b.txt") == 0.0
+    assert analyzer.judging == Judging(1, 0.5)
+
+
+async def test_a_judge_that_cannot_be_made_is_a_miss_and_is_not_made_before_it_is_needed() -> None:
+    def no_model() -> ScriptedModel:
+        raise NoModelError("there is none")
+
+    analyzer = TraceAnalyzer(make=no_model)
+    assert await analyzer.analyze_goal_similarity("List the files.", "list the files") == 1.0
+    assert await analyzer.analyze_goal_similarity("count a.txt", "sum up b.txt") == 0.0
+    assert analyzer.judging == Judging()
+
+
+async def test_two_wordings_are_judged_once_whatever_their_values(tmp_path: Path) -> None:
+    paired = model_reply(json.dumps({"verdicts": [verdict(0.97, 1, [("a.txt", "c.txt"), ("b.txt", "d.txt")])]}))
+    known = Judgements(tmp_path / "derived")
+    (first,) = await TraceAnalyzer(ScriptedModel([paired]), known=known).judge(
+        "duplicate c.txt as d.txt", [("copy a.txt to b.txt", {})]
     )
-    assert len(found) == 3
+    assert first == Judgement(0.97, (("a.txt", "c.txt"), ("b.txt", "d.txt")), "r")
+    again = TraceAnalyzer(ScriptedModel([]), known=Judgements(tmp_path / "derived"))
+    (second,) = await again.judge("duplicate x.txt as y.txt", [("copy m.txt to n.txt", {})])
+    assert second == Judgement(0.97, (("m.txt", "x.txt"), ("n.txt", "y.txt")), "as judged before")
+    assert again.judging == Judging()
+
+
+@pytest.mark.parametrize(
+    ("goal", "earlier"),
+    [
+        ("duplicate x.txt as x.txt", "copy m.txt to n.txt"),  # one value where there were two
+        ("duplicate x.txt as n.txt", "copy m.txt to n.txt"),  # a value of the earlier goal
+        ("duplicate x1 as y.txt", "copy m.txt to n.txt"),  # another kind of value
+        ("duplicate x.txt in y.txt", "copy m.txt to n.txt"),
+    ],
+)
+async def test_what_may_change_a_judgement_is_judged_anew(tmp_path: Path, goal: str, earlier: str) -> None:
+    known = Judgements(tmp_path)
+    known.keep("scripted", "copy a.txt to b.txt", "duplicate c.txt as d.txt", Judgement(0.97, None, "r"))
+    model = ScriptedModel([judged(0.5)])
+    (found,) = await TraceAnalyzer(model, known=known).judge(goal, [(earlier, {})])
+    assert found.confidence == 0.5
+
+
+async def test_a_damaged_file_of_judgements_costs_a_call_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "judgements.jsonl").write_bytes(b'\xff{\n[]\n{"key": 5}\n{"key": "a", "confidence": "high"}\n')
+    (found,) = await TraceAnalyzer(ScriptedModel([judged(0.5)]), known=Judgements(tmp_path)).judge("x", [("y", {})])
+    assert found.confidence == 0.5
+
+
+async def test_a_failure_is_asked_again(tmp_path: Path) -> None:
+    known = Judgements(tmp_path)
+    model = ScriptedModel([model_reply("nonsense"), judged(0.8)])
+    analyzer = TraceAnalyzer(model, known=known)
+    assert [await analyzer.analyze_goal_similarity("x", "y") for _ in range(3)] == [0.0, 0.8, 0.8]
+    assert analyzer.judging.calls == 2
 
 
 async def test_the_best_must_reach_the_bar() -> None:

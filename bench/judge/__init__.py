@@ -1,0 +1,1 @@
+"""How well a model judges which goals are the same job."""
