@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from llmos.core.errors import LlmosError, ModelError, ModelErrorKind
+from llmos.core.errors import BudgetError, LlmosError, ModelError, ModelErrorKind, StoreError
 from llmos.core.goal import content_stems, goal_key
 from llmos.core.judged import Judgement, pairing
 from llmos.core.messages import user_text
