@@ -10,12 +10,11 @@ from dataclasses import replace
 from itertools import permutations
 
 from llmos.core.gate import Refusal
+from llmos.core.judgement import Values
 from llmos.core.rebind import Rebound, rebind
 from llmos.core.trace import Trace
 from llmos.core.wording import analyse
 
-Values = tuple[tuple[str, str], ...]
-"""A trace's values and those of another goal text, in pairs; only those that differ."""
 MOST_VALUES = 4
 """Values of a goal whose pairing is tried; of more, each order would be a guess among too many."""
 

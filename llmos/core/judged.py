@@ -1,4 +1,4 @@
-"""What a judging model says of two goals, and the run that it would let be replayed. Pure.
+"""The run that a judgement would let be replayed. Pure.
 
 A judgement proposes; the gates decide. It may explain that other words mean the same. What it can never explain is a
 negation, an opposite, a comparison, how many, an order, a joining, a change that nobody asked for, or a value that
@@ -7,18 +7,18 @@ cannot stand where it would land.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmos.core.alias import Values, with_values
+from llmos.core.alias import with_values
 from llmos.core.binding import make_case
 from llmos.core.gate import Refusal
 from llmos.core.gates import GATES
 from llmos.core.gates_wording import same_class
+from llmos.core.judgement import Judgement
 from llmos.core.rebind import Rebound
 from llmos.core.template import generalise
 from llmos.core.trace import Trace
-from llmos.core.wording import Analysis, WordClass, analyse
+from llmos.core.wording import WordClass, analyse
 
 EXPLAINED = ("verb", "words", "order")
 """Gates on wording that a judgement may open: a synonym, a word that adds nothing, another place in the sentence."""
@@ -30,33 +30,11 @@ UNEXPLAINED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a model says of an earlier goal beside this one."""
-
-    confidence: float = 0.0
-    """Probability from 0 to 1 that the same steps, with the values exchanged, do what the goal asks for."""
-    values: Values | None = None
-    """Values of the earlier goal and of this one, in pairs, all of them; None where it gives no pairing that fits."""
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class JudgedRun:
     """A trace with a goal's values, and the wording gates that the judgement explained, with what they saw."""
 
     rebound: Rebound
     explained: tuple[str, ...]
-
-
-def pairing(earlier: Analysis, goal: Analysis, pairs: Sequence[tuple[str, str]]) -> Values | None:
-    """The pairs in the order of the earlier goal's values; None unless each value of both goals is in one of them."""
-    old = [literal.text for literal in earlier.literals]
-    new = [literal.text for literal in goal.literals]
-    given = dict(pairs)
-    if len(set(old)) < len(old) or len(given) != len(pairs) or not set(given) <= set(old):
-        return None
-    found = tuple((text, given.get(text, text)) for text in old)
-    return found if sorted(text for _, text in found) == sorted(new) else None
 
 
 def bind_judged(trace: Trace, goal: str, judgement: Judgement) -> JudgedRun | Refusal:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from llmos.core.goal import context_reference
@@ -171,7 +171,13 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\bin (?:size|length)\b", ""),
     (r"\bwrite (?=content|output)", "write "),
 )  # fmt: skip
-_COMPILED = tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)
+
+
+@cache
+def _compiled() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Compiled when the first goal is read: what only replays the identical goal reads none."""
+    return tuple((re.compile(pattern), replacement) for pattern, replacement in _RULES)
+
 
 LOOKING = frozenset("find list display show print see view output get".split())
 """Verbs that ask to see which things there are; the same only where the recorded command does nothing but look."""
@@ -205,7 +211,7 @@ def analyse(goal: str) -> Analysis:
     """Read a goal; total: any text has an analysis."""
     tokens = tokens_of(goal)
     text, literals = _marked(tokens)
-    for pattern, replacement in _COMPILED:
+    for pattern, replacement in _compiled():
         text = pattern.sub(replacement, text)
     words = list(_meant(text.split()))
     words, verb = _joined_verb(_led_by_verb(words))

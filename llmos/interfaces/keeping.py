@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from llmos.core.errors import StoreError
 from llmos.core.events import Notice, Outcome, TraceKept
-from llmos.core.heal import whole_run, why_not_replayed
-from llmos.core.learn import FinishedRun, trace_of
 from llmos.core.ports import Clock, Emit
 from llmos.core.trace import Learned, Trace
 from llmos.engine.converse import Conversed
@@ -54,6 +52,10 @@ class Keeper:
         """
         if self._freeze:
             return
+        # Learning looks through the whole run; a replay, which keeps none, need not import it.
+        from llmos.core.heal import whole_run, why_not_replayed
+        from llmos.core.learn import FinishedRun, trace_of
+
         replaced = turn.plan.trace.header.id if stopped and stopped.at_fault and turn.plan.trace else ""
         run = FinishedRun(
             goal=turn.goal,

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llmos.core.errors import StoreError
-from llmos.core.judged import Judgement
+from llmos.core.judgement import Judgement
 from llmos.core.wording import Analysis, analyse
 from llmos.memory.codec import CodecError, dump_line
 from llmos.memory.files import append_line, make_private_folder

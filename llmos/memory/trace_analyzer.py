@@ -15,7 +15,7 @@ from typing import Any
 
 from llmos.core.errors import BudgetError, LlmosError, ModelError, ModelErrorKind, StoreError
 from llmos.core.goal import content_stems, goal_key
-from llmos.core.judged import Judgement, pairing
+from llmos.core.judgement import Judgement, pairing
 from llmos.core.messages import user_text
 from llmos.core.ports import Emit, Model, ModelRequest
 from llmos.core.trace import TraceHeader

@@ -1,6 +1,7 @@
 """Which traces a goal may be replayed from: found by keys in the index, then read, bound and judged as they are.
 
 Invariant: what decides about a replay is read from the trace's own file; the index only says which files to read.
+What binds values is imported where they are bound: a replay of the identical goal needs none of it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,11 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from llmos.core.alias import Values, aliased, confirmed_values
 from llmos.core.errors import StoreError
-from llmos.core.gate import Refusal
 from llmos.core.goal import goal_key
-from llmos.core.judged import Judgement, bind_judged
+from llmos.core.judgement import Judgement, Values
 from llmos.core.matching import ranking_terms, similarity
 from llmos.core.policy import Candidate
-from llmos.core.rebind import Rebound, rebind
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.core.wording import analyse
 from llmos.core.wrong import Wrong, calls_digest, forbids
@@ -145,7 +143,11 @@ class TraceFinder:
         trace = self.approved_trace(identifier)
         if trace is None or trace.header.status is not TraceStatus.VERIFIED:
             return None
-        bound = trace if goal in ("", trace.header.goal) else aliased(trace, goal, values)
+        if goal in ("", trace.header.goal):
+            return trace, trace
+        from llmos.core.alias import aliased
+
+        bound = aliased(trace, goal, values)
         return None if bound is None else (trace, bound)
 
     def _with_other_values(self, goal: str, superseded: Mapping[str, str], wrong: list[Wrong]) -> list[Candidate]:
@@ -153,6 +155,8 @@ class TraceFinder:
 
         Those that bound come first; of the others one is enough to say why not.
         """
+        from llmos.core.rebind import Rebound, rebind
+
         bound: list[Candidate] = []
         refused: list[Candidate] = []
         surface = analyse(goal).surface
@@ -201,6 +205,9 @@ class TraceFinder:
 
     def judged(self, goal: str, header: TraceHeader, judgement: Judgement, judge: str) -> Candidate | None:
         """An approved trace as a judgement binds it to `goal`, or with the gate that is closed all the same."""
+        from llmos.core.gate import Refusal
+        from llmos.core.judged import bind_judged
+
         source = self._source(header.id, "", ())
         if source is None:
             return None
@@ -231,6 +238,9 @@ class TraceFinder:
 
         Raises StoreError.
         """
+        from llmos.core.alias import aliased
+        from llmos.core.rebind import Rebound, rebind
+
         trace, _ = self.read(identifier)
         own = trace.header.goal
         texts = [(own, ()), *((alias.goal, alias.values) for alias in self._index.aliases(trace=identifier))]
@@ -250,6 +260,8 @@ class TraceFinder:
 
         Looked for among the `limit` nearest in words: what asks for the same shares some of them.
         """
+        from llmos.core.alias import confirmed_values
+
         key, found = words_key(run.header.goal), []
         for header, _ in self.near(run.header.goal, limit):
             trace = self.approved_trace(header.id)

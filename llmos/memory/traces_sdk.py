@@ -12,12 +12,11 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from llmos.core.alias import Values
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.goal import goal_key
-from llmos.core.judged import Judgement
+from llmos.core.judgement import Judgement, Values
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader, TraceStatus

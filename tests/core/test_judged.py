@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from llmos.core.gate import Refusal
 from llmos.core.gates import GATES
-from llmos.core.judged import EXPLAINED, UNEXPLAINED, JudgedRun, Judgement, bind_judged, pairing
+from llmos.core.judged import EXPLAINED, UNEXPLAINED, JudgedRun, bind_judged
+from llmos.core.judgement import Judgement, pairing
 from llmos.core.tool import Effect
 from llmos.core.trace import Expect, Learned, Require, Step, Trace, TraceHeader, TraceStatus
 from llmos.core.wording import analyse

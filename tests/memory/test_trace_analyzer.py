@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
-from llmos.core.judged import Judgement
+from llmos.core.judgement import Judgement
 from llmos.core.trace import Learned, TraceHeader, TraceStatus
 from llmos.memory.judgements import Judgements
 from llmos.memory.trace_analyzer import HIGHEST_UNPROVEN, Judging, TraceAnalyzer
