@@ -6,22 +6,26 @@
 DIR holds traces.jsonl (trace_id, goal, commands) and goals.jsonl (goal_id, goal); nothing else of a goal is read. The
 matcher is the product's own (llmos.core.template_index). Its decisions go to OUT.jsonl, those of each baseline to
 OUT.<baseline>.jsonl; `--scorer` prints one line for each, judged by the folder's verdicts and those of `--verdicts`
-(bench/goal_matching_verdicts.jsonl holds ours for the DEV half: one reader, not blind). Baselines, as far as they need
-no embedding:
+(bench/goal_matching_verdicts.jsonl holds ours for the DEV half: one reader, not blind). Baselines:
 
 - exact-hash     the product's key of the normalised goal (llmos.core.goal.goal_key)
 - muscle-mem     key by tags only; untagged, the newest trajectory answers every goal
 - muscle-mem-tag the same with the first word of the goal as its tag, and its quoted values as params, of which only
                  whole arguments are rebound
 - gptcache-exact GPTCache with its exact-match evaluation: the raw text
+- minilm-0.92    the nearest trace by the product's own embedder (MiniLM), from cosine 0.92 on, verbatim
+- minilm-0.92-re the same, with the values of the goals (quoted text, names with a dot or slash, numbers) exchanged
+- gptcache-0.60  GPTCache's default: squared distance up to 0.8, which is cosine 0.60, verbatim
 
-Cosine baselines (MiniLM, static) belong in BASELINES too, once the product ships an embedder.
+The last three need `llmos models pull all-minilm`; without the file they are left out, and a line says so. Every wrong
+or unjudged command counts as wrong, so for a baseline whose replays nobody read the error is an upper bound.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -29,13 +33,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llmos.adapters.embedder import MiniLmEmbedder
+from llmos.core.catalogue import MINILM
 from llmos.core.gate import Bound
 from llmos.core.goal import goal_key
 from llmos.core.template import Call, Template, generalise
 from llmos.core.template_index import TemplateIndex, match
+from llmos.memory.model_store import ModelStore, models_folder
 
 Decision = dict[str, Any]
 Matcher = Callable[[str], tuple[str, list[str]] | None]
@@ -69,7 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     matcher = product(traces)
     built = time.perf_counter() - started
     print(f"{len(traces)} traces (index built in {built:.2f} s), {len(goals)} goals")
-    for name, decide in {"llmos": matcher, **{name: make(traces) for name, make in BASELINES.items()}}.items():
+    others = {**BASELINES, **(EMBEDDED if _embedder() is not None else {})}
+    if others.keys() == BASELINES.keys():
+        print("no embedder here, so no baseline by cosine: `llmos models pull all-minilm` brings it")
+    for name, decide in {"llmos": matcher, **{name: make(traces) for name, make in others.items()}}.items():
         target = options.decisions if name == "llmos" else options.decisions.with_suffix(f".{name}.jsonl")
         decisions, times = run(decide, goals)
         write(target, decisions)
@@ -156,12 +167,68 @@ def _rebound(word: str, values: dict[str, str]) -> str:
     return word.replace(bare, values[bare]) if bare in values else word
 
 
+def nearest(cut: float, *, rebinds: bool) -> Callable[[Sequence[Trace]], Matcher]:
+    """The trace nearest by the embedder, from this cosine on."""
+
+    def make(traces: Sequence[Trace]) -> Matcher:
+        import numpy
+
+        matrix = numpy.array(_vectors(tuple(trace.goal for trace in traces)))
+
+        def decide(goal: str) -> tuple[str, list[str]] | None:
+            scores = matrix @ numpy.array(_vectors((goal,))[0])
+            best = int(scores.argmax())
+            trace = traces[best]
+            if scores[best] < cut:
+                return None
+            commands = exchanged(trace.goal, goal, trace.commands) if rebinds else list(trace.commands)
+            return trace.id, commands
+
+        return decide
+
+    return make
+
+
+@cache
+def _embedder() -> MiniLmEmbedder | None:
+    path = ModelStore(models_folder(os.environ, Path.home())).find(MINILM)
+    return MiniLmEmbedder(path) if path is not None else None
+
+
+@cache
+def _vectors(texts: tuple[str, ...]) -> list[list[float]]:
+    embedder = _embedder()
+    assert embedder is not None
+    return embedder.embed(texts)
+
+
+def exchanged(old: str, new: str, commands: Sequence[str]) -> list[str]:
+    """The commands with the values of one goal in the place of the other's, where they have as many."""
+    before, after = (values_of(goal) for goal in (old, new))
+    if len(before) != len(after) or not before:
+        return list(commands)
+    pairs = dict(zip(before, after, strict=True))
+    pattern = "|".join(re.escape(value) for value in sorted(pairs, key=len, reverse=True))
+    return [re.sub(pattern, lambda match: pairs[match.group()], command) for command in commands]
+
+
+def values_of(goal: str) -> list[str]:
+    found = re.findall(r"'[^']+'|\"[^\"]+\"|[\w*~-]*[./][\w./*-]*\w|(?<!\w)\d+(?!\w)", goal)
+    return [value.strip("'\"") for value in found]
+
+
 BASELINES: dict[str, Callable[[Sequence[Trace]], Matcher]] = {
     "exact-hash": exact_hash,
     "muscle-mem": muscle_mem,
     "muscle-mem-tag": muscle_mem_tag,
     "gptcache-exact": gptcache_exact,
 }
+EMBEDDED: dict[str, Callable[[Sequence[Trace]], Matcher]] = {
+    "minilm-0.92": nearest(0.92, rebinds=False),
+    "minilm-0.92-re": nearest(0.92, rebinds=True),
+    "gptcache-0.60": nearest(0.60, rebinds=False),
+}
+"""Baselines that need the embedder's file."""
 
 
 # -------------------------------------------------------------------------------------------------------------- runs
