@@ -1,9 +1,10 @@
-"""The modes of llmos on three goals, as a test that anyone can read.
+"""The modes of llmos on a few goals, as a test that anyone can read.
 
     python -m pytest examples/test_nested_learning.py        or        python examples/test_nested_learning.py
 
 A saved run is found for the identical goal (FOLLOWER), guides a goal that is like it (MIXED), and does not get in the
-way of a new one (LEARNER). No model is called: finding and deciding are free.
+way of a new one (LEARNER). The same job with another name is replayed with that name, and an opposite never is. No
+model is called: finding and deciding are free.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,6 +84,23 @@ def test_a_new_goal_is_worked_out() -> None:
     goal, confidence, mode = decide("Analyze the performance metrics of the API")
     assert (goal, mode) == (None, Mode.LEARNER)
     assert confidence < 0.75
+
+
+def test_the_same_job_with_another_name_is_replayed_with_that_name() -> None:
+    made = Expect(created=("utils.py",), output=OutputShape.LINE)
+    arguments = {"path": "utils.py", "content": ""}
+    step = Step("write_file", arguments, Effect.WRITE, Require(absent=("utils.py",)), made, "Created utils.py.")
+    header = replace(saved_run("Create a Python file called utils.py", "").header, tools={"write_file": "0123456789ab"})
+    with tempfile.TemporaryDirectory() as folder:
+        traces = TraceManager(Path(folder), Path(folder), False, tool_versions={"write_file": "0123456789ab"})
+        traces.keep(Trace(header, (step,)), NOW)
+        trace, confidence, mode = asyncio.run(traces.find_trace_smart("Create a Python file named helpers.py"))
+        assert mode is Mode.FOLLOWER and trace is not None and confidence >= 0.92
+        assert trace.steps[0].args == {"path": "helpers.py", "content": ""}
+        assert trace.steps[0].expect.created == ("helpers.py",)
+        for other in ("Delete a Python file called utils.py", "Create no Python file called helpers.py"):
+            assert asyncio.run(traces.find_trace_smart(other))[2] is not Mode.FOLLOWER
+        traces.close()
 
 
 def test_memory_tiers_are_due_at_their_own_pace() -> None:
