@@ -14,7 +14,8 @@ wordings that occur once or twice. The goals are of six kinds, each timed apart:
 - unknown      words that no trace has
 - hostile      long, empty of words, or full of values
 
-`build` is the first look at the folder with no index, `open` the first decision of a new process that finds one.
+`cpu p95` is the processor time of the same decisions, which other programs on the machine do not lengthen as they do
+the duration; `build` is the first look at the folder with no index, `open` the first decision of a new process that finds one.
 `llmos run` whole, in fresh processes beside the bare commands, is measured by bench/follower_latency.py.
 """
 
@@ -47,6 +48,7 @@ from llmos.core.trace import (
     TraceHeader,
     TraceStatus,
 )
+from llmos.memory.approvals import approval_line, key_path
 from llmos.memory.trace_files import encode_trace, file_name
 from llmos.memory.traces_sdk import TraceManager
 from llmos.tools import builtin_tools
@@ -104,6 +106,7 @@ class Measured:
     p50: float
     p95: float
     worst: float
+    cpu_p95: float
     resident_mb: float
     index_mb: float
     kinds: dict[str, tuple[float, float]]
@@ -152,7 +155,7 @@ async def measure(root: Path, size: int, goals: int) -> Measured:
     manager = opened(root)
     await decision(manager, asked[0][1])
     first = 1000 * (time.perf_counter() - started)
-    times, modes = await timed(manager, asked)
+    times, cpu, modes = await timed(manager, asked)
     manager.close()
     whole = [each for kind in times.values() for each in kind]
     index = sum(path.stat().st_size for path in (root / "workspace" / ".llmos").iterdir())
@@ -164,6 +167,7 @@ async def measure(root: Path, size: int, goals: int) -> Measured:
         p50=at(whole, 0.5),
         p95=at(whole, 0.95),
         worst=max(whole),
+        cpu_p95=at(cpu, 0.95),
         resident_mb=resident_mb(),
         index_mb=index / 1e6,
         kinds={kind: (at(each, 0.5), at(each, 0.95)) for kind, each in times.items()},
@@ -189,16 +193,18 @@ async def decision(manager: TraceManager, goal: str) -> str:
 
 async def timed(
     manager: TraceManager, asked: Sequence[tuple[str, str]]
-) -> tuple[dict[str, list[float]], dict[str, dict[str, int]]]:
+) -> tuple[dict[str, list[float]], list[float], dict[str, dict[str, int]]]:
     times: dict[str, list[float]] = {}
     modes: dict[str, dict[str, int]] = {}
+    cpu: list[float] = []
     for kind, goal in asked:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.thread_time()
         mode = await decision(manager, goal)
+        cpu.append(1000 * (time.thread_time() - used))
         times.setdefault(kind, []).append(1000 * (time.perf_counter() - started))
         counts = modes.setdefault(kind, {})
         counts[mode] = counts.get(mode, 0) + 1
-    return times, modes
+    return times, cpu, modes
 
 
 # ------------------------------------------------------------------------------------------------- jobs and questions
@@ -275,7 +281,8 @@ def fill(root: Path, made: Sequence[Made]) -> None:
     folder.mkdir(parents=True, mode=0o700)
     (root / "home").mkdir(mode=0o700)
     pattern = encode_trace(trace("ID-OF-TRACE", "GOAL-OF-TRACE", "COMMAND-OF-TRACE")).decode()
-    with (root / "home" / "approvals.jsonl").open("w", encoding="utf-8") as approvals:
+    key_path(root / "home").write_bytes(key := bytes(32))
+    with (root / "home" / "approvals.jsonl").open("wb") as approvals:
         for number, job in enumerate(made):
             identifier = f"{slug(job.goal)}-{number:08x}"
             parts = {"ID": identifier, "GOAL": quoted(job.goal), "COMMAND": quoted(job.command)}
@@ -284,8 +291,7 @@ def fill(root: Path, made: Sequence[Made]) -> None:
                 text = text.replace(f"{name}-OF-TRACE", value)
             data = text.encode()
             (folder / file_name(identifier)).write_bytes(data)
-            record = {"sha256": hashlib.sha256(data).hexdigest(), "trace": identifier, "when": LEARNED.when}
-            approvals.write(json.dumps(record, separators=(",", ":")) + "\n")
+            approvals.write(approval_line(key, hashlib.sha256(data).hexdigest(), identifier, LEARNED.when))
 
 
 def trace(identifier: str, goal: str, command: str) -> Trace:
@@ -315,11 +321,11 @@ def at(times: Sequence[float], share: float) -> float:
 
 def table(found: Sequence[Measured]) -> str:
     lines = [
-        f"{'traces':>7} {'p50 ms':>8} {'p95 ms':>8} {'worst':>8} {'open ms':>8} {'build s':>8} "
+        f"{'traces':>7} {'p50 ms':>8} {'p95 ms':>8} {'worst':>8} {'cpu p95':>8} {'open ms':>8} {'build s':>8} "
         f"{'process MB':>10} {'index MB':>8}"
     ]
     lines += [
-        f"{each.traces:>7} {each.p50:>8.2f} {each.p95:>8.2f} {each.worst:>8.2f} {each.open_ms:>8.1f} "
+        f"{each.traces:>7} {each.p50:>8.2f} {each.p95:>8.2f} {each.worst:>8.2f} {each.cpu_p95:>8.2f} {each.open_ms:>8.1f} "
         f"{each.build_s:>8.2f} {each.resident_mb:>10.0f} {each.index_mb:>8.1f}"
         for each in found
     ]

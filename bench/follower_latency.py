@@ -5,6 +5,7 @@
 A goal is learned once through the product's own path, with a scripted model that plays the two calls of a real one.
 Then the workspace is filled up with other approved traces, and the same goal is run again and again: no model call, a
 real shell, a real transcript on the disk. The commands take turns, so that a busy machine slows all of them alike.
+`cpu` is the processor time that `llmos run` took, which other programs on the machine disturb less than its duration.
 `first` is the first run after the index was deleted, `decide` is `--dry-run`: everything up to the decision.
 """
 
@@ -15,6 +16,7 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -29,12 +31,13 @@ from llmos.core.events import Event
 from llmos.core.goal import slug
 from llmos.core.messages import ToolCall
 from llmos.interfaces.session import open_dispatcher
+from llmos.memory.approvals import approval_line, signing_key
 from llmos.memory.trace_files import encode_trace, read_trace
 from llmos.testing import ScriptedModel, model_reply
 
 GOAL = "how many python files are here?"
 COMMAND = "ls *.py | wc -l"
-REQUIRED_S = 1.0
+REQUIRED_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        hidden = ("ANTHROPIC_", "LLMOS_")
+        # Without saved bytecode every start compiles llmos anew, which no installed program does.
+        hidden = ("ANTHROPIC_", "LLMOS_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
         return {**kept, "LLMOS_HOME": str(self.home)}
 
@@ -60,6 +64,7 @@ class Measured:
     run: float
     decide: float
     first: float
+    cpu: float
 
     @property
     def added(self) -> float:
@@ -76,7 +81,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="llmos-follower-") as folder:
             found.append(measure(Path(folder), traces, arguments.runs))
     print(table(found, arguments.runs))
-    return 0 if all(each.added <= REQUIRED_S for each in found if each.traces <= 1000) else 1
+    return 0 if all(each.added <= REQUIRED_S for each in found) else 1
 
 
 def measure(folder: Path, traces: int, runs: int) -> Measured:
@@ -90,12 +95,21 @@ def measure(folder: Path, traces: int, runs: int) -> Measured:
     shutil.rmtree(place.home / ".llmos", ignore_errors=True)
     first = run_goal(place)
     times: dict[str, list[float]] = {"bare": [], "run": [], "decide": []}
+    cpu: list[float] = []
     for _ in range(runs):
         times["bare"].append(timed(["bash", "--noprofile", "--norc", "-c", COMMAND], place)[0])
+        before = children_cpu()
         times["run"].append(run_goal(place))
+        cpu.append(children_cpu() - before)
         times["decide"].append(run_goal(place, "--dry-run"))
     median = {name: statistics.median(found) for name, found in times.items()}
-    return Measured(traces, median["bare"], median["run"], median["decide"], first)
+    return Measured(traces, median["bare"], median["run"], median["decide"], first, min(cpu))
+
+
+def children_cpu() -> float:
+    """Processor seconds of all child processes that ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def learn(place: Place) -> None:
@@ -115,15 +129,17 @@ def fill(place: Place, count: int) -> None:
     """Store `count` traces of other goals, approved like those learned here."""
     folder = place.home / "traces"
     learned, _ = read_trace(next(folder.glob("*.yaml")))
+    key = signing_key(place.home)
+    assert key is not None
     approvals = []
     for number in range(count):
         goal = f"count the lines of report-{number}.txt in folder {number % 97}"
         identifier = f"{slug(goal)}-{number:08x}"
         data = encode_trace(replace(learned, header=replace(learned.header, id=identifier, goal=goal)))
         (folder / f"{identifier}.yaml").write_bytes(data)
-        record = {"sha256": hashlib.sha256(data).hexdigest(), "trace": identifier, "when": learned.header.learned.when}
-        approvals.append(json.dumps(record, separators=(",", ":")) + "\n")
-    with (place.home / "approvals.jsonl").open("a") as file:
+        when = learned.header.learned.when
+        approvals.append(approval_line(key, hashlib.sha256(data).hexdigest(), identifier, when))
+    with (place.home / "approvals.jsonl").open("ab") as file:
         file.writelines(approvals)
 
 
@@ -146,14 +162,14 @@ def timed(argv: list[str], place: Place) -> tuple[float, str]:
 def table(found: list[Measured], runs: int) -> str:
     lines = [
         f"Goal: {GOAL}   Command: {COMMAND}   median of {runs} fresh processes, milliseconds",
-        f"{'other traces':>12} {'bare bash':>10} {'llmos run':>10} {'added':>8} {'decide':>8} {'first':>8}",
+        f"{'other traces':>12} {'bare bash':>10} {'llmos run':>10} {'added':>8} {'decide':>8} {'first':>8} {'cpu':>6}",
     ]
     for each in found:
-        cells = (each.bare, each.run, each.added, each.decide, each.first)
-        widths = (10, 10, 8, 8, 8)
+        cells = (each.bare, each.run, each.added, each.decide, each.first, each.cpu)
+        widths = (10, 10, 8, 8, 8, 6)
         shown = " ".join(f"{1000 * cell:>{width}.0f}" for cell, width in zip(cells, widths, strict=True))
         lines.append(f"{each.traces:>12} {shown}")
-    lines.append(f"Required: at most {1000 * REQUIRED_S:.0f} added with 1,000 traces.")
+    lines.append(f"Required: at most {1000 * REQUIRED_S:.0f} added.")
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ import asyncio
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -101,6 +102,7 @@ async def run(analyzer: TraceAnalyzer, goals: Sequence[tuple[str, str, bool]], m
             shown = any(header.goal == of for header in near)
             right = may and best.goal == of
             found.append(Asked(goal, best.goal, judgement.confidence, right, gate, may and shown, round(seconds, 2)))
+            print(f"{len(found):4} {seconds:6.1f} s {judgement.confidence:.2f} {goal!r}", file=sys.stderr, flush=True)
     finally:
         await model.close()
     return found

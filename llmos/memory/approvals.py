@@ -64,8 +64,7 @@ class Approvals:
         """Durably approve a content. Raises StoreError."""
         make_private_folder(self._home)
         key = signing_key(self._home) or _new_key(self._home)
-        record = {"sha256": content_sha256, "trace": trace, "when": when}
-        append_line(self._path, dump_line({**record, "mac": _mac(key, record)}), sync=True)
+        append_line(self._path, approval_line(key, content_sha256, trace, when), sync=True)
 
     def __contains__(self, content_sha256: object) -> bool:
         self._refresh()
@@ -106,6 +105,12 @@ def _new_key(home: Path) -> bytes:
             raise
         return made
     return key
+
+
+def approval_line(key: bytes, content_sha256: str, trace: str, when: str) -> bytes:
+    """The signed line of one approval."""
+    record = {"sha256": content_sha256, "trace": trace, "when": when}
+    return dump_line({**record, "mac": _mac(key, record)})
 
 
 def _mac(key: bytes, record: dict[str, str]) -> str:
