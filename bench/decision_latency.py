@@ -15,7 +15,8 @@ wordings that occur once or twice. The goals are of six kinds, each timed apart:
 - hostile      long, empty of words, or full of values
 
 `cpu p95` is the processor time of the same decisions, which other programs on the machine do not lengthen as they do
-the duration; `build` is the first look at the folder with no index, `open` the first decision of a new process that finds one.
+the duration; `build` is the first look at the folder with no index, `open` the first decision of a new process that
+finds one.
 `llmos run` whole, in fresh processes beside the bare commands, is measured by bench/follower_latency.py.
 """
 
@@ -325,8 +326,8 @@ def table(found: Sequence[Measured]) -> str:
         f"{'process MB':>10} {'index MB':>8}"
     ]
     lines += [
-        f"{each.traces:>7} {each.p50:>8.2f} {each.p95:>8.2f} {each.worst:>8.2f} {each.cpu_p95:>8.2f} {each.open_ms:>8.1f} "
-        f"{each.build_s:>8.2f} {each.resident_mb:>10.0f} {each.index_mb:>8.1f}"
+        f"{each.traces:>7} {each.p50:>8.2f} {each.p95:>8.2f} {each.worst:>8.2f} "
+        f"{each.cpu_p95:>8.2f} {each.open_ms:>8.1f} {each.build_s:>8.2f} {each.resident_mb:>10.0f} {each.index_mb:>8.1f}"
         for each in found
     ]
     lines.append("p50 / p95 ms by kind of goal, and the modes decided:")
