@@ -327,7 +327,8 @@ def table(found: Sequence[Measured]) -> str:
     ]
     lines += [
         f"{each.traces:>7} {each.p50:>8.2f} {each.p95:>8.2f} {each.worst:>8.2f} "
-        f"{each.cpu_p95:>8.2f} {each.open_ms:>8.1f} {each.build_s:>8.2f} {each.resident_mb:>10.0f} {each.index_mb:>8.1f}"
+        f"{each.cpu_p95:>8.2f} {each.open_ms:>8.1f} {each.build_s:>8.2f} "
+        f"{each.resident_mb:>10.0f} {each.index_mb:>8.1f}"
         for each in found
     ]
     lines.append("p50 / p95 ms by kind of goal, and the modes decided:")

@@ -138,6 +138,6 @@ def test_forms_of_an_extension_do_not_depend_on_how_it_is_written() -> None:
          "stars", "commas", "hyphens"],
 )  # fmt: skip
 def test_hostile_goals_end_soon(goal: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     analyse(goal)
-    assert time.perf_counter() - started < 2.0
+    assert time.thread_time() - started < 2.0

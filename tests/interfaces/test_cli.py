@@ -238,14 +238,14 @@ def test_a_signal_stops_the_turn_truthfully(number: signal.Signals, work: Path, 
     process = child("run", "-y", "-o", "json", COUNT)
     wait_for(lambda: (work / "begun").exists())
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=90)
     record = json.loads(out)
     assert (process.returncode, record["outcome"], record["exit_code"]) == (130, "interrupted", 130)
     assert "stopped (interrupted)" in err and "Traceback" not in err
     assert not (work / "ended").exists()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -257,7 +257,7 @@ def test_a_reader_that_leaves_is_no_error(work: Path) -> None:
     os.close(reading)
     process = child("config", "show", stdout=writing)
     os.close(writing)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (0, "")
 
 
@@ -267,7 +267,7 @@ def test_a_turn_outlives_the_reader_of_its_events(work: Path, api: FakeMessagesS
     os.close(reading)
     process = child("run", "-y", "-o", "stream-json", "create done.txt", stdout=writing)
     os.close(writing)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=90)
     assert process.returncode == 0 and "Broken" not in err
     assert (work / "done.txt").exists()
 
@@ -289,7 +289,7 @@ def test_a_defect_is_one_sentence_and_its_traceback_is_kept(tmp_path: Path) -> N
 def on_terminal(*words: str) -> pexpect.spawn[str]:
     env = {**os.environ, "TERM": "xterm-256color"}
     return pexpect.spawn(
-        sys.executable, ["-m", "llmos", *words], env=env, encoding="utf-8", timeout=20, dimensions=(40, 200)
+        sys.executable, ["-m", "llmos", *words], env=env, encoding="utf-8", timeout=90, dimensions=(40, 200)
     )
 
 

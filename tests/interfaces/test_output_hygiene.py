@@ -24,7 +24,7 @@ def terminal_output(*words: str, columns: int = 80, **environ: str) -> str:
     """Everything that a command writes to a terminal of so many columns."""
     env = {**os.environ, "TERM": "xterm-256color", **environ}
     child = pexpect.spawn(
-        sys.executable, ["-m", "llmos", *words], env=env, encoding="utf-8", timeout=30, dimensions=(40, columns)
+        sys.executable, ["-m", "llmos", *words], env=env, encoding="utf-8", timeout=90, dimensions=(40, columns)
     )
     child.expect(pexpect.EOF)
     child.close()

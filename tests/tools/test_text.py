@@ -47,9 +47,9 @@ def test_nothing_that_controls_a_terminal_is_left(raw: str) -> None:
     "raw", ["\x1b[" * 200_000, "\x1b[" + "1;" * 400_000, "\x1b]" * 200_000, "\x1b]" + "a" * 800_000]
 )
 def test_cleaning_takes_time_in_proportion(raw: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     clean(raw)
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(min_value=2, max_value=60))
