@@ -24,6 +24,8 @@ from llmos.memory.judgements import Judgements
 
 HIGHEST_UNPROVEN = 0.91
 """What shared words may claim at most for goals that are not identical: just under the FOLLOWER threshold."""
+MOST_OF_A_SMALL_MODEL = 2
+"""Earlier goals that a small model is asked about, the nearest ones: each costs it seconds."""
 LONGEST_S = 60.0
 """After so long a judgement is a miss: the model that works on the goal would be half done by then."""
 
@@ -34,7 +36,8 @@ it is that its very steps, with only the values exchanged, do exactly what the g
 0.50-0.70 loosely related; 0-0.50 unrelated.
 Opposites (enable/disable, copy to/copy from), another action (copy/move, count/list), a negation, another order or
 number, and anything more or less that is asked for are not the same task. Pair each value of the earlier goal with the
-value of the goal that takes its place. Answer with JSON alone, one verdict for each earlier goal."""
+value of the goal that takes its place. Answer with JSON alone, one verdict for each earlier goal, with a reason of at
+most ten words."""
 
 _VERDICT: Mapping[str, Any] = {
     "type": "object",
@@ -144,6 +147,8 @@ class TraceAnalyzer:
         name = model.info.name
         found = {i: known for i in wanted if (known := self._known.find(name, earlier[i][0], goal)) is not None}
         left = [index for index in wanted if index not in found]
+        if model.info.small:
+            left = left[:MOST_OF_A_SMALL_MODEL]
         if not left:
             return found
         goals = [
