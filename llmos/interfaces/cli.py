@@ -8,9 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
 
 from llmos import __version__
 from llmos.core.errors import ExitStatus, LlmosError
+
+if TYPE_CHECKING:
+    import typer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +45,7 @@ def _run(words: list[str]) -> int:
     from llmos.interfaces.commands import app
 
     try:
-        code = app(_with_values(words), prog_name="llmos", standalone_mode=False)
+        code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
     except LlmosError as error:
         say(str(error))
@@ -58,6 +63,23 @@ def _run(words: list[str]) -> int:
 
         say(report_unexpected(error, os.environ))
         return ExitStatus.FAILED
+
+
+def _only_named(app: typer.Typer, words: list[str]) -> typer.Typer:
+    """The app with the one command that the first word names, where it names one.
+
+    typer reads the annotations of every command before it runs one of them, which takes longer than a replay.
+    """
+    named = [
+        command
+        for command in app.registered_commands
+        if words and command.callback is not None and words[0] == (command.name or command.callback.__name__)
+    ]
+    if len(named) != 1:
+        return app
+    narrowed = copy(app)
+    narrowed.registered_commands, narrowed.registered_groups = named, []
+    return narrowed
 
 
 def _with_values(words: list[str]) -> list[str]:
