@@ -6,7 +6,7 @@ block of a server (`Message.wire`) is kept: thinking blocks are bound to a syste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,11 +48,20 @@ def conversation_of(records: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]
             case "turn_ended" if turn is not None:
                 conversation += _ended(turn, record)
                 turn = None
+            case "turn_undone" if turn is None:
+                conversation += undone_messages(str(record["goal"]), record["restored"], record["removed"])
             case _ if turn is not None:
                 _take(turn, record)
     if turn is not None:
         conversation += _cut_off(turn, "the process ended in the middle of this turn")
     return tuple(conversation)
+
+
+def undone_messages(goal: str, restored: Sequence[str], removed: Sequence[str]) -> list[Message]:
+    """What a model is told of an undo."""
+    parts = [f"brought back: {', '.join(restored)}"] if restored else []
+    parts += [f"removed: {', '.join(removed)}"] if removed else []
+    return [user_text(f"[I took back what you did to files for {goal!r}; {'; '.join(parts)}]"), _said("Noted.")]
 
 
 def message_of(record: Mapping[str, Any]) -> Message:

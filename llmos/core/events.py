@@ -242,6 +242,19 @@ class MemoryTicked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnUndone:
+    """A person took back what an earlier turn of this session did to files."""
+
+    turn: int
+    """`seq` of that turn's first record in the transcript."""
+    goal: str
+    restored: tuple[str, ...]
+    removed: tuple[str, ...]
+    not_undone: tuple[str, ...]
+    """A sentence for each thing that stayed as it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnEnded:
     outcome: Outcome
     mode: Mode
@@ -271,6 +284,7 @@ Event: TypeAlias = (
     | TraceKept
     | Notice
     | MemoryTicked
+    | TurnUndone
     | TurnEnded
 )
 

@@ -113,19 +113,25 @@ def restore(folder: Path, *, force: bool = False) -> tuple[str, ...]:
     written = []
     try:
         for path, _ in manifest.folders:
-            with _parent(manifest.root, path):
+            with inside_of(manifest.root, path):
                 pass
         for saved, _, copy in wanted:
             _put_back(manifest.root, saved, copy)
             written.append(saved.path)
         # Modes last and from the inside out: a folder may have been closed to writing.
         for path, mode in sorted(manifest.folders, reverse=True):
-            with _parent(manifest.root, path) as (at, _):
+            with inside_of(manifest.root, path) as (at, _):
                 os.fchmod(at, mode)
     except OSError as error:
         done = f"{len(written)} of {len(wanted)} files were restored"
         raise StoreError(f"cannot restore below {show_path(manifest.root)}: {os_cause(error)}; {done}") from error
     return tuple(sorted(written))
+
+
+def check_copies(folder: Path) -> None:
+    """Raises StoreError when the copy of a file is missing or damaged."""
+    for saved in read_manifest(folder).files:
+        _checked_copy(folder, saved)
 
 
 def _checked_copy(folder: Path, saved: Saved) -> bytes:
@@ -138,7 +144,7 @@ def _checked_copy(folder: Path, saved: Saved) -> bytes:
 
 
 def _put_back(root: Path, saved: Saved, data: bytes) -> None:
-    with _parent(root, saved.path) as (at, name):
+    with inside_of(root, saved.path) as (at, name):
         temporary = f".llmos-{secrets.token_hex(8)}.tmp"
         try:
             if saved.kind == "link":
@@ -158,7 +164,7 @@ def _put_back(root: Path, saved: Saved, data: bytes) -> None:
 
 
 @contextmanager
-def _parent(root: Path, path: str) -> Iterator[tuple[int, str]]:
+def inside_of(root: Path, path: str) -> Iterator[tuple[int, str]]:
     """The folder that holds `path`, reached without following a link, missing folders made; and the last name."""
     *folders, name = path.split("/")  # a folder ends in a slash, so that it is among them whole
     root.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,7 @@ from llmos.interfaces import (
     cli_traces_change,
     cli_traces_state,
     cli_traces_wrong,
+    cli_undo,
 )
 from llmos.interfaces.cli_shared import (
     ContinueOption,
@@ -212,6 +213,7 @@ def run(
 
 app.command()(cli_doctor.doctor)
 app.command()(cli_stats.stats)
+app.command()(cli_undo.undo)
 app.command()(cli_reindex.reindex)
 
 

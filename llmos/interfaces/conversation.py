@@ -84,6 +84,10 @@ class Conversation:
         """Go on from here: the messages of a turn that the model ended by itself, earlier ones among them."""
         self._messages = messages
 
+    def add(self, messages: Sequence[Message]) -> None:
+        """Take in what happened between two turns."""
+        self._messages = (*self._messages, *messages)
+
     def extend(self, goal: str, answer: str) -> None:
         """Take a turn into the conversation that the model did not see whole."""
         self._messages = (*self._messages, user_text(goal), Message("assistant", (Text(answer or "Done."),)))

@@ -7,7 +7,7 @@ truthfully how the turn ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -137,6 +137,11 @@ class Dispatcher:
         self._conversation.restart(messages)
         self._turn = turns
         self._cut_off = dict(cut_off or {})
+
+    def note(self, event: Event, messages: Sequence[Message]) -> None:
+        """Put on record what happened between two turns, and tell the model in these messages. Raises StoreError."""
+        self._sink(event)
+        self._conversation.add(messages)
 
     @property
     def updating_memory(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmos.interfaces import slash_basic, slash_permissions, slash_screen, slash_sessions, slash_traces
+from llmos.interfaces import slash_basic, slash_permissions, slash_screen, slash_sessions, slash_traces, slash_undo
 from llmos.interfaces.slash import SlashCommand
 from llmos.interfaces.slash_words import through_cli
 
@@ -10,6 +10,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_basic.HELP,
     slash_basic.EXPLAIN,
     slash_basic.DRY_RUN,
+    slash_undo.UNDO,
     slash_traces.WRONG,
     slash_traces.TRACES,
     slash_sessions.CLEAR,
