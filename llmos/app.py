@@ -262,6 +262,32 @@ class App:
             return chosen, self._credential() or ""
         return chosen.name, LOCAL_PAYER
 
+    @property
+    def context_limit(self) -> int:
+        """Tokens of context of the model that would be asked, without making it; 0 for a small one and for none."""
+        made = self._given_model or self._model
+        if made is not None:
+            return 0 if made.info.small else made.info.context_tokens
+        try:
+            chosen = self._chosen(self.config.settings.model)
+        except NoModelError:
+            return 0
+        if not isinstance(chosen, str):
+            return 0
+        from llmos.adapters.anthropic_request import capabilities_of
+
+        return capabilities_of(chosen).context_tokens
+
+    async def use_model(self, name: str) -> Model:
+        """Have this model answer from now on. Raises NoModelError, OfflineError; the one before then stays."""
+        if self.offline:
+            raise OfflineError("--offline forbids to ask a model")
+        made = self._make_model(name)
+        before, self._model, self._given_model = self._model, made, None
+        if before is not None:
+            await before.close()
+        return made
+
     def _make_model(self, name: str) -> Model:
         chosen = self._chosen(name)
         return self._anthropic(chosen) if isinstance(chosen, str) else self._local(chosen)

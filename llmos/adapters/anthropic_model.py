@@ -55,7 +55,8 @@ class AnthropicModel:
     ) -> None:
         if api_key is not None and auth_token is not None:
             raise ValueError("give api_key or auth_token, not both")
-        self._info = ModelInfo(model, payer, max_output_tokens=capabilities_of(model).max_output_tokens)
+        can = capabilities_of(model)
+        self._info = ModelInfo(model, payer, max_output_tokens=can.max_output_tokens, context_tokens=can.context_tokens)
         self._credential = {"api_key": api_key} if auth_token is None else {"auth_token": auth_token}
         self._base_url = base_url
         self._effort = effort

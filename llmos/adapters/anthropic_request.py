@@ -27,10 +27,11 @@ class Capabilities:
 
     adaptive_thinking: bool
     max_output_tokens: int
+    context_tokens: int = 200_000
 
 
 _UNKNOWN = Capabilities(adaptive_thinking=False, max_output_tokens=32_000)
-_CURRENT = Capabilities(adaptive_thinking=True, max_output_tokens=128_000)
+_CURRENT = Capabilities(adaptive_thinking=True, max_output_tokens=128_000, context_tokens=1_000_000)
 _FAMILIES: tuple[tuple[str, Capabilities], ...] = (
     ("claude-fable-5", _CURRENT),
     ("claude-mythos-5", _CURRENT),

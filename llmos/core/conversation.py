@@ -10,8 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmos.core.compaction import compacted
 from llmos.core.messages import Message, Part, StopReason, Text, ToolCall, ToolResult, user_text
 
+TYPED = "typed-"
+"""Ids of calls that a person typed; of those that a model learns nothing of: TYPED_ALONE."""
+TYPED_ALONE = "alone-"
 UNKNOWN_EFFECT = "interrupted, effect unknown: look before you do it again"
 NOT_RUN = "not run: the turn was interrupted before it"
 _OWN_END = frozenset({StopReason.END_TURN, StopReason.STOP_SEQUENCE, StopReason.TOOL_USE})
@@ -39,6 +43,7 @@ def conversation_of(records: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]
     """
     conversation: list[Message] = []
     turn: _Turn | None = None
+    typed = ""
     for record in records:
         match record["event"]:
             case "turn_started":
@@ -48,6 +53,12 @@ def conversation_of(records: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]
             case "turn_ended" if turn is not None:
                 conversation += _ended(turn, record)
                 turn = None
+            case "conversation_compacted":
+                conversation = list(compacted(str(record["summary"]), str(record["by"])))
+            case "tool_started" if turn is None and str(record["call_id"]).startswith(TYPED):
+                typed = str(record["args"]["command"])
+            case "tool_finished" if turn is None and str(record["call_id"]).startswith(TYPED):
+                conversation += typed_messages(typed, str(record["output"]))
             case "turn_undone" if turn is None:
                 conversation += undone_messages(str(record["goal"]), record["restored"], record["removed"])
             case _ if turn is not None:
@@ -55,6 +66,11 @@ def conversation_of(records: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]
     if turn is not None:
         conversation += _cut_off(turn, "the process ended in the middle of this turn")
     return tuple(conversation)
+
+
+def typed_messages(command: str, output: str) -> list[Message]:
+    """What a model is told of a command that the person ran."""
+    return [user_text(f"[I ran a command myself]\n$ {command}\n{output}"), _said("Noted.")]
 
 
 def undone_messages(goal: str, restored: Sequence[str], removed: Sequence[str]) -> list[Message]:

@@ -242,6 +242,27 @@ class MemoryTicked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationCompacted:
+    """The first event of a session that goes on from a summary of another one's conversation."""
+
+    before: str
+    """The session whose conversation it was; its transcript stays."""
+    summary: str
+    by: str
+    """The model that wrote it, or "a digest without a model"."""
+    reason: str
+    """Why no model wrote it; empty when one did."""
+    messages: int
+    """How many messages it stands for."""
+    tool_outputs: int
+    context_tokens: int
+    """What the conversation filled at its last model call; 0 when that is not known."""
+    automatic: bool
+    cost_usd: float
+    model_calls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnUndone:
     """A person took back what an earlier turn of this session did to files."""
 
@@ -284,6 +305,7 @@ Event: TypeAlias = (
     | TraceKept
     | Notice
     | MemoryTicked
+    | ConversationCompacted
     | TurnUndone
     | TurnEnded
 )

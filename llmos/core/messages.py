@@ -95,3 +95,8 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """What the call read and wrote."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens

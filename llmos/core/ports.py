@@ -43,6 +43,8 @@ class ModelInfo:
     small: bool = False
     """A small model is steered by examples, bounded in steps, and never believed."""
     max_output_tokens: int = 32_000
+    context_tokens: int = 200_000
+    """How much of a conversation it can read."""
 
 
 @dataclass(frozen=True, slots=True)

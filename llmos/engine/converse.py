@@ -109,9 +109,18 @@ class Converse:
         self._carried_out = {_signature(run.tool, run.args): run for run in carried_out if run.has_effects}
         self._review = review
 
-    async def run(self, earlier: Sequence[Message], opening: Message, examples: Sequence[Example] = ()) -> Conversed:
-        """Run until the model ends the turn. Model and budget errors end it too; they never escape."""
-        state = _State(list(earlier))
+    async def run(
+        self,
+        earlier: Sequence[Message],
+        opening: Message,
+        examples: Sequence[Example] = (),
+        begun: Sequence[RunStep] = (),
+    ) -> Conversed:
+        """Run until the model ends the turn. Model and budget errors end it too; they never escape.
+
+        `begun` are steps of this run that were made before the model was asked; the opening tells what they gave.
+        """
+        state = _State(list(earlier), steps=list(begun))
         self._add(state, opening)
         try:
             for _ in range(self._max_steps):

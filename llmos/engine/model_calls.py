@@ -34,6 +34,8 @@ class ModelCalls:
     ) -> None:
         self.ledger = ledger
         self.count = 0
+        self.last_tokens = 0
+        """What the last answered call read and wrote."""
         self._clock = clock
         self._emit = emit
         self._retry_total_s = retry_total_s
@@ -93,6 +95,7 @@ class ModelCalls:
             self.ledger = self.ledger.settle(amount, amount)
             raise
         self.ledger = self.ledger.settle(amount, reply.cost_usd)
+        self.last_tokens = reply.usage.total
         self._emit(
             ModelCallFinished(
                 call=self.count,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmos.app import App
+from llmos.core.compaction import context_tokens
 from llmos.core.errors import UsageError
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.layout import cut
@@ -30,8 +31,9 @@ def resume(app: App, dispatcher: Dispatcher, chosen: str, cwd: Path) -> list[str
     session = last_here(app, cwd) if chosen == LAST else app.sessions.find(chosen)
     messages = app.sessions.load_conversation(session.id)
     cut_off = app.sessions.cut_off(session)
+    tokens = context_tokens(app.sessions.records(session.id))
     app.resume_session(session)
-    dispatcher.restart(messages, turns=session.turns, cut_off=cut_off)
+    dispatcher.restart(messages, turns=session.turns, tokens=tokens, cut_off=cut_off)
     turns = f"{session.turns} turn{'s' if session.turns != 1 else ''}"
     said = [f"going on with session {session.id}: {turns}, the last one {one_line(repr(session.last_goal), 100)}"]
     if session.state is SessionState.CUT_OFF:

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from llmos.core.messages import Message, Text, all_text, user_text
+from llmos.core.compaction import summary_request
+from llmos.core.events import Notice
+from llmos.core.messages import Message, Text, ToolCall, all_text, user_text
 from llmos.core.policy import TurnLimits
-from llmos.core.ports import Emit, Example, Model
-from llmos.core.prompt import example_of, news_text, sandbox_words, system_prompt
+from llmos.core.ports import Emit, Example, Model, ModelRequest
+from llmos.core.prompt import attached_text, example_of, news_text, project_text, sandbox_words, system_prompt
 from llmos.core.replayable import MEMORY_TOOLS
+from llmos.core.tool import ToolSpec
 from llmos.core.trace import RunStep
 from llmos.core.verify import judge
+from llmos.engine.compact import summarise
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
+from llmos.engine.model_calls import ModelCalls
 from llmos.engine.surroundings import surroundings
 from llmos.interfaces.turn import Turn
+from llmos.memory.project_words import project_files
 from llmos.memory.record import Record
 
 EXAMPLES_SHOWN = 4
@@ -46,6 +53,10 @@ class Conversation:
         self._news = news
         self._messages: tuple[Message, ...] = ()
         self._system: str | None = None
+        self._project = ""
+        self._spoken_with = ""
+        self.tokens = 0
+        """What the conversation filled of a model's context at its last call."""
 
     async def run(
         self, turn: Turn, model: Model, guidance: str, handoff: str, done: Sequence[RunStep | None] = ()
@@ -68,17 +79,50 @@ class Conversation:
             memory = self._invoker.context.memory
             recalled = await memory.context(turn.goal) if memory is not None else ""
             context = news + recalled + guidance
-        earlier = () if small else self._messages
+        earlier = () if small else self._messages_for(model)
+        attached, begun = await self._attached(turn)
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
-        turn.shown = "\n".join([self._record.memory.core_text(), context, *(all_text(message) for message in earlier)])
-        opening = Message("user", (Text(handoff + context + turn.goal),))
-        carried_out = [run for run in done if run is not None]
-        return await self._loop(turn, model, carried_out).run(earlier, opening, examples)
+        loop = self._loop(turn, model, [run for run in done if run is not None])
+        shown = [self._record.memory.core_text(), self._project, context, *(all_text(message) for message in earlier)]
+        turn.shown = "\n".join(shown)
+        opening = Message("user", (Text(handoff + attached + context + turn.goal),))
+        try:
+            return await loop.run(earlier, opening, examples, begun)
+        finally:
+            if not small:
+                self.tokens = turn.calls.last_tokens or self.tokens
 
-    def restart(self, messages: tuple[Message, ...]) -> None:
+    async def _attached(self, turn: Turn) -> tuple[str, list[RunStep]]:
+        """The files that the person attached, read as a model would read them; and those reads as steps of the run."""
+        words, steps = [], []
+        for number, path in enumerate(turn.attached, start=1):
+            invocation = await self._invoker.invoke(ToolCall(f"attached-{number}", "read_file", {"path": path}))
+            words.append(attached_text(path, invocation.result.content, read=invocation.step is not None))
+            steps += [invocation.step] if invocation.step is not None else []
+        return "".join(words), steps
+
+    def _messages_for(self, model: Model) -> tuple[Message, ...]:
+        """The messages so far. Another model gets them without the blocks that are bound to the one before."""
+        if self._spoken_with not in ("", model.info.name):
+            self._messages = tuple(replace(message, wire=()) for message in self._messages)
+        self._spoken_with = model.info.name
+        return self._messages
+
+    async def summary(self, model: Model, calls: ModelCalls, focus: str) -> str:
+        """What the model makes of the conversation. Raises LlmosError."""
+        loop_tools = self._specs(small=False)
+        messages = (*self._messages_for(model), summary_request(focus))
+        return await summarise(model, calls, ModelRequest(self._system_prompt(), messages, loop_tools))
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return self._messages
+
+    def restart(self, messages: tuple[Message, ...], tokens: int = 0) -> None:
         """Go on from these messages, under a prompt that is made anew of what is known then."""
         self._messages = messages
         self._system = None
+        self.tokens = tokens
 
     def take(self, messages: tuple[Message, ...]) -> None:
         """Go on from here: the messages of a turn that the model ended by itself, earlier ones among them."""
@@ -98,11 +142,7 @@ class Conversation:
             model=model,
             calls=turn.calls,
             invoker=self._invoker,
-            tools=[
-                tool.spec
-                for name, tool in sorted(self._invoker.tools.items())
-                if (name in SMALL_MODEL_TOOLS if small else self._offers(name))
-            ],
+            tools=self._specs(small=small),
             system=self._record.memory.core_text() if small else self._system_prompt(),
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
             max_tokens=self._limits.max_tokens,
@@ -114,13 +154,22 @@ class Conversation:
     def _offers(self, tool: str) -> bool:
         return tool not in MEMORY_TOOLS or self._invoker.context.memory is not None
 
+    def _specs(self, *, small: bool) -> tuple[ToolSpec, ...]:
+        tools = sorted(self._invoker.tools.items())
+        return tuple(tool.spec for name, tool in tools if (name in SMALL_MODEL_TOOLS if small else self._offers(name)))
+
     def _system_prompt(self) -> str:
         """Built once a session: within a conversation the prefix never changes."""
         if self._system is None:
+            files = project_files(self._invoker.context.cwd)
+            for file in files:
+                self._emit(Notice(text=f"the project's own instructions, read as data: {file.about}"))
+            self._project = project_text([(str(file.path), file.text) for file in files])
             self._system = system_prompt(
                 cwd=str(self._invoker.context.cwd),
                 platform=f"{platform.system()} {platform.machine()}",
                 core_memory=self._record.memory.core_text(),
                 sandbox=sandbox_words(self._invoker.context),
+                project=self._project,
             )
         return self._system

@@ -14,10 +14,22 @@ from pathlib import Path
 
 from llmos.core.blend import blended
 from llmos.core.budget import Ledger
+from llmos.core.compaction import compacted, digest_of, extent_of
+from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
-from llmos.core.events import Event, Mode, Notice, Outcome, TurnStarted
+from llmos.core.events import (
+    ConversationCompacted,
+    Event,
+    Mode,
+    ModelCallFailed,
+    ModelCallStarted,
+    Notice,
+    Outcome,
+    RetryCountdown,
+    TurnStarted,
+)
 from llmos.core.goal import goal_key, normalise_goal
-from llmos.core.messages import Message
+from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
 from llmos.core.policy import Candidate, TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
@@ -25,7 +37,7 @@ from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.converse import Conversed
-from llmos.engine.invoke import Invoker
+from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
@@ -77,7 +89,7 @@ class Dispatcher:
             news=consolidator.take_news if consolidator else list,
         )
         self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
-        self._turn = 0
+        self._turn = self._typed = 0
         self._cut_off = dict(cut_off or {})
 
     @property
@@ -94,8 +106,8 @@ class Dispatcher:
         """What is allowed in this session."""
         return self._invoker.permits
 
-    async def dispatch(self, goal: str, *, dry_run: bool = False) -> TurnResult:
-        """Carry out one goal. With `dry_run` decide, show, and do nothing.
+    async def dispatch(self, goal: str, *, dry_run: bool = False, attached: Sequence[str] = ()) -> TurnResult:
+        """Carry out one goal. With `dry_run` decide, show, and do nothing. A model is shown the files `attached`.
 
         Raises UsageError for a goal that is empty or too long, StoreError when the turn cannot even be recorded.
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
@@ -106,6 +118,7 @@ class Dispatcher:
         self._turn += 1
         emit = self._show if dry_run else self._sink
         turn = self._new_turn(goal)
+        turn.attached = tuple(attached)
         if dry_run:
             self._begin(turn, emit)
             await self._decide(turn, emit)
@@ -131,12 +144,82 @@ class Dispatcher:
         return self._end(turn, ending)
 
     def restart(
-        self, messages: tuple[Message, ...] = (), *, turns: int = 0, cut_off: Mapping[str, str] | None = None
+        self,
+        messages: tuple[Message, ...] = (),
+        *,
+        turns: int = 0,
+        tokens: int = 0,
+        cut_off: Mapping[str, str] | None = None,
     ) -> None:
-        """Go on from another conversation, which had so many turns; without one, from none."""
-        self._conversation.restart(messages)
+        """Go on from another conversation, which had so many turns and tokens; without one, from none."""
+        self._conversation.restart(messages, tokens)
         self._turn = turns
         self._cut_off = dict(cut_off or {})
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation so far."""
+        return self._conversation.messages
+
+    @property
+    def context_tokens(self) -> int:
+        """What the conversation filled of a model's context at its last call."""
+        return self._conversation.tokens
+
+    async def compact(
+        self, *, begin: Callable[[], None], before: str, focus: str, automatic: bool
+    ) -> ConversationCompacted:
+        """Go on from a summary of the conversation, in a session that `begin` begins. Raises StoreError.
+
+        Without a model, or where it fails, the summary is a digest. Cancelled while it writes, nothing is changed.
+        """
+        messages, tokens = self._conversation.messages, self._conversation.tokens
+        ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
+        calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._show_progress, retry_total_s=total_s)
+        summary, by, reason = "", "a digest without a model", ""
+        try:
+            model = self._model()
+            if model.info.small:
+                reason = "a small model is not asked for it"
+            else:
+                summary, by = await self._conversation.summary(model, calls, focus), model.info.name
+        except LlmosError as error:
+            reason = str(error)
+        if not summary:
+            summary, by = digest_of(messages), "a digest without a model"
+            reason = reason or "the model wrote none"
+        begin()
+        self.restart(compacted(summary, by), turns=self._turn, cut_off=self._cut_off)
+        extent = extent_of(messages)
+        event = ConversationCompacted(
+            before=before,
+            summary=summary,
+            by=by,
+            reason=reason,
+            messages=extent.messages,
+            tool_outputs=extent.tool_outputs,
+            context_tokens=tokens,
+            automatic=automatic,
+            cost_usd=calls.ledger.spent,
+            model_calls=calls.count,
+        )
+        self._sink(event)
+        return event
+
+    def _show_progress(self, event: Event) -> None:
+        """What is not said to the person: the screen waits, and shows no words of it."""
+        if isinstance(event, ModelCallStarted | ModelCallFailed | RetryCountdown):
+            self._show(event)
+
+    async def run_command(self, command: str, *, told: bool) -> Invocation:
+        """Run a command that the person typed, behind the gate; with `told` the model learns what it gave."""
+        self._typed += 1
+        self._invoker.begin_turn()
+        call = ToolCall(f"{TYPED if told else TYPED_ALONE}{self._typed}", "shell", {"command": command})
+        invocation = await self._invoker.invoke(call)
+        if told and invocation.step is not None:
+            self._conversation.add(typed_messages(command, invocation.result.content))
+        return invocation
 
     def note(self, event: Event, messages: Sequence[Message]) -> None:
         """Put on record what happened between two turns, and tell the model in these messages. Raises StoreError."""

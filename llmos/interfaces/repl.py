@@ -27,6 +27,7 @@ from rich.text import Text
 from llmos import __version__
 from llmos.app import App, AppOptions
 from llmos.core.catalogue import LOCAL_PAYER
+from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event, MemoryTicked
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
@@ -42,11 +43,12 @@ from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.session_bar import SessionBar, below_home
 from llmos.interfaces.slash import SlashContext, command_of, run_slash
-from llmos.interfaces.slash_complete import SlashCompleter
+from llmos.interfaces.slash_complete import SlashCompleter, wants_menu
 from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn_keys import TurnKeys
+from llmos.interfaces.typed import is_shell, run_shell, work_on
 
 
 def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], resume: str | None = None) -> ExitStatus:
@@ -104,7 +106,7 @@ class Repl:
             history=prompt_history(app.workspace),
             completer=SlashCompleter(app, COMMANDS),
             # Only then, because room for a menu is kept free below the line.
-            complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
+            complete_while_typing=Condition(lambda: wants_menu(get_app().current_buffer.document.text_before_cursor)),
             bottom_toolbar=lambda: self._bar.line(self._prompt.output.get_size().columns),
             enable_suspend=True,
             enable_open_in_editor=True,
@@ -173,7 +175,8 @@ class Repl:
     async def _take(self, text: str) -> bool:
         """Act on one message; False when the session is to end."""
         if command_of(text) is None:
-            await self._work(self._listened_to(self._dispatcher.dispatch(text)))
+            act = run_shell if is_shell(text) else work_on
+            await self._work(self._listened_to(act(self._slash, text)))
         else:
             await self._work(run_slash(self._slash, text, COMMANDS))
         return not self._slash.state.leaving
@@ -219,6 +222,8 @@ class Repl:
             await work
 
     async def _ask(self, question: PermissionQuestion) -> PermissionAnswer:
+        if question.call.id.startswith((TYPED, TYPED_ALONE)):
+            return PermissionAnswer(True, "typed by the person")  # a rule that denies was asked before
         self._renderer.say(question_text(question, "session", self._app.cwd))
         ahead = self._take_typed()
         try:

@@ -16,6 +16,7 @@ from rich.text import Text
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.ports import Ask
+from llmos.interfaces.actions_compact import compact, compact_lines, is_due
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
@@ -95,6 +96,9 @@ async def _run(
         if options.resume is not None:
             for sentence in _resume(app, dispatcher, options.resume, cwd):
                 output.notice(sentence)
+            if is_due(app, dispatcher):
+                for sentence in compact_lines(await compact(app, dispatcher, automatic=True))[:3]:
+                    output.notice(sentence)
         result = await dispatcher.dispatch(goal, dry_run=options.dry_run)
         if options.form is OutputFormat.TEXT:
             output.result(result)  # the answer does not wait for memory

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from llmos.app import App
 from llmos.core.errors import UsageError
 from llmos.interfaces.layout import pairs
-from llmos.interfaces.slash import SlashCommand, SlashContext, find_command
+from llmos.interfaces.slash import Offers, SlashCommand, SlashContext, find_command
 
 KEYS = "? on an empty line lists the keys"
 
@@ -22,12 +23,33 @@ async def show_help(context: SlashContext) -> None:
     context.say("\n".join([*pairs(rows, context.width()), KEYS]))
 
 
-async def show_model(context: SlashContext) -> None:
+async def model(context: SlashContext) -> None:
+    """Which model answers; with a name, that one from the next turn on."""
     from llmos.interfaces.render import SMALL_MODEL_WORDS
 
-    info = context.app.model().info
+    if context.arguments:
+        info = (await context.app.use_model(context.arguments)).info
+    else:
+        info = context.app.model().info
     small = f" {SMALL_MODEL_WORDS}" if info.small else ""
-    context.say(f"{info.name}{small} · paid by {info.payer}; `llmos --model NAME` starts with another")
+    after = "answers from the next turn on" if context.arguments else "`/model NAME` goes on with another"
+    context.say(f"{info.name}{small} · paid by {info.payer}; {after}")
+
+
+def model_offers(app: App, typed: str) -> Offers:
+    from llmos.core.catalogue import CATALOGUE
+
+    settings = app.config.settings
+    known = {"auto": "Anthropic with a key, else a local one"}
+    known |= dict.fromkeys((settings.anthropic_model, settings.judge_model), "Anthropic")
+    known |= {entry.name: "on this machine" for entry in CATALOGUE if app.models.find(entry) is not None}
+    return [(name, about) for name, about in known.items() if name.startswith(typed)]
+
+
+async def init(context: SlashContext) -> None:
+    from llmos.interfaces.agents_file import write_agents_file
+
+    context.say(write_agents_file(context.app.cwd))
 
 
 async def explain(context: SlashContext) -> None:
@@ -56,7 +78,8 @@ async def leave(context: SlashContext) -> None:
 
 
 HELP = SlashCommand("/help", "[COMMAND]", "the commands and keys", show_help, ("/?",))
-MODEL = SlashCommand("/model", "", "which model answers, and who pays", show_model)
+MODEL = SlashCommand("/model", "[NAME]", "which model answers, and who pays", model, offer=model_offers)
+INIT = SlashCommand("/init", "", "write a starter AGENTS.md here", init)
 EXPLAIN = SlashCommand("/explain", "", "the last decision whole: every candidate, gate and number", explain)
 DRY_RUN = SlashCommand("/dry-run", "GOAL", "decide and show what would run; run nothing", dry_run, ("/dryrun",))
 QUIT = SlashCommand("/quit", "", "leave (also Ctrl-D)", leave, ("/exit",))

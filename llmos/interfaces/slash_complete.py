@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -9,10 +10,22 @@ from prompt_toolkit.document import Document
 
 from llmos.app import App
 from llmos.core.errors import LlmosError
+from llmos.interfaces.attach import file_offers
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.slash import SlashCommand
 
 MOST = 200
+
+
+def mention(text: str) -> str | None:
+    """The path that is being typed after an `@`, if that is what is being typed."""
+    last = re.split(r"\s", text)[-1]
+    return last[1:] if last.startswith("@") else None
+
+
+def wants_menu(text: str) -> bool:
+    """Whether what is typed up to the cursor is offered something while it is typed."""
+    return text.startswith("/") or mention(text) is not None
 
 
 class SlashCompleter(Completer):
@@ -24,6 +37,9 @@ class SlashCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         text = document.text_before_cursor
+        if (begun := mention(text)) is not None:
+            found = file_offers(self._app.cwd, begun)[:MOST]
+            return [Completion(path, -len(begun), display_meta=kind) for path, kind in found]
         if not text.startswith("/") or "\n" in text:
             return []
         name, space, typed = text.partition(" ")

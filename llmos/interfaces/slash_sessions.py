@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from llmos.app import App
 from llmos.core.errors import UsageError
 from llmos.interfaces.actions_resume import begin_anew, offer_lines, picked, resumable, resume
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.slash import Offers, SlashCommand, SlashContext
+from llmos.interfaces.slash_context import compact_if_due
 
 _ABOUT = 60
 
@@ -21,7 +20,8 @@ async def go_on(context: SlashContext) -> None:
     """With an id, that session; else the person picks one of those used last."""
     chosen = context.arguments or await _pick(context)
     if chosen:
-        context.say("\n".join(resume(context.app, context.dispatcher, chosen, Path.cwd())))
+        context.say("\n".join(resume(context.app, context.dispatcher, chosen, context.app.cwd)))
+        await compact_if_due(context)
 
 
 async def _pick(context: SlashContext) -> str:

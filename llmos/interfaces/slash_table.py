@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from llmos.interfaces import slash_basic, slash_permissions, slash_screen, slash_sessions, slash_traces, slash_undo
+from llmos.interfaces import (
+    slash_basic,
+    slash_context,
+    slash_permissions,
+    slash_screen,
+    slash_sessions,
+    slash_traces,
+    slash_undo,
+)
 from llmos.interfaces.slash import SlashCommand
 from llmos.interfaces.slash_words import through_cli
 
@@ -14,6 +22,10 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_traces.WRONG,
     slash_traces.TRACES,
     slash_sessions.CLEAR,
+    slash_context.COMPACT,
+    slash_context.CONTEXT,
+    slash_context.COST,
+    slash_context.EXPORT,
     slash_sessions.RESUME,
     through_cli("sessions", "[VERB …]", "conversations on record: list, show, delete", default=["list"]),
     through_cli("memory", "[VERB …]", "what is remembered: list, search, why, forget, undo", default=["list"]),
@@ -24,5 +36,6 @@ COMMANDS: tuple[SlashCommand, ...] = (
     through_cli("config", "[VERB …]", "settings: show, set, path", default=["show"]),
     through_cli("doctor", "[OPTIONS]", "is everything in order", in_thread=True),
     slash_screen.VERBOSE,
+    slash_basic.INIT,
     slash_basic.QUIT,
 )

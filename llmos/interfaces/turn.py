@@ -77,6 +77,8 @@ class Turn:
     """Which trace guides for which part of the goal, where several do."""
     saved_usd: float = 0.0
     kept: str | None = None
+    attached: tuple[str, ...] = ()
+    """Paths of files that the person attached: a model is shown them before it begins."""
     shown: str = ""
     """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
 

@@ -116,6 +116,12 @@ RuleEntry = Annotated[
 ]
 
 
+class Context(Section):
+    compact_at: float = _number(
+        0.8, 0.1, 1, "share of a model's context from which a conversation goes on from a summary", ProjectMay.LOWER
+    )
+
+
 class Permissions(Section):
     mode: Literal["read-only", "ask", "accept-edits", "trusted"] = _setting(
         "ask",
@@ -247,6 +253,7 @@ class Settings(Section):
     matching: Matching = Matching()
     budget: Budget = Budget()
     limits: Limits = Limits()
+    context: Context = Context()
     permissions: Permissions = Permissions()
     sandbox: Sandbox = Sandbox()
     backups: Backups = Backups()

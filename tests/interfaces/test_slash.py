@@ -50,7 +50,7 @@ def test_completion_offers_names_verbs_and_ids(llmos: Llmos, kept: str) -> None:
     app = opened()
     assert offered(app, "/") == [command.name for command in COMMANDS]
     assert offered(app, "/tr") == ["/traces"]
-    assert offered(app, "/exp") == ["/explain"]
+    assert offered(app, "/exp") == ["/explain", "/export"]
     assert offered(app, "/traces ins") == ["inspect"]
     assert offered(app, "/traces inspect count") == [kept]
     assert offered(app, "no command") == offered(app, "/nothing x") == offered(app, "/traces\n") == []
