@@ -20,13 +20,15 @@ from llmos.interfaces.repl import Repl
 Talk = Callable[..., Awaitable[tuple[ExitStatus, list[str]]]]
 
 
-async def talk(*typed: str, options: AppOptions | None = None) -> tuple[ExitStatus, list[str]]:
+async def talk(
+    *typed: str, options: AppOptions | None = None, resume: str | None = None
+) -> tuple[ExitStatus, list[str]]:
     """A session in which `typed` is sent, a line each, then /quit; its status and the lines after the greeting."""
     console = Console(file=io.StringIO(), width=100, color_system=None, force_terminal=False, _environ={})
     app = App.open(options or AppOptions(), cwd=Path.cwd(), environ=os.environ)
     with create_pipe_input() as pipe:
         pipe.send_text("".join(f"{line}\r" for line in typed) + "/quit\r")
-        repl = Repl(app, console, environ=os.environ, input=pipe, output=DummyOutput())
+        repl = Repl(app, console, environ=os.environ, resume=resume, input=pipe, output=DummyOutput())
         try:
             status = await asyncio.wait_for(repl.run(), 30)
         finally:

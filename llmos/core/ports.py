@@ -78,6 +78,18 @@ class ModelReply:
     """Why the model itself is not sure of the call that it makes; empty when it is, or cannot say."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """The form that the final answer of a goal must have."""
+
+    schema: str
+    """JSON Schema, as a model is shown it."""
+    bare: Callable[[str], str]
+    """An answer without what is around its JSON."""
+    problem: Callable[[str], str]
+    """Why an answer does not have the form; empty when it has."""
+
+
 class Model(Protocol):
     """A model. One `reply` is one attempt: waiting and trying again is the engine's business."""
 

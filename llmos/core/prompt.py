@@ -78,6 +78,13 @@ def attached_text(path: str, content: str, *, read: bool) -> str:
     return f"[the person attached {path}:]\n{content}\n[end of {path}]\n\n"
 
 
+def form_text(schema: str) -> str:
+    """What the final answer must look like."""
+    return (
+        f"Give the final answer as JSON alone, without a word around it, that follows this JSON Schema:\n{schema}\n\n"
+    )
+
+
 def system_prompt(*, cwd: str, platform: str, core_memory: str, sandbox: str = "", project: str = "") -> str:
     """The system prompt of a conversation; `core_memory` is the text of the core blocks, possibly empty."""
     prompt = _SYSTEM.format(cwd=cwd, platform=platform) + sandbox + project

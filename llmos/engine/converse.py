@@ -13,7 +13,7 @@ from typing import Any
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
 from llmos.core.events import MessageAdded, Outcome
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, user_text
-from llmos.core.ports import Emit, Example, Model, ModelReply, ModelRequest
+from llmos.core.ports import AnswerForm, Emit, Example, Model, ModelReply, ModelRequest
 from llmos.core.tool import Effect, ToolSpec
 from llmos.core.trace import RunStep
 from llmos.engine.invoke import Invoker
@@ -31,6 +31,7 @@ REPEATS = 3
 _NUDGE = "You gave neither an answer nor a tool call. Give the answer to the goal, or say what is missing."
 _CONTINUE = "Your answer was cut off at the output limit. Go on where it stopped, more briefly."
 _NOT_SHOWN = "Not yet: {why}. Run a command that does it or prints it, then answer from what it printed."
+_OTHER_FORM = "Not yet: {why}. Give the answer again, as JSON alone that follows the schema; do nothing anew."
 _CARRIED_OUT = (
     "not run: the replayed run did this very call just before, with its effect on the files; it gave:\n{output}\n"
     "[call it once more only if the goal asks for it twice]"
@@ -72,6 +73,7 @@ class _State:
     continuations: int = 0
     nudged: bool = False
     reviews: int = 0
+    form_sent_back: bool = False
     last_call: tuple[str, str] = ("", "")
     repeats: int = 1
 
@@ -81,7 +83,7 @@ class Converse:
 
     `carried_out` are steps that a replay did before: a call that would repeat the effect of one is first refused, with
     what that step gave. `review` says why the steps do not bear out an answer, or nothing; such an answer is sent back
-    with that reason.
+    with that reason. An answer that has not the `form` is sent back once.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Converse:
         emit: Emit,
         carried_out: Sequence[RunStep] = (),
         review: Callable[[str, Sequence[RunStep]], str] | None = None,
+        form: AnswerForm | None = None,
     ) -> None:
         self._model = model
         self._calls = calls
@@ -108,6 +111,7 @@ class Converse:
         self._emit = emit
         self._carried_out = {_signature(run.tool, run.args): run for run in carried_out if run.has_effects}
         self._review = review
+        self._form = form
 
     async def run(
         self,
@@ -208,7 +212,12 @@ class Converse:
             state.reviews += 1
             self._add(state, user_text(_NOT_SHOWN.format(why=complaint)))
             return None
-        state.answer = text.strip()
+        wrong = self._form.problem(text) if self._form and not state.form_sent_back else ""
+        if wrong:
+            state.form_sent_back = True
+            self._add(state, user_text(_OTHER_FORM.format(why=wrong)))
+            return None
+        state.answer = self._form.bare(text) if self._form else text.strip()
         return self._end(state, Outcome.OK)
 
     async def _run_calls(self, state: _State, calls: Sequence[ToolCall], doubt: str) -> Conversed | None:

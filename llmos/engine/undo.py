@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.errors import StoreError
 from llmos.core.journal import call_line
 from llmos.core.trace import shorten
@@ -69,25 +70,36 @@ class UndoPlan:
         return bool(self.restores or self.removes)
 
 
-def last_turn(records: Iterable[Mapping[str, Any]]) -> DoneTurn | None:
-    """The last turn of a transcript that changed files or ran commands, and was not undone yet."""
+def last_turn(records: Iterable[Mapping[str, Any]], here: Path) -> DoneTurn | None:
+    """The last turn of a transcript that changed files, else that ran commands, and was not undone yet.
+
+    A command that the person typed between two turns is one of its own, run in `here` where no turn was before it.
+    """
     turns: dict[int, DoneTurn] = {}
     number, calls = -1, dict[str, tuple[str, bool]]()
     for record in records:
         match record.get("event"):
             case "turn_started":
                 number, calls = int(record["seq"]), {}
-                turns[number] = DoneTurn(number, str(record["goal"]), Path(str(record["cwd"])), ())
+                here = Path(str(record["cwd"]))
+                turns[number] = DoneTurn(number, str(record["goal"]), here, ())
+            case "turn_ended":
+                number = -1
             case "tool_started":
                 line = shorten(" ".join(call_line(str(record["tool"]), record["args"]).split()), _CALL)
                 calls[str(record["call_id"])] = line, record["effect"] == "execute"
+                if number < 0 or str(record["call_id"]).startswith((TYPED, TYPED_ALONE)):
+                    number = int(record["seq"])
+                    turns[number] = DoneTurn(number, line, here, ())
             case "tool_finished" if number in turns:
                 call, executes = calls.pop(str(record["call_id"]), (str(record["tool"]), False))
                 turn, step = turns[number], _step(record, call, executes)
                 turns[number] = DoneTurn(number, turn.goal, turn.cwd, (*turn.steps, step))
             case "turn_undone":
                 turns.pop(int(record["turn"]), None)
-    found = [turn for turn in turns.values() if any(_matters(step) for step in turn.steps)]
+    ran = [turn for turn in turns.values() if any(step.executes for step in turn.steps)]
+    changed = [turn for turn in turns.values() if any(step.created or step.touched for step in turn.steps)]
+    found = changed or ran
     return found[-1] if found else None
 
 
@@ -103,10 +115,6 @@ def _step(record: Mapping[str, Any], call: str, executes: bool) -> DoneStep:
         complete=changes["complete"] is True,
         backup=Path(str(backup)) if backup else None,
     )
-
-
-def _matters(step: DoneStep) -> bool:
-    return bool(step.executes or step.created or step.touched)
 
 
 def plan_undo(turn: DoneTurn) -> UndoPlan:

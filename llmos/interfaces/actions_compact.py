@@ -5,9 +5,11 @@ from __future__ import annotations
 from llmos.app import App
 from llmos.core.errors import UsageError
 from llmos.core.events import ConversationCompacted
+from llmos.interfaces.actions_resume import resume
 from llmos.interfaces.call_view import money
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.printable import one_line
+from llmos.interfaces.session import open_dispatcher
 
 _SHOWN_LINES = 40
 
@@ -22,6 +24,16 @@ async def compact(
     if not dispatcher.messages:
         raise UsageError("there is no conversation to compact yet")
     return await dispatcher.compact(begin=app.begin_session, before=app.session, focus=focus, automatic=automatic)
+
+
+async def compact_session(app: App, identifier: str, focus: str) -> ConversationCompacted:
+    """`compact` for a session on record. Raises UsageError, StoreError."""
+    dispatcher = open_dispatcher(app, emit=lambda _: None, ask=None, grant_all=False)
+    try:
+        resume(app, dispatcher, identifier or app.sessions.find().id, app.cwd)
+        return await compact(app, dispatcher, focus=focus)
+    finally:
+        await app.close()
 
 
 def is_due(app: App, dispatcher: Dispatcher) -> bool:

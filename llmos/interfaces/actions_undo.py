@@ -17,7 +17,7 @@ _SHOWN = 12
 
 def undo_plan(app: App, session: SessionSummary) -> UndoPlan:
     """What undoing the last turn with effects would do. Raises UsageError when there is none, StoreError."""
-    turn = last_turn(app.sessions.records(session.id))
+    turn = last_turn(app.sessions.records(session.id), app.cwd)
     if turn is None:
         raise UsageError(f"no turn of session {session.id} changed files or ran commands, or all of them are undone")
     return plan_undo(turn)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmos.core.errors import ExitStatus
+from llmos.interfaces import cli_sessions_talk
 from llmos.interfaces.cli_shared import (
     SessionArgument,
     WorkspaceOption,
@@ -19,6 +20,9 @@ from llmos.interfaces.cli_shared import (
 from llmos.interfaces.printable import one_line
 
 app = typer.Typer(help="Sessions on record: list, show, delete.", no_args_is_help=True, rich_markup_mode=None)
+
+
+cli_sessions_talk.add_to(app)
 
 
 @app.callback()

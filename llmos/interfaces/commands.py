@@ -70,6 +70,7 @@ Examples:
   llmos run --offline --yes "sort names.txt"      a replay without any model, or exit code 11
   llmos run --freeze "largest file here"          nothing is learned, counted or written
   llmos run --explain --dry-run "sort b.txt"      every candidate, gate and number behind it
+  llmos run --json-schema sizes.schema.json "sizes of the .txt files"
   llmos run -o json "largest file here" | jq .answer
   llmos run -c "and of the other file?"           goes on with the last session of this folder
   llmos run - < goal.txt
@@ -171,6 +172,10 @@ def run(
         Literal["read-only", "ask", "accept-edits", "trusted"] | None,
         typer.Option("--mode", help="What happens to calls that no rule speaks of."),
     ] = None,
+    json_schema: Annotated[
+        Path | None,
+        typer.Option("--json-schema", metavar="FILE", help="The answer must be JSON that follows this JSON Schema."),
+    ] = None,
     go_on: ContinueOption = False,
     resume: Annotated[
         str | None,
@@ -207,6 +212,7 @@ def run(
         quiet=quiet,
         plain=plain or wants_plain(ctx),
         resume=chosen_session(go_on, resume),
+        json_schema=json_schema,
     )
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 
@@ -222,6 +228,9 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="The folder; the current one by default.")
     ] = None,
+    agents: Annotated[
+        bool, typer.Option("--agents", help="Only write a starter AGENTS.md, what a project says to agents.")
+    ] = False,
 ) -> None:
     """Make a folder a workspace: traces/, memories/ and config.yaml. What exists is left alone.
 
@@ -229,10 +238,16 @@ def init(
     Examples:
       llmos init
       llmos init ~/projects/site
+      llmos init --agents
     """
+    root_folder = (working_folder() / folder) if folder else working_folder()
+    if agents:
+        from llmos.interfaces.agents_file import write_agents_file
+
+        write(write_agents_file(root_folder))
+        return
     from llmos.memory.workspace import init_workspace
 
-    root_folder = (working_folder() / folder) if folder else working_folder()
     created = init_workspace(root_folder)
     for path in created:
         write(f"created {path}")

@@ -14,7 +14,15 @@ from llmos.core.events import Notice
 from llmos.core.messages import Message, Text, ToolCall, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model, ModelRequest
-from llmos.core.prompt import attached_text, example_of, news_text, project_text, sandbox_words, system_prompt
+from llmos.core.prompt import (
+    attached_text,
+    example_of,
+    form_text,
+    news_text,
+    project_text,
+    sandbox_words,
+    system_prompt,
+)
 from llmos.core.replayable import MEMORY_TOOLS
 from llmos.core.tool import ToolSpec
 from llmos.core.trace import RunStep
@@ -82,10 +90,11 @@ class Conversation:
         earlier = () if small else self._messages_for(model)
         attached, begun = await self._attached(turn)
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
+        form = form_text(turn.form.schema) if turn.form else ""
         loop = self._loop(turn, model, [run for run in done if run is not None])
         shown = [self._record.memory.core_text(), self._project, context, *(all_text(message) for message in earlier)]
         turn.shown = "\n".join(shown)
-        opening = Message("user", (Text(handoff + attached + context + turn.goal),))
+        opening = Message("user", (Text(handoff + attached + form + context + turn.goal),))
         try:
             return await loop.run(earlier, opening, examples, begun)
         finally:
@@ -148,6 +157,7 @@ class Conversation:
             max_tokens=self._limits.max_tokens,
             emit=self._emit,
             carried_out=carried_out,
+            form=turn.form,
             review=(lambda answer, steps: judge(turn.goal, answer, steps, small=True)[1]) if small else None,
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from llmos.core.blend import blended
 from llmos.core.budget import Ledger
-from llmos.core.compaction import compacted, digest_of, extent_of
+from llmos.core.compaction import compacted, extent_of
 from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
 from llmos.core.events import (
@@ -32,7 +32,7 @@ from llmos.core.goal import goal_key, normalise_goal
 from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
 from llmos.core.policy import Candidate, TurnLimits, plan_event
-from llmos.core.ports import Clock, Emit, Model
+from llmos.core.ports import AnswerForm, Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
 from llmos.engine.consolidate import Consolidator
@@ -41,6 +41,7 @@ from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
+from llmos.interfaces.compacting import summary_of
 from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of
 from llmos.interfaces.keeping import Keeper
@@ -106,8 +107,11 @@ class Dispatcher:
         """What is allowed in this session."""
         return self._invoker.permits
 
-    async def dispatch(self, goal: str, *, dry_run: bool = False, attached: Sequence[str] = ()) -> TurnResult:
-        """Carry out one goal. With `dry_run` decide, show, and do nothing. A model is shown the files `attached`.
+    async def dispatch(
+        self, goal: str, *, dry_run: bool = False, attached: Sequence[str] = (), form: AnswerForm | None = None
+    ) -> TurnResult:
+        """Carry out one goal. With `dry_run` decide, show, and do nothing. A model is shown the files `attached`, and
+        what `form` the answer must have.
 
         Raises UsageError for a goal that is empty or too long, StoreError when the turn cannot even be recorded.
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
@@ -118,7 +122,7 @@ class Dispatcher:
         self._turn += 1
         emit = self._show if dry_run else self._sink
         turn = self._new_turn(goal)
-        turn.attached = tuple(attached)
+        turn.attached, turn.form = tuple(attached), form
         if dry_run:
             self._begin(turn, emit)
             await self._decide(turn, emit)
@@ -176,26 +180,15 @@ class Dispatcher:
         messages, tokens = self._conversation.messages, self._conversation.tokens
         ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
         calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._show_progress, retry_total_s=total_s)
-        summary, by, reason = "", "a digest without a model", ""
-        try:
-            model = self._model()
-            if model.info.small:
-                reason = "a small model is not asked for it"
-            else:
-                summary, by = await self._conversation.summary(model, calls, focus), model.info.name
-        except LlmosError as error:
-            reason = str(error)
-        if not summary:
-            summary, by = digest_of(messages), "a digest without a model"
-            reason = reason or "the model wrote none"
+        summary = await summary_of(self._conversation, self._model, calls, focus)
         begin()
-        self.restart(compacted(summary, by), turns=self._turn, cut_off=self._cut_off)
+        self.restart(compacted(summary.text, summary.by), turns=self._turn, cut_off=self._cut_off)
         extent = extent_of(messages)
         event = ConversationCompacted(
             before=before,
-            summary=summary,
-            by=by,
-            reason=reason,
+            summary=summary.text,
+            by=summary.by,
+            reason=summary.reason,
             messages=extent.messages,
             tool_outputs=extent.tool_outputs,
             context_tokens=tokens,
@@ -304,7 +297,7 @@ class Dispatcher:
                 self._keeper.confirm(trace, turn.goal, turn.plan.values)
             turn.saved_usd = trace.header.learned.cost_usd
             self._conversation.extend(turn.goal, replayed.answer)
-            return Ending(Outcome.OK, replayed.answer)
+            return _formed(turn, Ending(Outcome.OK, replayed.answer))
         if replayed.ran and replayed.outcome is Outcome.DIVERGED:
             self._keeper.count(trace, "diverged")
         if replayed.outcome is Outcome.DENIED:
@@ -352,13 +345,15 @@ class Dispatcher:
             outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small, doubt=conversed.doubt)
         elif outcome is Outcome.OK:
             outcome, reason = Outcome.DENIED, conversed.denied
+        formed = _formed(turn, Ending(outcome, conversed.answer, reason, conversed.exit_status))
+        outcome, reason = formed.outcome, formed.reason
         if conversed.outcome is Outcome.OK:
             self._conversation.take(conversed.messages)
         else:
             self._conversation.extend(turn.goal, f"[this turn ended {outcome.value}: {reason}]")
         if conversed.steps:
             self._keeper.keep(turn, conversed, outcome, reason, stopped)
-        return Ending(outcome, conversed.answer, reason, conversed.exit_status)
+        return formed
 
     def _end(self, turn: Turn, ending: Ending) -> TurnResult:
         now = self._clock.monotonic()
@@ -386,6 +381,16 @@ class Dispatcher:
     @property
     def _cwd(self) -> Path:
         return self._invoker.context.cwd
+
+
+def _formed(turn: Turn, ending: Ending) -> Ending:
+    """The ending; not verified where an answer that would pass has another form than was asked for."""
+    if turn.form is None or ending.outcome not in (Outcome.OK, Outcome.UNVERIFIED):
+        return ending
+    wrong = turn.form.problem(ending.answer)
+    if not wrong:
+        return ending
+    return replace(ending, outcome=Outcome.UNVERIFIED, reason=f"the answer does not follow the schema: {wrong}")
 
 
 def _nowhere(_: Event) -> None:

@@ -106,15 +106,6 @@ class Renderer:
         if handler is not None:
             handler(event)
 
-    @property
-    def verbose(self) -> bool:
-        """Whether every model call, permission and output is shown; may be set at any time."""
-        return self._verbose
-
-    @verbose.setter
-    def verbose(self, verbose: bool) -> None:
-        self._verbose = verbose
-
     def close(self) -> None:
         """Leave the terminal as a person expects it, whatever happened."""
         self._screen.close()

@@ -42,7 +42,7 @@ from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.session_bar import SessionBar, below_home
-from llmos.interfaces.slash import SlashContext, command_of, run_slash
+from llmos.interfaces.slash import SlashContext, command_of, run_slash, takes_terminal
 from llmos.interfaces.slash_complete import SlashCompleter, wants_menu
 from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
@@ -130,7 +130,7 @@ class Repl:
             renderer=self._renderer,
             environ=environ,
             say=self._say,
-            ask_line=lambda: self._question.prompt_async(handle_sigint=False),
+            ask_line=self._ask_line,
             width=lambda: console.width,
         )
         self._turn: asyncio.Task[object] | None = None
@@ -146,7 +146,7 @@ class Repl:
             self._app.record.nested.track_message()
             self._greet()
             if self._resume is not None:
-                await self._work(go_on(self._slash.with_arguments(self._resume)))
+                await self._work(self._listened_to(go_on(self._slash.with_arguments(self._resume))))
             while (text := await self._read()) is not None:
                 if text.strip() and not await self._take(text.strip()):
                     break
@@ -177,8 +177,10 @@ class Repl:
         if command_of(text) is None:
             act = run_shell if is_shell(text) else work_on
             await self._work(self._listened_to(act(self._slash, text)))
-        else:
+        elif takes_terminal(text, COMMANDS):
             await self._work(run_slash(self._slash, text, COMMANDS))
+        else:
+            await self._work(self._listened_to(run_slash(self._slash, text, COMMANDS)))
         return not self._slash.state.leaving
 
     # ---------------------------------------------------------------------------------------------------- acting
@@ -217,7 +219,7 @@ class Repl:
             self._renderer.close()
 
     async def _listened_to(self, work: Coroutine[None, None, object]) -> None:
-        """With the keys that act while it works. A command keeps the terminal as it is: it may ask by itself."""
+        """With the keys that act while it works."""
         with self._keys.listening():
             await work
 
@@ -225,11 +227,16 @@ class Repl:
         if question.call.id.startswith((TYPED, TYPED_ALONE)):
             return PermissionAnswer(True, "typed by the person")  # a rule that denies was asked before
         self._renderer.say(question_text(question, "session", self._app.cwd))
-        ahead = self._take_typed()
         try:
-            return read_answer(await self._question.prompt_async(handle_sigint=False))
+            return read_answer(await self._ask_line())
         except EOFError:
             return PermissionAnswer(False, "the person closed the question")
+
+    async def _ask_line(self) -> str:
+        """One line in answer to what was just said. Raises EOFError; Ctrl-C stops the work that asks."""
+        ahead = self._take_typed()
+        try:
+            return await self._question.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
             assert self._turn is not None
             self._turn.cancel()

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from llmos.app import App, AppOptions
-from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.ports import Ask
+from llmos.core.errors import ExitStatus, LlmosError, StoreError, UsageError
+from llmos.core.ports import AnswerForm, Ask
 from llmos.interfaces.actions_compact import compact, compact_lines, is_due
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import report_unexpected
@@ -27,9 +27,13 @@ from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn import TurnResult
+from llmos.memory.files import read_bounded
 
 STDIN_BYTES = 2_000_000
 """More than any goal may have: what is longer is refused without being read."""
+
+
+SCHEMA_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class RunOptions:
     plain: bool = False
     resume: str | None = None
     """Which session to go on with (interfaces/actions_resume.py); None: a new one."""
+    json_schema: Path | None = None
+    """File with the JSON Schema that the answer must follow."""
 
 
 def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
@@ -61,8 +67,9 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     )
     try:
         goal = read_goal(options.words)
+        form = _form(options.json_schema, cwd) if options.json_schema is not None else None
         ask = _ask(screen, renderer, cwd)
-        result = asyncio.run(_run(options, goal, output, ask, cwd=cwd, environ=environ))
+        result = asyncio.run(_run(options, goal, form, output, ask, cwd=cwd, environ=environ))
         return result.exit_status
     except (asyncio.CancelledError, KeyboardInterrupt):
         output.interrupted()
@@ -78,7 +85,14 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
 
 
 async def _run(
-    options: RunOptions, goal: str, output: Output, ask: Ask | None, *, cwd: Path, environ: Mapping[str, str]
+    options: RunOptions,
+    goal: str,
+    form: AnswerForm | None,
+    output: Output,
+    ask: Ask | None,
+    *,
+    cwd: Path,
+    environ: Mapping[str, str],
 ) -> TurnResult:
     task = asyncio.current_task()
     assert task is not None
@@ -99,7 +113,7 @@ async def _run(
             if is_due(app, dispatcher):
                 for sentence in compact_lines(await compact(app, dispatcher, automatic=True))[:3]:
                     output.notice(sentence)
-        result = await dispatcher.dispatch(goal, dry_run=options.dry_run)
+        result = await dispatcher.dispatch(goal, dry_run=options.dry_run, form=form)
         if options.form is OutputFormat.TEXT:
             output.result(result)  # the answer does not wait for memory
         await _update_memory(dispatcher, output, options.form)
@@ -109,6 +123,17 @@ async def _run(
     finally:
         await app.close()
         stopper.remove()
+
+
+def _form(path: Path, cwd: Path) -> AnswerForm:
+    """Raises UsageError."""
+    from llmos.adapters.json_schema import answer_form
+
+    try:
+        data = read_bounded(cwd / path, SCHEMA_BYTES)
+    except StoreError as error:
+        raise UsageError(f"--json-schema: {error}") from None
+    return answer_form(data, str(path))
 
 
 def _resume(app: App, dispatcher: Dispatcher, chosen: str, cwd: Path) -> list[str]:

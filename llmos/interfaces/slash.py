@@ -84,6 +84,9 @@ class SlashCommand:
     offer: Callable[[App, str], Offers] = no_offers
     """What completes the arguments, of which the text so far is given."""
 
+    takes_terminal: bool = False
+    """Whether it reads from the terminal by itself, so that the keys that act during work must not be listened to."""
+
     @property
     def usage(self) -> str:
         return f"{self.name} {self.arguments}".rstrip()
@@ -103,6 +106,12 @@ def find_command(name: str, table: Sequence[SlashCommand]) -> SlashCommand:
     near = difflib.get_close_matches(name, [known for known in by_name if len(known) > 2], 1, 0.5)
     hint = f"did you mean {near[0]}?" if near else "/help shows the commands"
     raise UsageError(f"there is no command {one_line(name, 40)}; {hint}")
+
+
+def takes_terminal(text: str, table: Sequence[SlashCommand]) -> bool:
+    """Whether the command that was typed reads from the terminal by itself."""
+    name = text.strip().partition(" ")[0]
+    return any(command.takes_terminal for command in table if name in (command.name, *command.aliases))
 
 
 async def run_slash(context: SlashContext, text: str, table: Sequence[SlashCommand]) -> None:

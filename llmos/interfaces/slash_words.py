@@ -35,7 +35,7 @@ def through_cli(
         with _control_c_stops_it():
             _run(words)
 
-    return SlashCommand(f"/{name}", arguments, about, run, offer=offer)
+    return SlashCommand(f"/{name}", arguments, about, run, offer=offer, takes_terminal=True)
 
 
 def _run(words: list[str]) -> None:

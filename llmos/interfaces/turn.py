@@ -21,7 +21,7 @@ from llmos.core.events import (
 )
 from llmos.core.journal import Journal
 from llmos.core.policy import Plan
-from llmos.core.ports import Emit
+from llmos.core.ports import AnswerForm, Emit
 from llmos.engine.model_calls import ModelCalls
 
 EXIT_OF_OUTCOME = {
@@ -79,6 +79,8 @@ class Turn:
     kept: str | None = None
     attached: tuple[str, ...] = ()
     """Paths of files that the person attached: a model is shown them before it begins."""
+    form: AnswerForm | None = None
+    """What the final answer must look like; None: as it comes."""
     shown: str = ""
     """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
 

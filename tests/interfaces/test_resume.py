@@ -98,21 +98,31 @@ async def test_clear_begins_anew_and_resume_comes_back(llmos: Llmos, api: FakeMe
     assert [record["goal"] for record in records if record["event"] == "turn_started"] == ["first"]
 
 
-async def test_the_picker_takes_a_number_and_nothing_for_none(
-    llmos: Llmos, api: FakeMessagesServer, hello: str
-) -> None:
-    _, screen = await talk("/resume", "", "/resume", "7", "/resume", "1")
-    assert [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "WHEN", line) for line in screen] == [
-        f"1  {hello} · WHEN · 1 turn · say hello",
-        "which one? A number or an id; Enter: none",
+def test_the_picker_takes_a_number_and_nothing_for_none(llmos: Llmos, hello: str) -> None:
+    """What is typed before the list is shown is no answer to it."""
+    with terminal() as screen:
+        for answer, said in (
+            ("", "nothing was changed"),
+            ("7", "there is no session number 7"),
+            ("1", "going on with"),
+        ):
+            screen.wait_for_prompt()
+            screen.send("/resume\r")
+            screen.wait_for_question()
+            screen.send(f"{answer}\r")
+            screen.wait_for(said)
+        screen.wait_for_prompt()
+        screen.send("/quit\r")
+        assert screen.wait_for_end() == 0
+        lines = [re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "WHEN", line) for line in screen.written]
+    asked = [f"1  {hello} · WHEN · 1 turn · say hello", "which one? A number or an id; Enter: none"]
+    answers = [
         "nothing was changed",
-        f"1  {hello} · WHEN · 1 turn · say hello",
-        "which one? A number or an id; Enter: none",
         "llmos: there is no session number 7 in the list",
-        f"1  {hello} · WHEN · 1 turn · say hello",
-        "which one? A number or an id; Enter: none",
         f"going on with session {hello}: 1 turn, the last one 'say hello'",
     ]
+    shown = [line for line in lines[1:] if line and not line.startswith((">", "llmos>", "mode:"))]
+    assert shown == [line for answer in answers for line in (*asked, answer)]
 
 
 def test_copies_of_a_resumed_session_stand_beside_the_earlier_ones(

@@ -6,16 +6,18 @@ import os
 from pathlib import Path
 
 import pytest
-from cli_world import COUNT, Llmos
+from cli_world import COUNT, COUNTED, Llmos
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from repl_world import talk
+from terminal_world import terminal
 
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, UsageError
 from llmos.interfaces.slash import SlashCommand, SlashContext, command_of, find_command
 from llmos.interfaces.slash_complete import SlashCompleter
 from llmos.interfaces.slash_table import COMMANDS
+from llmos.testing import FakeMessagesServer
 
 
 def names() -> list[str]:
@@ -106,3 +108,25 @@ async def test_a_dry_run_and_its_explanation(llmos: Llmos, kept: str) -> None:
     assert screen[0].startswith("replaying a saved run · FOLLOWER 0.96")
     assert "dry run: nothing was run and nothing was kept" in screen
     assert any("gate" in line for line in screen)
+
+
+def test_wrong_in_a_terminal(llmos: Llmos, kept: str, api: FakeMessagesServer) -> None:
+    """A replay is called wrong; the same goal is then not replayed, and the verdict is on record."""
+    api.add(*COUNTED)
+    with terminal(width=120, height=60) as screen:
+        screen.wait_for_prompt()
+        screen.send("/mode trusted\r")
+        screen.wait_for_prompt()
+        screen.send(f"{COUNT}\r")
+        screen.wait_for("replaying a saved run")
+        screen.wait_for_prompt()
+        screen.send("/wrong it counted the wrong file\r")
+        screen.wait_for(f"{kept} is never replayed again for")
+        screen.wait_for_prompt()
+        screen.send(f"{COUNT}\r")
+        screen.wait_for("paid by ANTHROPIC_API_KEY")
+        screen.wait_for_prompt()
+        screen.send("/quit\r")
+        assert screen.wait_for_end() == 0
+    (verdict,) = llmos("traces", "wrong", "--list").out.splitlines()
+    assert verdict.split("\t")[1:] == [kept, COUNT, "it counted the wrong file"]

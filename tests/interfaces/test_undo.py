@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from cli_world import Llmos
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repl_world import talk
 from terminal_world import terminal
 
+from llmos.app import AppOptions
 from llmos.core.errors import ExitStatus, StoreError
 from llmos.engine.backups import start_backup
 from llmos.engine.changes import compare, snapshot
@@ -114,6 +117,23 @@ def test_a_damaged_copy_stops_it_before_anything_is_written(llmos: Llmos, tidied
     ended = llmos("undo", "--yes")
     assert ended.code == ExitStatus.STORE and "is damaged; nothing was restored" in ended.err
     assert tree(work) == before
+
+
+def test_the_last_change_is_undone_also_after_turns_that_only_looked(
+    llmos: Llmos, api: FakeMessagesServer, tidied: str, work: Path
+) -> None:
+    api.add(reply(tool_use("shell", {"command": "ls"})), reply(text("new")))
+    llmos("run", "-y", "-c", "what is here")
+    assert llmos("undo", "--dry-run").out.splitlines() == plan_lines(work)
+
+
+def test_a_typed_command_is_undone_by_itself(llmos: Llmos, tidied: str, work: Path) -> None:
+    asyncio.run(talk("!rm new/plan.txt", options=AppOptions(), resume=tidied))
+    shown = llmos("undo", "--yes").out.splitlines()
+    assert shown[:2] == [f"undo 'shell: rm new/plan.txt', 1 step in {work}", "  brings back: new/plan.txt"]
+    assert tree(work) == {"new": "/", "new/plan.txt": "planmore\n"}
+    assert llmos("undo", "--yes").code == 0
+    assert tree(work) == {"notes.txt": "a\nb\nc\n"}
 
 
 def test_undo_at_the_prompt(llmos: Llmos, api: FakeMessagesServer, work: Path) -> None:
