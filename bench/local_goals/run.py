@@ -60,6 +60,7 @@ async def attempt(goal: LocalGoal, model: Model) -> Result:
         before = snapshot(root)
         events: list[Event] = []
         environ = {**os.environ, "LLMOS_HOME": str(home)}
+        environ.pop("LLMOS_WORKSPACE", None)  # where the settings of the model may come from; nothing is learned there
         app = App.open(AppOptions(model=model.info.name), cwd=root, environ=environ, model=model)
         started = time.monotonic()
         try:
