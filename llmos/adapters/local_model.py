@@ -34,6 +34,9 @@ SURE = 0.85
 """The mean probability of a call's tokens from which it is made without a second look."""
 DRAWS = 4
 """How many more are drawn of a call that is not sure, all at once."""
+SECOND_ROOM = 300
+"""Tokens for each draw of a call that was not whole within its limit."""
+CIRCLES = 8
 AGREED = 3
 """How many of all draws must be the same call for it not to be doubted."""
 
@@ -156,9 +159,10 @@ class LocalModel:
             (again,) = await self._generate({**turn, "temperature": 0.9, "seed": len(request.messages)}, streamed)
             made = replace(again, usage=_sum(made.usage, again.usage))
             part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), "it was drawn by chance"
-        elif isinstance(part, ToolCall) and made.certainty < SURE:
-            part, doubt, usage = await self._drawn_again(part, request, turn)
-            made = replace(made, usage=_sum(made.usage, usage), finish="stop")
+        elif isinstance(part, ToolCall) and (part.problem or made.certainty < SURE):
+            room = min(turn["max_tokens"], 2 * len(made.logprobs) + 64 if not part.problem else SECOND_ROOM)
+            part, doubt, usage = await self._drawn_again(part, request, {**turn, "max_tokens": room})
+            made = replace(made, usage=_sum(made.usage, usage), finish="stop" if not part.problem else made.finish)
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
             (again,) = await self._generate({**body, "grammar": local_prompt.ANSWER_GRAMMAR}, streamed)
             made = replace(again, usage=_sum(made.usage, again.usage))
@@ -172,7 +176,7 @@ class LocalModel:
         body = {**turn, "temperature": 0.7, "seed": 1, "n": DRAWS}
         drawn = await self._generate(body, lambda text: None)
         parts = [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
-        calls = [first, *(part for part in parts if isinstance(part, ToolCall))]
+        calls = [call for call in (first, *parts) if isinstance(call, ToolCall) and not call.problem] or [first]
         chosen, times = agreed(calls)
         doubt = "" if times >= AGREED else f"{times} of {DRAWS + 1} draws gave this call"
         usage = Usage()
@@ -208,6 +212,9 @@ class LocalModel:
         def on_chunk(chunk: dict[str, Any]) -> None:
             if _take(made, chunk):
                 loop.call_soon_threadsafe(on_text, made[0].text)
+                if len(made) == 1 and goes_in_circles(made[0].text):
+                    made[0].finish = "length"
+                    cancel()
 
         try:
             # Always the same place, so that what was read there, or put back there, is not read again.
@@ -287,6 +294,14 @@ def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
     counts = Counter(_said(call) for call in calls)
     best = max(counts.values())
     return next(call for call in calls if counts[_said(call)] == best), best
+
+
+def goes_in_circles(text: str) -> bool:
+    """Whether the text ends in one piece over and over: left alone, the model writes it up to the output limit."""
+    return any(
+        text.endswith(text[-size:] * CIRCLES) and text[-size:].strip(" -=#*_.0\n")
+        for size in range(4, min(80, len(text) // CIRCLES) + 1)
+    )
 
 
 def _said(call: ToolCall) -> tuple[str, str]:

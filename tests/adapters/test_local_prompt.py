@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.adapters.local_model import agreed, is_repeated, read_turn
+from llmos.adapters.local_model import agreed, goes_in_circles, is_repeated, read_turn
 from llmos.adapters.local_prompt import (
     END_OF_CALL,
     build_messages,
@@ -193,6 +193,14 @@ def test_what_is_no_block_is_the_answer_and_can_be_read_while_it_is_written() ->
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen))
     call = render_call("shell", {"command": "ls"}, TOOLS)
     assert {visible_answer(call[:end]) for end in range(len(call) + 1)} == {""}
+
+
+def test_a_text_that_goes_in_circles_is_seen_and_a_list_is_none() -> None:
+    assert goes_in_circles("```bash\ngrep -E '" + r"public\s+protected\s+" * 8)
+    assert not goes_in_circles("```bash\ngrep -E '" + r"public\s+protected\s+" * 3)
+    assert not goes_in_circles("touch " + " ".join(f"page-{n:02}.txt" for n in range(40)))
+    assert not goes_in_circles("# " + "-" * 79)
+    assert not goes_in_circles("")
 
 
 def test_the_call_that_most_draws_agree_on_is_made() -> None:
