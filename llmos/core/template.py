@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from llmos.core.literal_forms import forms
@@ -234,17 +233,33 @@ def _role_at(roled: RoledWord, literal: Literal, start: int, end: int) -> Role:
     return Role.ARGUMENT if roled.role is Role.OPTION else roled.role
 
 
-_NOT_BEFORE = {".": r"(?<![\w.])", "/": r"(?<![\w.~}*/])"}
+_NOT_BEFORE = {".": re.compile(r"[\w.]"), "/": re.compile(r"[\w.~}*/]")}
 """What must not stand before a value with this first character: "./tmp" is another place than "/tmp"."""
 
 
-@lru_cache(maxsize=4096)
-def _pattern(value: str, numeric: bool) -> re.Pattern[str]:
+def _is_unit(value: str, text: str, at: int, *, numeric: bool) -> bool:
+    """Whether a value that stands at `at` is no part of a longer word or number."""
+    end = at + len(value)
+    before, after = text[at - 1 : at], text[end : end + 1]
     if numeric:
-        return re.compile(rf"(?<![\d.]){re.escape(value)}(?!\d|\.\d)")
-    before = r"(?<![^\W_])" if value[0].isalnum() else _NOT_BEFORE.get(value[0], "")
-    after = r"(?![^\W_])" if value[-1].isalnum() else ""
-    return re.compile(f"{before}{re.escape(value)}{after}")
+        fraction = after == "." and text[end + 1 : end + 2].isdecimal()
+        return not (before.isdecimal() or before == "." or after.isdecimal() or fraction)
+    if value[0].isalnum():
+        free = not before.isalnum()
+    else:
+        sign = _NOT_BEFORE.get(value[0])
+        free = sign is None or sign.match(before) is None
+    return free and not (value[-1].isalnum() and after.isalnum())
+
+
+def _units(value: str, text: str, *, numeric: bool) -> Iterator[tuple[int, int]]:
+    """Where a value stands as a unit of its own, from left to right, without overlap."""
+    at = text.find(value)
+    while at >= 0:
+        unit = _is_unit(value, text, at, numeric=numeric)
+        if unit:
+            yield at, at + len(value)
+        at = text.find(value, at + (len(value) if unit else 1))
 
 
 def _find(value: str, text: str, literal: Literal, *, fixed: int = 0) -> Iterator[int]:
@@ -256,8 +271,8 @@ def _find(value: str, text: str, literal: Literal, *, fixed: int = 0) -> Iterato
             yield 0
         return
     numeric = literal.kind in (Kind.NUMBER, Kind.PORT)
-    for match in _pattern(value, numeric).finditer(text):
+    for start, end in _units(value, text, numeric=numeric):
         # The 3 of "file3x" is no number of its own.
-        inside = text[: match.start()].isalpha() and text[match.end() : match.end() + 1].isalpha()
+        inside = text[:start].isalpha() and text[end : end + 1].isalpha()
         if not (numeric and fixed == 0 and inside):
-            yield match.start()
+            yield start
