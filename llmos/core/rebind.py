@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from llmos.core.binding import bind, make_case, render
@@ -37,7 +38,7 @@ class Rebound:
     """Old and new text of each value that differs."""
 
 
-def rebind(trace: Trace, goal: str, siblings: Sequence[Trace] = ()) -> Rebound | Refusal:
+def rebind(trace: Trace, goal: str, siblings: Iterable[Trace] = ()) -> Rebound | Refusal:
     """The trace for the values of `goal`, or the gate that is closed and why. Total.
 
     `siblings` are other verified runs of the same wording; what they prove constant closes no gate.
@@ -48,7 +49,7 @@ def rebind(trace: Trace, goal: str, siblings: Sequence[Trace] = ()) -> Rebound |
     bound = bind(template, analysis)
     sibling: Trace | None = None
     if isinstance(bound, Refusal) and bound.gate in _DOUBTS:
-        for sibling in siblings[:MOST_SIBLINGS]:
+        for sibling in islice(siblings, MOST_SIBLINGS):
             opened = proven_by(template, generalise(sibling.header.goal, sibling.steps), analysis)
             if opened is not None and isinstance(again := bind(opened, analysis), Bound):
                 bound = again

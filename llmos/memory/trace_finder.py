@@ -7,7 +7,7 @@ What binds values is imported where they are bound: a replay of the identical go
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -164,17 +164,24 @@ class TraceFinder:
         same = self._hopeful(lambda limit: self._index.with_words(words, limit))
         texts = [(identifier, "", ()) for identifier in same]
         aliases = [(a.trace, a.goal, a.values) for a in self._index.aliases(words=words, limit=MOST_TEMPLATES)]
-        sources = [
-            (text, source)
-            for identifier, text, values in [*texts, *aliases]
-            if identifier not in superseded and (source := self._source(identifier, text, values)) is not None
-        ]
-        runs = [run for _, (_, run) in sources if not self._index.outcomes(run.header.id).failures]
-        for text, source in sources:
+        named = [one for one in (*texts, *aliases) if one[0] not in superseded]
+
+        def siblings(of: str) -> Iterator[Trace]:
+            """The other runs of the wording that never failed; read only where one is asked for what it proves."""
+            for identifier, text, values in named:
+                if identifier != of and not self._index.outcomes(identifier).failures:
+                    source = self._source(identifier, text, values)
+                    if source is not None:
+                        yield source[1]
+
+        for identifier, text, values in named:
             if len(bound) >= MOST_BOUND or (len(refused) >= MOST_REFUSED and not bound):
                 break
+            source = self._source(identifier, text, values)
+            if source is None:
+                continue
             trace, said = source[0], source[1].header.goal
-            answer = rebind(source[1], goal, [run for run in runs if run.header.id != trace.header.id])
+            answer = rebind(source[1], goal, siblings(trace.header.id))
             if isinstance(answer, Rebound):
                 made = self._candidate(replace(answer.trace, header=source[0].header), goal, wrong, source=said)
                 reworded = bool(text) or analyse(said).surface != surface
