@@ -170,13 +170,13 @@ class TraceIndex:
         with self._writing():
             rows = Rows(self._connection, self._folder)
             changed, gone = ({}, set()) if settled else self._changes(every_file=every_file)
-            for name, found in changed.items():
-                rows.take(name, found)
+            read = [rows.take(name, found) for name, found in changed.items()]
             for name in gone:
                 rows.drop(name)
             self._fold_outcomes()
             # The stamp of before the look at the names: what changed during it is looked for again.
-            self._connection.execute("insert or replace into stamps values ('folder', ?)", (stamp,))
+            done = (stamp if all(read) else "",)
+            self._connection.execute("insert or replace into stamps values ('folder', ?)", done)
 
     def _changes(self, *, every_file: bool) -> tuple[dict[str, Stamp], set[str]]:
         """The files that are new or other than the index says, and the names that are gone."""

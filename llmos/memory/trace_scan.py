@@ -23,6 +23,9 @@ from llmos.memory.trace_outcomes import read_outcomes, score_of
 Stamp = tuple[int, int, int]
 """Time of the last change in nanoseconds, size in bytes, and inode of a file."""
 
+UNREAD: Stamp = (0, 0, 0)
+"""Of a file that could not be read: no file has it, so it is looked at again."""
+
 _SETTLED_NS = 2_000_000_000
 """A folder that changed less long ago may change again within the same tick of its file system's clock."""
 
@@ -69,8 +72,8 @@ class Rows:
         self._connection = connection
         self._folder = folder
 
-    def take(self, name: str, stamp: Stamp) -> None:
-        """Read one file anew."""
+    def take(self, name: str, stamp: Stamp) -> bool:
+        """Read one file anew; False where the system did not let it be read, which may be otherwise the next time."""
         path = self._folder / name
         identifier = key = words = status = sha256 = supersedes = header_json = problem = ""
         terms: list[str] = []
@@ -86,6 +89,8 @@ class Rows:
                 terms = sorted(ranking_terms(header.goal))
         except StoreError as error:
             problem = str(error)
+            if isinstance(error.__cause__, OSError):
+                stamp = UNREAD
         self.drop(name)
         self._connection.execute(
             "insert into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -100,6 +105,7 @@ class Rows:
             "insert into frequencies values (?, 1) on conflict(term) do update set files = files + 1",
             [(term,) for term in terms],
         )
+        return stamp != UNREAD
 
     def drop(self, name: str) -> None:
         """Forget a file."""

@@ -1,0 +1,31 @@
+"""After any single crash or failing operation every acknowledged save is readable (invariant I3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from crash_points import fast_folder, run, without_order
+
+
+@pytest.mark.parametrize(("points", "stride"), [(40, 9), pytest.param(300, 1, marks=pytest.mark.slow)])
+def test_no_acknowledged_save_is_lost_at_any_crash_point(points: int, stride: int) -> None:
+    with fast_folder() as folder:
+        figures = run(Path(folder), points, stride=stride)
+    assert (figures.points, figures.lost, figures.torn) == (points, [], [])
+
+
+def test_a_store_that_writes_in_place_is_caught() -> None:
+    with fast_folder() as folder:
+        figures = run(Path(folder), 30, kinds=("kill",), first=30, prepare=without_order)
+    assert figures.lost or figures.torn
+
+
+def main() -> None:
+    """The figures of `make safety`."""
+    with fast_folder() as folder:
+        print(f"crashes: {run(Path(folder), 1000)}")
+
+
+if __name__ == "__main__":
+    main()
