@@ -197,7 +197,7 @@ def run(
     stride: int = 1,
     prepare: Callable[[], None] = lambda: None,
 ) -> Figures:
-    """Each kind of fault at operation `first`, `first + stride`, … and around again, in a store that holds something."""
+    """Each kind of fault at operation `first`, `first + stride`, … and around again, in a store that is not empty."""
     figures, at = Figures(), first
     template = folder / "template"
     before = Store(template)
