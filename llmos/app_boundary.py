@@ -14,6 +14,7 @@ from llmos.core.shell_syntax import ParseShell
 from llmos.core.tool import Effect, ToolContext
 from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
+from llmos.memory.money_journal import money_folder
 from llmos.memory.workspace import Workspace
 
 
@@ -49,16 +50,14 @@ def tool_context(
 
 def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) -> Boundary:
     kept = Path(os.path.realpath(workspace.root))
+    own_home = Path(os.path.realpath(workspace.home))
     user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() may raise
     return boundary_of(
         user_home=Path(os.path.realpath(user_home)),
-        own_home=Path(os.path.realpath(workspace.home)),
+        own_home=own_home,
         record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
         derived=[kept / "memories" / "recall", kept / "backups", kept / ".llmos"],
-        hide=[
-            key_path(Path(os.path.realpath(workspace.home))),
-            *(Path(path) for path in config.settings.sandbox.hide),
-        ],
+        hide=[key_path(own_home), money_folder(own_home), *(Path(path) for path in config.settings.sandbox.hide)],
     )
 
 

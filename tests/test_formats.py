@@ -97,9 +97,9 @@ def test_approvals(tmp_path: Path) -> None:
 
 
 def test_money(tmp_path: Path) -> None:
-    (tmp_path / "money").mkdir()
-    (tmp_path / "money" / "2026-11.jsonl").write_text(SAMPLES["money"])
-    journal = MoneyJournal(tmp_path, clock=FixedClock(), session="x", workspace=tmp_path, caps=Caps(1, 1))
+    (tmp_path / ".llmos.money").mkdir()
+    (tmp_path / ".llmos.money" / "2026-11.jsonl").write_text(SAMPLES["money"])
+    journal = MoneyJournal(tmp_path / ".llmos", clock=FixedClock(), session="x", workspace=tmp_path, caps=Caps(1, 1))
     spending = journal.spending(datetime(2026, 11, 30, tzinfo=UTC))
     assert (spending.of_session("a1b2c3d4"), spending.of_day("2026-11-26"), spending.open()) == (0.5125, 0.5125, 1)
 

@@ -18,7 +18,7 @@ from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
 from llmos.adapters.sandbox_macos import SANDBOX_EXEC, Seatbelt
 from llmos.adapters.sandbox_seccomp import program
-from llmos.core.errors import ToolError
+from llmos.core.errors import StoreError, ToolError
 from llmos.core.sandbox import NO_SANDBOX, Boundary, Confinement, Launch, Sandbox, SandboxTier
 
 _TRY_S = 10.0
@@ -32,8 +32,12 @@ class PrivateFolder:
 
     @property
     def path(self) -> Path:
+        """Raises StoreError where none can be made."""
         if self._path is None or not self._path.is_dir():
-            self._path = Path(tempfile.mkdtemp(prefix="llmos-"))
+            try:
+                self._path = Path(tempfile.mkdtemp(prefix="llmos-"))
+            except OSError as error:
+                raise StoreError(f"cannot make a temporary folder for commands: {error.strerror or error}") from None
         return self._path
 
     def remove(self) -> None:

@@ -1,7 +1,8 @@
 """What calls of models cost, in one journal of this person: every process reserves in it before it calls.
 
 The caps of a session and of a day hold over all sessions at once, because looking and reserving are done under one
-lock. A journal is a month long: `<llmos folder>/money/<month>.jsonl`.
+lock. A journal is a month long: `~/.llmos.money/<month>.jsonl`. It lies beside the llmos folder, not in it: what was
+spent was spent, also in a run that is to write nothing to the store (--freeze).
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ from llmos.memory.files import MissingFileError, StoreLock, append_line, make_pr
 _MAX_BYTES = 1 << 28
 
 
+def money_folder(home: Path) -> Path:
+    """The journals of the person whose llmos folder is `home`: its sibling."""
+    return home.parent / f"{home.name}.money"
+
+
 class MoneyJournal:
     """The journal as one session writes it."""
 
     def __init__(self, home: Path, *, clock: Clock, session: str, workspace: Path, caps: Caps) -> None:
-        self._folder = home / "money"
+        self._folder = money_folder(home)
         self._clock = clock
         self._session = session
         self._workspace = str(workspace)

@@ -187,10 +187,11 @@ class TestExplain:
         (work / "helpers.py").write_text("")
         ended = llmos("run", "--dry-run", "--explain", HELPERS)
         lines = ended.err.splitlines()
-        assert lines[0].startswith("adapting a saved run · MIXED 0.91 · about $0.0")
+        assert lines[0].startswith("adapting a saved run · MIXED 0.91 (never replayed so far) · about $0.0")
         assert lines[1:] == [
             f"  why: {utils} not replayed: precondition: helpers.py exists already",
             f"  guided by: {utils}",
+            "  differs: values: utils.py is now helpers.py, x = 1 is now y = 2",
             "decision    MIXED at 0.91; a replay needs 0.92 and every gate open, guidance 0.75",
             f"why         {utils} not replayed: precondition: helpers.py exists already",
             *[line for line in lines if line.startswith("differs")],

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from llmos.core.errors import BudgetError
 from llmos.core.spending import Caps, Spending
-from llmos.memory.money_journal import MoneyJournal
+from llmos.memory.money_journal import MoneyJournal, money_folder
 from llmos.testing import FakeMessagesServer, FixedClock
 
 DAY = "2026-11-26"
@@ -66,11 +66,11 @@ def journal(home: Path, session: str = "s", *, session_usd: float = 9.0, day_usd
 
 
 def test_a_call_that_was_never_settled_counts_whole_in_every_other_process(tmp_path: Path) -> None:
-    first = journal(tmp_path)
+    first = journal(tmp_path / "home")
     settled = first.reserve(0.5, model="m")
     first.settle(settled, 0.125)
     first.reserve(0.25, model="m")
-    other = journal(tmp_path, "t", day_usd=1.0)
+    other = journal(tmp_path / "home", "t", day_usd=1.0)
     spending = other.spending(FixedClock().now())
     assert (spending.total(), spending.open(), spending.of_session("s"), spending.of_session("t")) == (
         0.375,
@@ -88,12 +88,12 @@ def test_a_call_that_was_never_settled_counts_whole_in_every_other_process(tmp_p
 
 
 def test_a_damaged_line_costs_nothing_but_its_settlement(tmp_path: Path) -> None:
-    first = journal(tmp_path)
+    first = journal(tmp_path / "home")
     reservation = first.reserve(0.5, model="m")
-    path = next((tmp_path / "money").glob("*.jsonl"))
+    path = next(money_folder(tmp_path / "home").glob("*.jsonl"))
     path.write_bytes(path.read_bytes() + b'\xff{"id": \n[1]\nnull\n{"id": "x", "cost_usd": NaN}\n{"cost_usd": -1}\n')
     first.settle(reservation, float("nan"))
-    assert journal(tmp_path).spending(FixedClock().now()).total() == 0.5
+    assert journal(tmp_path / "home").spending(FixedClock().now()).total() == 0.5
 
 
 WORKER = """
@@ -102,7 +102,7 @@ from pathlib import Path
 from llmos.app import SystemClock
 from llmos.core.errors import BudgetError
 from llmos.core.spending import Caps
-from llmos.memory.money_journal import MoneyJournal
+from llmos.memory.money_journal import MoneyJournal, money_folder
 home, name, count, cap = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 rng = random.Random(name)
 journal = MoneyJournal(home, clock=SystemClock(), session=name, workspace=home, caps=Caps(1e6, cap))
