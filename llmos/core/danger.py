@@ -138,6 +138,9 @@ def _command_risks(words: Sequence[str]) -> Iterator[Risk]:
         yield from _tree_risks("rm", ["-r", *rest])
     elif name == "git":
         yield from _git_risks(rest)
+    if name in ("cp", "mv", "ln", "install", "rsync", "tee", "patch") or (name == "sed" and "-i" in " ".join(rest)):
+        for path in rest if name in ("tee", "sed", "patch") else rest[-1:]:
+            yield from _write_risks(path)
     yield from _disk_risks(name, rest)
     yield from _shared_risks(name, rest)
 

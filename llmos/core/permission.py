@@ -146,11 +146,11 @@ def decide(
     rules: Sequence[Rule], call: Call, *, mode: PermissionMode = PermissionMode.ASK, world: ShellWorld | None = None
 ) -> Decision:
     """The verdict on one call, whatever the order of `rules`. Without a `world` no command is known to only look."""
+    if call.reading is not None and call.reading.too_large:
+        return Decision(Verdict.DENY, f"the command: {call.reading.why}; write it to a file and run that", "floor")
     risk = _risk(call)
     if risk is not None and risk.danger is Danger.NEVER:
         return Decision(Verdict.DENY, f"never: it {risk.what}", "floor")
-    if call.reading is not None and call.reading.too_large:
-        return Decision(Verdict.DENY, f"the command: {call.reading.why}; write it to a file and run that", "floor")
     matching = [rule for rule in rules if matches(rule, call)]
     strictest = max(matching, key=lambda rule: (_STRICTNESS[rule.verdict], rule.text, rule.origin), default=None)
     said = f"{strictest.verdict.value} rule {strictest.text} ({strictest.origin})" if strictest else ""

@@ -16,7 +16,7 @@ from llmos.core.shell_words import NotParsed
 from llmos.core.shell_words import parse as parse_words
 from llmos.core.shell_wrappers import SHELLS, code_in, program_name, unwrapped
 
-MAX_BYTES = 50_000
+MAX_BYTES = 40_000
 MAX_NESTING = 60
 MAX_COMMANDS = 2_000
 MAX_CODE_DEPTH = 4
@@ -83,12 +83,14 @@ _TOO_LARGE = ShellReading(None, "it is too large to be looked through", hidden=T
 
 def read_shell(text: str, parse: ParseShell) -> ShellReading:
     """Read a command; the parser is asked only where the words do not lie open."""
+    if len(text) > MAX_BYTES:
+        return _TOO_LARGE
     if _FAST.fullmatch(text):
         words = tuple(text.split())
         if words[0] not in _RESERVED:
             plain = "=" not in words[0]
             return _finish(text, (PlainCommand(words),) if plain else None, [words], [], parse, 0)
-    if len(text) > MAX_BYTES or len(re.findall(r"[$<>]\(|`|\(|\{|\[", text)) > MAX_NESTING * 20 or _deep(text):
+    if len(re.findall(r"[$<>]\(|`|\(|\{|\[", text)) > MAX_NESTING * 20 or _deep(text):
         return _TOO_LARGE
     return _read(text, parse, 0)
 
@@ -191,6 +193,8 @@ class _Plain:
         at, waiting = 0, [root]
         while waiting:
             node = waiting.pop()
+            if node.kind in ("ERROR", "MISSING"):
+                raise _NotPlain("a part of it is not understood")
             if node.children:
                 waiting.extend(reversed(node.children))
                 if node.kind not in ("string", "raw_string"):
@@ -242,9 +246,12 @@ class _Plain:
         if node.kind != "file_redirect":
             raise _NotPlain("it redirects")
         *front, target = node.children
-        operator = next((child.kind for child in front if child.kind != "file_descriptor"), "")
+        kinds = [child.kind for child in front]
+        operator = kinds[-1]
+        if kinds not in ([operator], ["file_descriptor", operator]):
+            raise _NotPlain("it redirects")
         value, glob = self._word(target)
-        if operator == "<" and front[0].kind == "<" and not glob:
+        if kinds == ["<"] and not glob:
             return value
         copied = operator == ">&" and value in ("1", "2")
         dropped = operator in (">", ">>", "&>") and value in _HARMLESS_TARGETS
