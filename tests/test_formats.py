@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
+from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
 from llmos.memory.approvals import Approvals, key_path
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
+from llmos.memory.config_schema import RuleWithExamples
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.memory_exchange import read_import
 from llmos.memory.money_journal import MoneyJournal
@@ -53,7 +56,10 @@ def test_config(tmp_path: Path) -> None:
     environ = {"LLMOS_HOME": str(tmp_path / "home")}
     config = load_config(find_workspace(tmp_path, environ, tmp_path), environ, {})
     assert config.notices == ()
-    assert (config.settings.budget.per_goal_usd, list(config.settings.permissions.deny)) == (0.5, ["shell(git push*)"])
+    rule = RuleWithExamples(rule="shell(rm *)", match=("sudo rm -r x",), no_match=("echo rm",))
+    assert config.settings.budget.per_goal_usd == 0.5
+    assert config.settings.permissions.deny == ("shell(git push*)", rule)
+    check_examples(config.rules, parse_bash)
 
 
 def test_trace_is_read_and_written_back_to_the_letter() -> None:

@@ -111,7 +111,7 @@ def risk_of_path(path: str, *, writes: bool) -> Risk | None:
     """What is the matter with a path that a file tool reads or writes; None where nothing is."""
     found = _write_risks(path) if writes else []
     if CREDENTIALS.search(path):
-        found = [*found, Risk(Danger.PERSON, f"{path} may hold credentials")]
+        found = [*found, Risk(Danger.PERSON, f"touches {path}, which may hold credentials")]
     return max(found, key=lambda risk: risk.danger, default=None)
 
 
@@ -241,7 +241,7 @@ def _write_risks(path: str) -> Iterator[Risk]:
     if _DEVICE.match(path):
         yield Risk(Danger.NEVER, "writes to a disk below its files")
     if _GUARDED.search(path) or CREDENTIALS.search(path):
-        yield Risk(Danger.PERSON, f"{path} is obeyed by other programs or holds credentials")
+        yield Risk(Danger.PERSON, f"writes {path}, which other programs obey or which holds credentials")
 
 
 def _writes(name: str, rest: Sequence[str]) -> Sequence[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from llmos.app import App
-from llmos.core.permission import PermissionMode, Rule
+from llmos.app import App, parse_shell
+from llmos.core.errors import UsageError
+from llmos.core.permission import PermissionMode, Rule, decide, read_call
+from llmos.engine.shell_world import FileWorld
 from llmos.interfaces.layout import cards, table
 from llmos.interfaces.printable import one_line
 from llmos.memory.saved_permissions import SavedPermission
@@ -39,6 +42,28 @@ def permission_lines(rows: Sequence[dict[str, Any]], width: int) -> list[str]:
     ]
     made = table(("ID", "VERDICT", "FROM", "FOLDER", "WHAT"), cells, width)
     return made if made is not None else cards([(" · ".join(row[:4]), row[4]) for row in cells], width)
+
+
+def verdict_lines(app: App, tool: str, subject: str, mode: PermissionMode) -> list[str]:
+    """What would happen to a call now, before anybody is asked: the verdict, why, and what is read in a command.
+
+    Raises UsageError for a tool that there is not, StoreError.
+    """
+    found = app.tools.get(tool)
+    if found is None:
+        raise UsageError(f"there is no tool {tool!r}; there are {', '.join(sorted(app.tools))}")
+    call = read_call(tool, found.spec.effect, (subject,), parse_shell)
+    rules = (*app.config.rules, *app.saved_permissions.rules(app.cwd))
+    roots = [Path(path) for path in app.config.settings.permissions.paths]
+    decision = decide(rules, call, mode=mode, world=FileWorld(app.cwd, roots))
+    lines = [f"{decision.verdict.value}: {decision.reason}"]
+    if decision.detail:
+        lines.append(f"not by itself: {decision.detail}")
+    if call.reading is not None:
+        lines += [f"it runs: {one_line(' '.join(words))}" for words in call.reading.commands[:20]]
+        lines += [f"it writes: {one_line(target)}" for target in call.reading.targets[:20]]
+        lines += ["it may run more than can be made out"] if call.reading.hidden else []
+    return lines
 
 
 def mode_line(mode: PermissionMode) -> str:

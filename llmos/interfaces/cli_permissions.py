@@ -8,7 +8,7 @@ import typer
 
 from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write, write_lines
 
-app = typer.Typer(help="Permissions: list, revoke.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Permissions: list, revoke, test.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -62,3 +62,24 @@ def revoke(
     from llmos.interfaces.actions_permissions import revoke as take_back
 
     say(take_back(opened, identifier))
+
+
+@app.command()
+def test(
+    ctx: typer.Context,
+    subject: Annotated[str, typer.Argument(metavar="COMMAND", help="A shell command, or a path with --tool.")],
+    tool: Annotated[str, typer.Option("--tool", help="The tool that is called.")] = "shell",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what would happen to a call, and why. Nothing runs.
+
+    \b
+    Examples:
+      llmos permissions test "git status && rm -rf build"
+      llmos permissions test --tool write_file .git/config
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.core.permission import PermissionMode
+    from llmos.interfaces.actions_permissions import verdict_lines
+
+    write_lines(verdict_lines(opened, tool, subject, PermissionMode(opened.config.settings.permissions.mode)))

@@ -53,7 +53,8 @@ def _ways(question: PermissionQuestion, scope: str) -> list[str]:
         lines.append(f"{'s and a allow' if always else 's allows'} every call of: {question.rule}")
     if question.run:
         kept = f"rs for this {scope}" + (", ra always in this folder" if always else "")
-        lines.append(f"r yes to every step of {question.run}, now; and to its later replays: {kept}")
+        later = f"; and to its later replays: {kept}" if GrantScope.SESSION in question.scopes else ""
+        lines.append(f"r yes to every step of {question.run}, now{later}")
     return [*lines, "anything else is a no, with your words as the reason"]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from llmos.app import App
 from llmos.core.errors import UsageError
 from llmos.core.permission import PermissionMode
-from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows, revoke
+from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows, revoke, verdict_lines
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.slash import Offers, SlashCommand, SlashContext
 
 
 async def permissions(context: SlashContext) -> None:
-    """List what holds in this session, or take one thing back."""
+    """List what holds in this session, take one thing back, or say what would happen to a command."""
     verb, _, what = context.arguments.partition(" ")
     if verb == "revoke" and what.strip():
         rule = what.strip()
@@ -20,8 +20,12 @@ async def permissions(context: SlashContext) -> None:
         else:
             context.say(revoke(context.app, rule))
         return
+    if verb == "test" and what.strip():
+        now = context.dispatcher.permission_mode
+        context.say("\n".join(verdict_lines(context.app, "shell", what.strip(), now)))
+        return
     if verb not in ("", "list"):
-        raise UsageError("write /permissions, or /permissions revoke ID")
+        raise UsageError("write /permissions, /permissions revoke ID, or /permissions test COMMAND")
     rows = permission_rows(context.app, context.dispatcher.permits.granted)
     context.say("\n".join([mode_line(context.dispatcher.permission_mode), *permission_lines(rows, context.width())]))
 
@@ -47,7 +51,7 @@ async def mode(context: SlashContext) -> None:
 def permission_offers(app: App, typed: str) -> Offers:
     verb, space, last = typed.partition(" ")
     if not space:
-        return [(name, "") for name in ("list", "revoke") if name.startswith(verb)]
+        return [(name, "") for name in ("list", "revoke", "test") if name.startswith(verb)]
     return [(one.id, one.text) for one in app.saved_permissions.all() if one.id.startswith(last)]
 
 
@@ -56,6 +60,10 @@ def mode_offers(_: App, typed: str) -> Offers:
 
 
 PERMISSIONS = SlashCommand(
-    "/permissions", "[revoke ID]", "what is allowed, asked and denied", permissions, offer=permission_offers
+    "/permissions",
+    "[revoke ID|test COMMAND]",
+    "what is allowed, asked and denied",
+    permissions,
+    offer=permission_offers,
 )
 MODE = SlashCommand("/mode", "[NAME]", "the permission mode: read-only to trusted", mode, offer=mode_offers)

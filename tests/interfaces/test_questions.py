@@ -170,5 +170,18 @@ async def test_the_mode_is_shown_and_changed(work: Path) -> None:
         "* trusted       runs commands and edits without asking",
         "llmos: there is no mode 'reckless'; there are read-only, ask, accept-edits, trusted",
         "mode trusted: runs commands and edits without asking",
-        "llmos: write /permissions, or /permissions revoke ID",
+        "llmos: write /permissions, /permissions revoke ID, or /permissions test COMMAND",
     ]
+
+
+def test_what_would_happen_to_a_command(llmos: Llmos) -> None:
+    ended = llmos("permissions", "test", "ls && sudo rm -rf ~ > /dev/sda")
+    assert ended.out.splitlines() == [
+        "deny: never: it destroys a home folder, the system or the machine's work",
+        "it runs: ls",
+        "it runs: sudo rm -rf ~",
+        "it runs: rm -rf ~",
+        "it writes: /dev/sda",
+    ]
+    assert llmos("permissions", "test", "ls | wc -l").out.splitlines()[0] == "allow: it only looks"
+    assert llmos("permissions", "test", "--tool", "nothing", "x").code == 2
