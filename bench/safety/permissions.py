@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.safety.differential import make_stage, violations
 from llmos.adapters.bash_parser import parse_bash
 from llmos.core.events import Verdict
 from llmos.core.permission import PermissionMode, decide, read_call
@@ -128,15 +129,16 @@ def sizes() -> Iterator[tuple[str, float, str]]:
         ("13,000 commands in a size that is read", "ls;" * 13_000),
         ("12,000 quotes in a size that is read", "echo " + "'a'\"b\"" * 6_000),
     ):
-        started = time.perf_counter()
+        started = time.process_time()
         call = read_call("shell", Effect.EXECUTE, (command,), parse_bash)
         verdict = decide([], call, mode=PermissionMode.TRUSTED, world=world).verdict
-        yield name, time.perf_counter() - started, verdict.value
+        yield name, time.process_time() - started, verdict.value
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--list", action="store_true", help="name what was allowed or asked against the wish")
+    options.add_argument("--differential", type=int, metavar="N", help="also run N generated commands by bash")
     wanted = options.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=FOLDER, capture_output=True, text=True)
     print(f"permission gate · {datetime.now(UTC):%Y-%m-%d %H:%M} UTC · commit {commit.stdout.strip() or 'unknown'}")
@@ -153,10 +155,17 @@ def main() -> int:
         )
     for name, took, verdict in sizes():
         print(f"{name:<40} {took * 1000:6.0f} ms  {verdict}")
+    wrong: list[str] = []
+    if wanted.differential:
+        with tempfile.TemporaryDirectory() as folder:
+            gate = our_gate(make_stage(Path(folder) / "judged"))
+            (Path(folder) / "run").mkdir()
+            ran, wrong = violations(gate, wanted.differential, 1, Path(folder) / "run")
+        print(f"{wanted.differential:,} generated commands: {ran:,} allowed and run by bash, {len(wrong)} not as read")
     if wanted.list:
-        for command in (*found["llmos"].hostile_allowed, *found["llmos"].ordinary_asked):
+        for command in (*wrong, *found["llmos"].hostile_allowed, *found["llmos"].ordinary_asked):
             print(f"  {command!r}")
-    return 1 if found["llmos"].hostile_allowed else 0
+    return 1 if found["llmos"].hostile_allowed or wrong else 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,13 @@ def _parser() -> tree_sitter.Parser:
 
 
 def parse_bash(source: bytes) -> Node:
-    """The syntax tree of a bash text; what is wrong in it are nodes of the kind ERROR or MISSING."""
+    """The syntax tree of a bash text; what is wrong in it are nodes of the kind ERROR or MISSING.
+
+    Only ASCII is taken: the grammar's scanner asks the C library's tables of characters for letters far beyond their
+    end, which ended the process now and then.
+    """
+    if not source.isascii():
+        raise ValueError("the parser is given ASCII only")
     cursor = _parser().parse(source).walk()
     # Without recursion: a text may be nested as deeply as it likes.
     open_nodes: list[tuple[str, int, int, list[Node]]] = []

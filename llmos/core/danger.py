@@ -77,8 +77,10 @@ _ACCOUNTS = frozenset(
     "iptables nft ufw sudo doas su pkexec run0 insmod rmmod modprobe swapoff kexec mount umount setenforce security".split()
 )
 _DELETES = frozenset("rm rmdir unlink shred truncate srm trash wipe".split())
+_LANGUAGES = re.compile(r"python[\d.]*|perl|ruby|node|deno|bun|php|lua|Rscript|awk|gawk|osascript|tclsh|ghci|irb|psql")
+_BOMB = re.compile(r":\s*\(\s*\)\s*\{.*:\s*\|\s*:", re.DOTALL)
 _TEXT_NEVER = re.compile(
-    r"--no-preserve-root|:\s*\(\s*\)\s*\{.*:\s*\|\s*:|rmtree\(\s*['\"](?:/|~|/home/?|/root/?)['\"]|"
+    r"rmtree\(\s*['\"](?:/|~|/home/?|/root/?)['\"]|"
     r"\brm\s+(?:-\w+\s+|--\w+\s+)*-\w*[rR]\w*\s+(?:-\w+\s+|--\w*\s+)*['\"]?(?:/|~|\$HOME|\$\{HOME\})[/*]*(?:['\"\s;&|)]|$)",
     re.DOTALL,
 )
@@ -97,11 +99,15 @@ _SECRET_TOOLS = {
 
 def risk_of_command(text: str, reading: ShellReading) -> Risk | None:
     """The worst that a shell command may do, as far as it shows."""
-    found = [*_text_risks(text)]
+    found = list(_text_risks(text, reading))
     for words in reading.commands:
         found += _command_risks(words)
+        if any(CREDENTIALS.search(word) for word in _names_in(words)):
+            found.append(Risk(Danger.PERSON, "touches files that hold credentials"))
     for target in reading.targets:
         found += _write_risks(target)
+    if any(CREDENTIALS.search(source) for source in reading.sources):
+        found.append(Risk(Danger.PERSON, "reads files that hold credentials"))
     if any(program_name(words) in ("curl", "wget") for words in reading.commands) and _feeds_a_shell(text, reading):
         found.append(Risk(Danger.PERSON, "runs what it downloads"))
     return max(found, key=lambda risk: risk.danger, default=None)
@@ -119,13 +125,31 @@ def is_credential(path: str) -> bool:
     return bool(CREDENTIALS.search(path))
 
 
-def _text_risks(text: str) -> Iterator[Risk]:
-    if _TEXT_NEVER.search(text):
+def _text_risks(text: str, reading: ShellReading) -> Iterator[Risk]:
+    """What the text shows where its commands do not say all: code of other languages, or what cannot be made out."""
+    if _BOMB.search(text):
         yield Risk(Danger.NEVER, "destroys a home folder, the system or the machine's work")
-    if CREDENTIALS.search(text.replace("\\", "")):
-        yield Risk(Danger.PERSON, "touches files that hold credentials")
+    if reading.hidden or any(_LANGUAGES.match(program_name(words)) for words in reading.commands):
+        if _TEXT_NEVER.search(text):
+            yield Risk(Danger.NEVER, "destroys a home folder, the system or the machine's work")
+        if CREDENTIALS.search(text.replace("\\", "")):
+            yield Risk(Danger.PERSON, "touches files that hold credentials")
     if _SQL.search(text):
         yield Risk(Danger.DESTRUCTIVE, "deletes data of a database")
+
+
+def _names_in(words: Sequence[str]) -> Sequence[str]:
+    """The words of a command that may name files: not what it prints, searches for, or says of a commit."""
+    name, rest = program_name(words), list(words[1:])
+    if name in ("echo", "printf"):
+        return ()
+    if name in ("grep", "egrep", "fgrep", "rg", "ag", "ack"):
+        pattern = next((at for at, word in enumerate(rest) if not word.startswith("-")), len(rest))
+        return [*rest[:pattern], *rest[pattern + 1 :]]
+    if name == "git":
+        texts = ("-m", "-am", "--message", "-S", "-G", "--grep")
+        return [word for before, word in zip(("", *rest), rest, strict=False) if before not in texts]
+    return rest
 
 
 def _command_risks(words: Sequence[str]) -> Iterator[Risk]:
@@ -175,7 +199,9 @@ def _tree_risks(name: str, rest: Sequence[str]) -> Iterator[Risk]:
     whole = any(re.fullmatch(r"-\w*[rR]\w*|--recursive", word) for word in options)
     paths = [word for word in rest if not word.startswith("-")]
     targets = paths if name in _DELETES else (paths[:-1] if name == "mv" else paths[1:])
-    if (whole or name in ("mv", "rmdir", "shred")) and any(_is_vital(path) for path in targets):
+    if "--no-preserve-root" in options or (
+        (whole or name in ("mv", "rmdir", "shred")) and any(_is_vital(path) for path in targets)
+    ):
         yield Risk(Danger.NEVER, "destroys a home folder or the system")
     if name in _DELETES and any(_DEVICE.match(path) for path in paths):
         yield Risk(Danger.NEVER, "writes to a disk below its files")

@@ -8,7 +8,7 @@ command that can be made out, wrappers taken off and code in arguments read too,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ MAX_CODE_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A piece of the syntax tree of a bash text; offsets count bytes."""
+    """A piece of the syntax tree of a bash text, from character to character."""
 
     kind: str
     start: int
@@ -34,7 +34,8 @@ class Node:
 
 
 ParseShell: TypeAlias = Callable[[bytes], Node]
-"""The port of the parser. Errors in the text are nodes of the kind ERROR or MISSING."""
+"""The port of the parser. It is given ASCII, a letter X in place of each other character, which in bash too is nothing
+but a part of a word. Errors in the text are nodes of the kind ERROR or MISSING."""
 
 
 def no_parser(_: bytes) -> Node:
@@ -65,6 +66,8 @@ class ShellReading:
     """The words of every command that can be made out."""
     targets: tuple[str, ...] = ()
     """Files that output is redirected to, as written."""
+    sources: tuple[str, ...] = ()
+    """Files that input is redirected from, as written."""
     hidden: bool = False
     """Whether something may run that cannot be made out."""
     too_large: bool = False
@@ -88,9 +91,10 @@ def read_shell(text: str, parse: ParseShell) -> ShellReading:
     if _FAST.fullmatch(text):
         words = tuple(text.split())
         if words[0] not in _RESERVED:
+            walk = _Walk("", commands=[words])
             plain = "=" not in words[0]
-            return _finish(text, (PlainCommand(words),) if plain else None, [words], [], parse, 0)
-    if len(re.findall(r"[$<>]\(|`|\(|\{|\[", text)) > MAX_NESTING * 20 or _deep(text):
+            return _finish(walk, (PlainCommand(words),) if plain else None, "a variable is set before it", parse, 0)
+    if len(re.findall(r"[;&|\n]+", text)) > MAX_COMMANDS or text.count("(") > MAX_COMMANDS or _deep(text):
         return _TOO_LARGE
     return _read(text, parse, 0)
 
@@ -107,9 +111,8 @@ def _deep(text: str) -> bool:
 
 
 def _read(text: str, parse: ParseShell, depth: int) -> ShellReading:
-    source = text.encode("utf-8", "surrogatepass")
-    walk = _Walk(source)
-    root = parse(source)
+    walk = _Walk(text)
+    root = parse(_CODES.sub("X", text).encode("ascii"))
     walk.everything(root)
     if len(walk.commands) > MAX_COMMANDS:
         return _TOO_LARGE
@@ -117,35 +120,28 @@ def _read(text: str, parse: ParseShell, depth: int) -> ShellReading:
     problem = _untrusted(text)
     if not problem:
         try:
-            plain = _Plain(source).commands(root)
+            plain = _Plain(text).commands(root)
         except _NotPlain as found:
             problem = str(found)
-    return _finish(text, plain, walk.commands, walk.targets, parse, depth, walk.documents, walk.hidden, problem)
+    return _finish(walk, plain, problem or "there is no command in it", parse, depth)
 
 
 def _finish(
-    text: str,
-    plain: tuple[PlainCommand, ...] | None,
-    found: Sequence[tuple[str, ...]],
-    targets: Sequence[str],
-    parse: ParseShell,
-    depth: int,
-    documents: Sequence[str] = (),
-    hidden: bool = False,
-    problem: str = "",
+    walk: _Walk, plain: tuple[PlainCommand, ...] | None, problem: str, parse: ParseShell, depth: int
 ) -> ShellReading:
     """Take wrappers off the commands and read the code in their arguments."""
     commands: list[tuple[str, ...]] = []
     codes: list[str] = []
-    for words in found:
+    for words in walk.commands:
         for inner in unwrapped(words):
             commands.append(inner)
             codes += code_in(inner)
+    hidden = walk.hidden
     if any(program_name(words) in SHELLS and len(words) <= 2 for words in commands):
         # A shell reads what it runs from somewhere: any text in this command may be it.
-        codes += [*documents, *(word for words in found for word in words[1:] if " " in word)]
+        codes += [*walk.documents, *(word for words in walk.commands for word in words[1:] if " " in word)]
         hidden = True
-    all_targets = list(targets)
+    targets, sources = list(walk.targets), list(walk.sources)
     for code in dict.fromkeys(codes):
         if depth >= MAX_CODE_DEPTH or len(code) > MAX_BYTES or _deep(code):
             return _TOO_LARGE
@@ -153,11 +149,11 @@ def _finish(
         if inner_reading.too_large or len(commands) > MAX_COMMANDS:
             return _TOO_LARGE
         commands += inner_reading.commands
-        all_targets += inner_reading.targets
+        targets += inner_reading.targets
+        sources += inner_reading.sources
         hidden = hidden or inner_reading.hidden
-    if plain is None and not problem:
-        problem = "a variable is set before it"
-    return ShellReading(plain, problem, tuple(dict.fromkeys(commands)), tuple(all_targets), hidden)
+    why = "" if plain is not None else problem
+    return ShellReading(plain, why, tuple(dict.fromkeys(commands)), tuple(targets), tuple(sources), hidden)
 
 
 def _untrusted(text: str) -> str:
@@ -176,7 +172,7 @@ class _NotPlain(Exception):
 class _Plain:
     """The reading for allowing: raises _NotPlain at the first node that is not on its list."""
 
-    source: bytes
+    source: str
 
     def commands(self, root: Node) -> tuple[PlainCommand, ...]:
         if root.kind != "program":
@@ -200,16 +196,16 @@ class _Plain:
                 if node.kind not in ("string", "raw_string"):
                     continue
                 del waiting[-len(node.children) :]
-            if self.source[at : node.start].strip(b" \t\n"):
+            if self.source[at : node.start].strip(" \t\n"):
                 raise _NotPlain("a part of it is not understood")
             at = max(at, node.end)
-        if self.source[at:].strip(b" \t\n"):
+        if self.source[at:].strip(" \t\n"):
             raise _NotPlain("a part of it is not understood")
 
     def _read_alike(self, found: tuple[PlainCommand, ...]) -> None:
         """A second reader, written without the first, sees the same words."""
         try:
-            other = parse_words(self.source.decode()).commands
+            other = parse_words(self.source).commands
         except NotParsed as error:
             raise _NotPlain(str(error)) from None
         if sorted(command.words for command in found) != sorted(
@@ -274,7 +270,7 @@ class _Plain:
 
     def _word(self, node: Node) -> tuple[str, bool]:
         """The value of a word and whether it matches names of files."""
-        text = self.source[node.start : node.end].decode("utf-8", "surrogatepass")
+        text = self.source[node.start : node.end]
         if node.kind in ("word", "number") and not node.children:
             if bad := re.search(r"[\\{}$`\"'!\s;&|<>()\[\]^#]", text):
                 raise _NotPlain(f"it holds {bad.group()!r} outside quotes")
@@ -317,9 +313,10 @@ def _adjoining(node: Node) -> bool:
 class _Walk:
     """The reading for asking and denying: every node is visited, and nothing is refused."""
 
-    source: bytes
+    source: str
     commands: list[tuple[str, ...]] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     documents: list[str] = field(default_factory=list)
     hidden: bool = False
 
@@ -334,8 +331,8 @@ class _Walk:
                 self.commands.append(tuple(self._text(node).split()))
             elif node.kind == "file_redirect" and node.children:
                 operator = next((child.kind for child in node.children if child.kind != "file_descriptor"), "")
-                if ">" in operator:
-                    self.targets.append(self._value(node.children[-1]))
+                where = self.targets if ">" in operator else self.sources
+                where.append(self._value(node.children[-1]))
             elif node.kind == "heredoc_body":
                 self.documents.append(self._text(node))
             elif node.kind in ("ERROR", "MISSING"):
@@ -353,7 +350,7 @@ class _Walk:
             self.commands.append(tuple(words))
 
     def _text(self, node: Node) -> str:
-        return self.source[node.start : node.end].decode("utf-8", "replace")
+        return self.source[node.start : node.end]
 
     def _value(self, node: Node) -> str:
         """The word as bash would see it where that can be told, expansions left as they are written."""

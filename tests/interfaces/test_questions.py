@@ -177,7 +177,7 @@ async def test_the_mode_is_shown_and_changed(work: Path) -> None:
 def test_what_would_happen_to_a_command(llmos: Llmos) -> None:
     ended = llmos("permissions", "test", "ls && sudo rm -rf ~ > /dev/sda")
     assert ended.out.splitlines() == [
-        "deny: never: it destroys a home folder, the system or the machine's work",
+        "deny: never: it destroys a home folder or the system",
         "it runs: ls",
         "it runs: sudo rm -rf ~",
         "it runs: rm -rf ~",
