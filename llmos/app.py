@@ -166,7 +166,8 @@ class App:
 
     @cached_property
     def recall(self) -> Recall:
-        return Recall(self.workspace.recall, self.workspace.derived, self.embedder, frozen=self.freeze)
+        still = self.freeze or self.config.settings.memory == "off"
+        return Recall(self.workspace.recall, self.workspace.derived, self.embedder, frozen=still)
 
     def embedder(self) -> Embedder | None:
         """What finds by meaning; None as long as its file is not on this machine."""

@@ -57,4 +57,5 @@ def make_consolidator(
         limits=UpdateLimits(tiers.update_usd, tiers.update_s),
         lock=space.derived / "consolidate.lock",
         machine=lambda: machine_facts(None if space.is_home else space.root, environ),
+        embed=recall.embed_waiting,
     )

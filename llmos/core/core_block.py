@@ -166,6 +166,17 @@ def item_id(label: str, text: str, taken: Iterable[str] = ()) -> str:
         number += 1
 
 
+def named_items(block: CoreBlock) -> list[CoreItem]:
+    """The items, those that have no id yet with the one that they will get."""
+    taken = {item.id for item in block.items if item.id}
+    found = []
+    for item in block.items:
+        made = item if item.id else replace(item, id=item_id(block.label, item.text, taken))
+        taken.add(made.id)
+        found.append(made)
+    return found
+
+
 def identified(block: CoreBlock, known: Mapping[str, str], day: str) -> CoreBlock:
     """The block after a person's edit: what the person wrote or changed is theirs, and every item has an id of its own.
 

@@ -79,7 +79,8 @@ class Consolidator:
     """Keeps the tiers of one session up to date. `said_since` gives the person's messages after a time.
 
     `model` gives the model on demand and raises NoModelError when there is none: then what needs none is done.
-    `synchronise` brings the vectors of the passages to what the files say; it takes seconds, so it runs in a thread.
+    `synchronise` brings the vectors of the passages to what the files say, and `embed` makes those of messages that
+    are missing; they take seconds, so they run in a thread.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Consolidator:
         lock: Path,
         machine: Callable[[], Mapping[str, str]],
         synchronise: Callable[[], int] = int,
+        embed: Callable[[], object] = int,
     ) -> None:
         self._memory = memory
         self._nested = nested
@@ -104,6 +106,7 @@ class Consolidator:
         self._lock = lock
         self._machine = machine
         self._synchronise = synchronise
+        self._embed = embed
         self._task: asyncio.Task[None] | None = None
         self._small = False
         self._news: list[str] = []
@@ -150,6 +153,7 @@ class Consolidator:
                 if self._nested.should_update_archival() and self._nested.may_try(Tier.ARCHIVAL):
                     await self._tick(Tier.ARCHIVAL, emit)
                     await asyncio.to_thread(self._synchronise)
+                await asyncio.to_thread(self._embed)
         except StoreError:
             return  # another session is at it, or nothing can be written: then the turn has said so
 

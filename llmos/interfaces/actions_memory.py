@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from llmos.app import App
-from llmos.core.core_block import BLOCKS, CoreItem
+from llmos.core.core_block import BLOCKS, CoreItem, named_items
 from llmos.core.errors import LlmosError, UsageError
 from llmos.core.memory_change import MemoryChange
 from llmos.core.memory_tiers import Tier
@@ -71,7 +71,7 @@ def list_rows(app: App, place: str = "", *, everything: bool = False) -> list[di
         item_row(block.label, item)
         for block in app.memory.blocks()
         if place in ("", "core", block.label)
-        for item in block.items
+        for item in named_items(block)
     ]
     if place in ("", "archival"):
         holding = (PassageState.CURRENT, PassageState.DISPUTED)
@@ -176,14 +176,17 @@ class Known:
 def find(app: App, identifier: str) -> Known:
     """The item, passage or message of this id. Raises UsageError."""
     for block in app.memory.blocks():
-        if (item := block.find(identifier)) is not None:
-            return Known(block.label, item=item)
+        for item in named_items(block):
+            if item.id == identifier:
+                return Known(block.label, item=item)
     if ":" in identifier:
         message = app.recall.refresh().named(identifier)
         if message is None:
             raise UsageError(f"there is no message {identifier!r}; `llmos memory search` shows their names")
         return Known(message=message)
-    starts = [(b.label, i) for b in app.memory.blocks() for i in b.items if identifier and i.id.startswith(identifier)]
+    starts = [
+        (b.label, i) for b in app.memory.blocks() for i in named_items(b) if identifier and i.id.startswith(identifier)
+    ]
     if len(starts) == 1:
         return Known(starts[0][0], item=starts[0][1])
     return Known("archival", passage=app.memory.passage(identifier))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from llmos.core.core_block import CoreBlock
+from llmos.core.core_block import CoreBlock, named_items
 from llmos.core.memory_text import asks_for_a_time, identifiers, names_a_time, stems, time_window
 from llmos.core.passage import Passage, PassageState
 from llmos.memory.memory_search import is_relevant
@@ -97,7 +97,7 @@ def _items(blocks: Sequence[CoreBlock]) -> list[_Known]:
     return [
         _Known(block.label, item.id, item.text, item.text, item.evidence, item.date, item.strength)
         for block in blocks
-        for item in block.items
+        for item in named_items(block)
     ]
 
 

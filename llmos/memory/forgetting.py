@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from llmos.core.core_block import CoreItem
+from llmos.core.core_block import CoreItem, named_items
 from llmos.core.errors import UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_text import fingerprint, stems, words_pattern
@@ -75,7 +75,7 @@ class Forgetting:
     def look(self, identifiers: Sequence[str]) -> Forgettable:
         """What these ids (of items, passages, or messages as `session:seq`) lead to. Raises UsageError."""
         index = self._recall.refresh()
-        items = {item.id: (block.label, item) for block in self._memory.blocks() for item in block.items}
+        items = {item.id: (block.label, item) for block in self._memory.blocks() for item in named_items(block)}
         passages = {passage.id: passage for passage in self._memory.passages()}
         chosen_items, chosen_passages, names = dict[str, tuple[str, CoreItem]](), dict[str, Passage](), list[str]()
         for identifier in identifiers:
@@ -184,6 +184,9 @@ class Forgetting:
         """What the person typed, and the models' caches, which hold the prompt in a form that is not text."""
         derived = self._workspace.derived
         shutil.rmtree(derived / "prefix", ignore_errors=True)
+        if not self._recall.index.on_disk:  # memory is off: an index of before is made again when it is on
+            for path in (*derived.glob("memory.sqlite*"), *derived.glob("message_vectors.*")):
+                path.unlink(missing_ok=True)
         history = derived / "history"
         patterns = [pattern for text in texts if (pattern := words_pattern(text)) is not None]
         with suppress(OSError):

@@ -22,9 +22,12 @@ from llmos.memory.vectors import MessageVectors, erase_vectors
 MOST_SAID = 2_000
 """Messages that one update of memory takes in; the next one goes on from there."""
 
+_AT_UPDATE = 256
+"""Vectors made beside one update of memory: two seconds of one processor."""
+
 
 class Recall:
-    """The messages of one workspace. Frozen: nothing is written, and a search reads the transcripts themselves.
+    """The messages of one workspace. Frozen (also with memory off): nothing is written, a search reads the transcripts.
 
     `embedder` gives the embedder, or None where there is none; it is asked once, at the first search.
     """
@@ -38,6 +41,7 @@ class Recall:
         self._embedder = embedder
         self._index: RecallIndex | None = None
         self._search: MemorySearch | None = None
+        self._known: Embedder | None = None
 
     @property
     def index(self) -> RecallIndex:
@@ -74,6 +78,18 @@ class Recall:
         """The vectors of the messages; None without an embedder."""
         return self._searcher().vectors
 
+    def embed_waiting(self) -> int:
+        """Make some of the vectors that are missing; how many. For a thread of its own: it uses nothing of others."""
+        with suppress(sqlite3.Error, OSError, ValueError, LlmosError):
+            embeds = None if self._frozen else self._embeds()
+            if embeds is not None:
+                index = RecallIndex(self._recall, self._derived)
+                try:
+                    return MessageVectors(index, embeds, self._derived).embed_pending(_AT_UPDATE)
+                finally:
+                    index.close()
+        return 0
+
     def close(self) -> None:
         if self._index is not None:
             self._index.close()
@@ -81,13 +97,17 @@ class Recall:
 
     def _searcher(self) -> MemorySearch:
         if self._search is None:
-            embeds = None
-            with suppress(LlmosError):
-                embeds = self._embedder()
+            embeds = self._embeds()
             derived = None if self._frozen else self._derived
             vectors = MessageVectors(self.index, embeds, derived) if embeds is not None else None
             self._search = MemorySearch(self.index, vectors)
         return self._search
+
+    def _embeds(self) -> Embedder | None:
+        if self._known is None:
+            with suppress(LlmosError):
+                self._known = self._embedder()
+        return self._known
 
     def _settle(self) -> None:
         """No vector outlives its message."""

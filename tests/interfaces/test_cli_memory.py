@@ -197,3 +197,25 @@ def test_a_block_that_cannot_be_read_is_named(llmos: Llmos, block: Path) -> None
     block.write_text("no front matter")
     ended = llmos("memory", "list")
     assert ended.code == 8 and "human.md" in ended.err
+
+
+def test_off_indexes_nothing_and_a_person_still_reads_and_forgets(
+    llmos: Llmos, ids: list[str], home: Path, api: FakeMessagesServer
+) -> None:
+    (home / "config.yaml").write_text("format: llmos-config/1\nmemory: off\n")
+    api.add(reply(text("5433 it is.")))
+    llmos("run", "-y", "which port does staging use?")
+    assert "Makefiles" not in json.dumps(api.requests[-1].body)
+    assert not (home / ".llmos/memory.sqlite").exists()
+    assert llmos("memory", "status").out.startswith("memory           off\n")
+    assert "human aaaaaaaa" in llmos("memory", "search", "tabs in Makefiles").out
+    assert llmos("memory", "forget", "aaaaaaaa", "--yes").code == 0
+    assert not (home / ".llmos/memory.sqlite").exists()
+
+
+def test_forgetting_while_memory_is_off_leaves_no_index_of_before(llmos: Llmos, talked: str, home: Path) -> None:
+    assert b"staging" in b"".join(path.read_bytes() for path in (home / ".llmos").glob("memory.sqlite*"))
+    (home / "config.yaml").write_text("format: llmos-config/1\nmemory: off\n")
+    assert llmos("memory", "forget", talked, "--yes").code == 0
+    (home / "config.yaml").unlink()
+    assert llmos("memory", "search", "staging database port").out == ""

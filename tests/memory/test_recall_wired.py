@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from llmos.core.errors import NoModelError
 from llmos.memory.recall import Recall
 from llmos.memory.recall_index import RecallIndex
 from llmos.memory.transcript import Transcript
@@ -123,4 +126,29 @@ def test_the_next_message_of_a_file_that_was_taken_out_is_not_given_an_old_numbe
     index.refresh()
     assert [message.number for message in index.latest(9)] == [3, 4]
     index.close()
+    recall.close()
+
+
+def test_vectors_are_made_beside_with_a_connection_of_their_own(tmp_path: Path) -> None:
+    embedder = LetterEmbedder()
+    recall = recall_of(tmp_path, embedder=embedder)
+    say(tmp_path, recall, "one", "the port is 5433")
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(recall.embed_waiting).result() == 2
+    assert found(recall, "which port?")[0] == "the port is 5433"
+    assert embedder.embedded[:2] == ["the port is 5433", "Noted.\n(ran shell: ls)"]
+    assert len(embedder.embedded) == 3
+    recall.close()
+
+
+class BrokenEmbedder(LetterEmbedder):
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        raise NoModelError("the embedder needs onnxruntime")
+
+
+def test_an_embedder_that_fails_costs_meaning_and_not_the_search(tmp_path: Path) -> None:
+    recall = recall_of(tmp_path, embedder=BrokenEmbedder())
+    say(tmp_path, recall, "one", "the port is 5433")
+    assert recall.embed_waiting() == 0
+    assert found(recall, "which port?") == ["the port is 5433"]
     recall.close()
