@@ -27,7 +27,7 @@ def words_of(text: str) -> list[str]:
 
 def content_words(text: str) -> list[str]:
     """The words that say what a text is about; all words where there are no others."""
-    words = words_of(text)
+    words = [word.removesuffix("'s") for word in words_of(text)]
     return [word for word in words if word not in STOP_WORDS] or words
 
 

@@ -13,7 +13,15 @@ from typing import Any
 
 from llmos.core.errors import LlmosError
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
-from llmos.core.memory_text import asks_for_a_time, identifiers, names_a_time, spoken_date, stems, time_window, words_of
+from llmos.core.memory_text import (
+    asks_for_a_time,
+    content_words,
+    identifiers,
+    names_a_time,
+    spoken_date,
+    stems,
+    time_window,
+)
 from llmos.memory.recall_index import RecallIndex
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.vectors import MessageVectors
@@ -80,7 +88,10 @@ class MemorySearch:
             )
             for place, message in by_place.items()
         ]
-        spoken = frozenset(words_of(question)) & frozenset(c.speaker.lower() for c in candidates) - {"user", "llmos"}
+        spoken = frozenset(content_words(question)) & frozenset(c.speaker.lower() for c in candidates) - {
+            "user",
+            "llmos",
+        }
         asked = Asked(now, project, spoken, time_window(question, now), wants_time)
         ranked = rank(candidates, asked, self._weights)[:limit]
         return [self._hit(question, item, by_place[item.candidate.session, item.candidate.number]) for item in ranked]

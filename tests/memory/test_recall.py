@@ -15,7 +15,7 @@ from llmos.core.events import Event, Mode, Outcome, ToolStarted, TurnEnded, Turn
 from llmos.core.memory_text import holds_secret, identifiers, is_near_duplicate, time_window
 from llmos.core.tool import Effect
 from llmos.memory.memory_search import MemorySearch, quoted
-from llmos.memory.recall_index import RecallIndex
+from llmos.memory.recall_index import RecallIndex, keyword_query
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.transcript import Transcript
 from llmos.memory.vectors import MessageVectors
@@ -187,6 +187,16 @@ def test_a_time_in_the_question_selects_and_the_rest_stays_reachable(tmp_path: P
         "deployed release alpha",
     ]
     assert {"deployed release alpha", "deployed release beta"} <= set(found(index, "what was deployed in March"))
+    index.close()
+
+
+def test_a_name_is_found_also_where_the_question_puts_it_in_the_genitive() -> None:
+    index = RecallIndex(Path("/nonexistent"), None)
+    said = [("Ann", "my parrot is called Kiwi"), ("Bob", "my parrot is called Coco")]
+    index.add(RecallMessage("one", n, NOW, "user", name, "", text) for n, (name, text) in enumerate(said))
+    hits = [MemorySearch(index).search(f"{name}'s parrot?", now=NOW)[0] for name in ("Ann", "Bob")]
+    assert [hit.message.speaker for hit in hits] == ["Ann", "Bob"]
+    assert keyword_query("Ann's parrot") == '"ann" OR "parrot"'
     index.close()
 
 
