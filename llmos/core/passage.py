@@ -66,6 +66,14 @@ class Passage:
         """The day from which it holds, as far as is known."""
         return (self.valid_from or self.recorded_at)[:10]
 
+    def held_on(self, day: str) -> bool:
+        """Whether it was so on a day (ISO 8601), as far as is known; what was taken back never was."""
+        return (
+            self.state is not PassageState.RETRACTED
+            and self.since <= day
+            and (not self.valid_to or day < self.valid_to)
+        )
+
     @property
     def dated(self) -> str:
         """The text with its time and standing, for a person or a model."""

@@ -63,8 +63,11 @@ def passage_row(passage: Passage) -> dict[str, Any]:
     }
 
 
-def list_rows(app: App, place: str = "", *, everything: bool = False) -> list[dict[str, Any]]:
-    """What is remembered, by place; passages that hold no more only with `everything`. Raises UsageError."""
+def list_rows(app: App, place: str = "", *, everything: bool = False, day: str = "") -> list[dict[str, Any]]:
+    """What is remembered, by place; passages that hold no more only with `everything`, or those that held on a day.
+
+    Raises UsageError.
+    """
     if place and place not in PLACES:
         raise UsageError(f"there is no place {place!r}; there are {', '.join(PLACES)}")
     rows = [
@@ -75,7 +78,11 @@ def list_rows(app: App, place: str = "", *, everything: bool = False) -> list[di
     ]
     if place in ("", "archival"):
         holding = (PassageState.CURRENT, PassageState.DISPUTED)
-        rows += [passage_row(one) for one in app.memory.passages() if everything or one.state in holding]
+        rows += [
+            passage_row(one)
+            for one in app.memory.passages()
+            if (one.held_on(day) if day else everything or one.state in holding)
+        ]
     return rows
 
 

@@ -31,6 +31,9 @@ def list_memory(
         str, typer.Argument(metavar="PLACE", help="persona, human, system_context, core or archival; all by default.")
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also passages that hold no more.")] = False,
+    day: Annotated[
+        datetime | None, typer.Option("--at", metavar="DAY", formats=["%Y-%m-%d"], help="The passages that held then.")
+    ] = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -40,13 +43,14 @@ def list_memory(
     Examples:
       llmos memory list
       llmos memory list archival --all
+      llmos memory list archival --at 2026-03-01
       llmos memory list core --json
     """
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_memory import list_lines, list_rows
     from llmos.interfaces.layout import screen_width
 
-    rows = list_rows(opened, place, everything=everything)
+    rows = list_rows(opened, place, everything=everything, day=day.date().isoformat() if day else "")
     for problem in opened.memory.problems:
         say(f"skipped: {problem}")
     if as_json:
