@@ -28,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.forgetting import _ended
+from bench.forgetting import _ended, no_vectors
 from bench.forgetting_data import distractors
 from llmos.core.core_block import BLOCKS
 from llmos.core.events import TurnStarted
@@ -36,7 +36,8 @@ from llmos.core.memory_change import CORE, lines_after
 from llmos.core.messages import Message, StopReason, Text, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
 from llmos.engine.consolidate import Consolidator, UpdateLimits
-from llmos.memory.all_search import search_all
+from llmos.memory.all_search import AllSearch
+from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
@@ -214,7 +215,8 @@ def check(root: Path, said: Sequence[dict[str, str]], kills: int) -> Verdict:
 
 def _found(place: Place, fact: re.Match[str]) -> bool:
     question = f"which port does {fact[1]} use?"
-    found = search_all(place.memory, place.recall, question, now=datetime.now(UTC), project="/work", limit=10)
+    whole = AllSearch(place.memory, ArchivalSearch(place.memory, lambda: None, no_vectors), place.recall)
+    found = whole.search(question, now=datetime.now(UTC), project="/work", limit=10)
     texts = [hit.text for hit in found.facts] + [hit.message.text for hit in found.messages]
     return any(fact[2] in text and fact[1] in text for text in texts)
 

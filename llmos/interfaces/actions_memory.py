@@ -18,7 +18,7 @@ from llmos.core.memory_tiers import Tier
 from llmos.core.passage import Passage, PassageState
 from llmos.interfaces.layout import cards, pairs, wrapped
 from llmos.interfaces.printable import one_line
-from llmos.memory.all_search import Found, search_all
+from llmos.memory.all_search import AllSearch, Found
 from llmos.memory.fact_search import FactHit
 from llmos.memory.memory_search import Hit
 from llmos.memory.recall_reader import RecallMessage
@@ -115,7 +115,8 @@ def search(app: App, question: str, *, limit: int, now: datetime, project: str) 
     """What is about the question in core blocks, passages and messages; empty where nothing is. Raises UsageError."""
     if not question.strip():
         raise UsageError("the question is empty; say what you look for")
-    return search_all(app.memory, app.recall, question, now=now, project=project, limit=limit)
+    whole = AllSearch(app.memory, app.archival, app.recall)
+    return whole.search(question, now=now, project=project, limit=limit)
 
 
 def search_lines(found: Found, width: int, *, scores: bool = False) -> list[str]:

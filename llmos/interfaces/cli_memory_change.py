@@ -100,6 +100,8 @@ def forget(
         say("nothing was forgotten")
         raise typer.Exit(ExitStatus.DENIED)
     done = work.forget(what, datetime.now(UTC))
+    if opened.config.settings.archival.url is not None:
+        opened.archival.synchronise(0)  # what is on a server is not deleted with the folder
     for line in forgotten_lines(what, done):
         say(line)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from llmos.memory.fact_search import FactHit, search_facts
+from llmos.memory.archival_search import ArchivalSearch
+from llmos.memory.fact_search import FactHit, passage_hit, search_items
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.memory_search import Hit
 from llmos.memory.recall import Recall
@@ -19,12 +20,18 @@ class Found:
     messages: tuple[Hit, ...]
 
 
-def search_all(
-    memory: MemoryEngine, recall: Recall, question: str, *, now: datetime, project: str, limit: int
-) -> Found:
-    """At most `limit` hits, best first, half of them facts: only what is about the question at all."""
-    facts = search_facts(question, memory.blocks(), memory.passages(), now=now, project=project, limit=limit)
-    about = [hit for hit in facts if hit.relevant][: (limit + 1) // 2]
-    messages = recall.search(question, now=now, project=project, limit=limit)
-    said = [hit for hit in messages if hit.relevant][: limit - len(about)]
-    return Found(tuple(about), tuple(said))
+@dataclass(frozen=True, slots=True)
+class AllSearch:
+    """The tiers of one workspace, searched as one."""
+
+    memory: MemoryEngine
+    archival: ArchivalSearch
+    recall: Recall
+
+    def search(self, question: str, *, now: datetime, project: str, limit: int) -> Found:
+        """At most `limit` hits, best first, at most half of them facts: only what is about the question at all."""
+        passages = self.archival.search(question, now=now, project=project, limit=limit)
+        facts = [*search_items(question, self.memory.blocks()), *(passage_hit(one) for one in passages if one.relevant)]
+        best = sorted(facts, key=lambda hit: (-hit.score, hit.id))[: (limit + 1) // 2]
+        messages = self.recall.search(question, now=now, project=project, limit=limit)
+        return Found(tuple(best), tuple([hit for hit in messages if hit.relevant][: limit - len(best)]))

@@ -183,7 +183,8 @@ class Forgetting:
     def _clean_derived(self, texts: Sequence[str]) -> None:
         """What the person typed, and the models' caches, which hold the prompt in a form that is not text."""
         derived = self._workspace.derived
-        shutil.rmtree(derived / "prefix", ignore_errors=True)
+        for name in ("prefix", "chroma"):  # vectors are named after the words of their passages
+            shutil.rmtree(derived / name, ignore_errors=True)
         if not self._recall.index.on_disk:  # memory is off: an index of before is made again when it is on
             for path in (*derived.glob("memory.sqlite*"), *derived.glob("message_vectors.*")):
                 path.unlink(missing_ok=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.files import StoreLock, make_private_folder, write_atomic
+from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.recall import Recall
 from llmos.memory.recall_index import Report
 from llmos.memory.traces_sdk import TraceManager
@@ -54,6 +57,20 @@ def vector_stage(recall: Recall) -> Stage | None:
         return recall.index.count()
 
     return Stage("vectors", "vectors of messages", vectors.start_over, go_on)
+
+
+def passage_stage(memory: MemoryEngine, archival: ArchivalSearch, folder: Path) -> Stage:
+    """The vectors of the archival passages; `folder` is where those that are not on a server are kept."""
+
+    def start_over() -> None:
+        archival.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def go_on(report: Report) -> int:
+        archival.synchronise()
+        return len(memory.passages())
+
+    return Stage("passages", "vectors of passages", start_over, go_on)
 
 
 def reindex(

@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.forgetting import no_vectors
 from llmos.core.core_block import CoreItem, item_id
 from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.memory_change import CORE, lines_after
 from llmos.core.memory_tiers import TierRules
 from llmos.core.passage import Passage, PassageState, Source
-from llmos.memory.fact_search import search_facts
+from llmos.memory.archival_search import ArchivalSearch
+from llmos.memory.fact_search import passage_hit
 from llmos.memory.memory_engine import MemoryEngine, Writer
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -82,6 +84,7 @@ def _same(one: CoreItem | None, other: CoreItem | None) -> bool:
 def test_a_value_that_changed_three_times_is_told_with_its_history(tmp_path: Path) -> None:
     memory = engine(tmp_path)
     hosts = ("Azure", "Hetzner", "Scaleway", "our own rack")
+    search = ArchivalSearch(memory, lambda: None, no_vectors)
     last: Passage | None = None
     for month, host in enumerate(hosts, start=1):
         writer = Writer(NOW.replace(month=month), "archival update")
@@ -98,7 +101,7 @@ def test_a_value_that_changed_three_times_is_told_with_its_history(tmp_path: Pat
             closed = {"state": PassageState.SUPERSEDED, "valid_to": day}
             memory.change_passage(last.id, lambda one, closed=closed: replace(one, **closed), writer)  # type: ignore[misc]
         last = stored
-    hits = search_facts("where is drift hosted?", memory.blocks(), memory.passages(), now=NOW.replace(month=6))
+    hits = [passage_hit(one) for one in search.search("where is drift hosted?", now=NOW.replace(month=6))]
     assert hits[0].text == "drift is hosted on our own rack. (since 2026-04-02)"
     assert {hit.text for hit in hits[1:]} == {
         "drift is hosted on Azure. (until 2026-02-02)",
@@ -121,7 +124,7 @@ def test_a_value_that_changed_three_times_is_told_with_its_history(tmp_path: Pat
     other = memory.add_archival_memory(replace(again, state=PassageState.DISPUTED), writer)
     disputed = {"state": PassageState.DISPUTED, "disputes": (other.id,)}
     memory.change_passage(last.id, lambda one: replace(one, **disputed), writer)
-    hits = search_facts("where is drift hosted?", memory.blocks(), memory.passages(), now=NOW.replace(month=6))
+    hits = [passage_hit(one) for one in search.search("where is drift hosted?", now=NOW.replace(month=6))]
     assert {hit.text for hit in hits[:2]} == {
         "drift is hosted on our own rack. (said 2026-04-02; disputed)",
         "drift is hosted on Azure again. (said 2026-05-02; disputed)",
