@@ -1,9 +1,9 @@
 """Does memory forget? Sixty statements, then thousands of other messages, through the real cadence of the tiers.
 
-    python -m bench.forgetting [--distractors 1000 5000 20000] [--no-embedder] [--json OUT] [--folder DIR]
+    python -m bench.forgetting [--distractors 1000 5000 20000] [--a-day 10] [--no-embedder] [--json OUT] [--folder DIR]
 
 Every message goes through the transcript, the index, the counter and the updates of core (10) and archival (100) as in
-a session; a session is a day of ten messages. The updates ask a scripted model that takes out exactly what was planted,
+a session; a session is a day of ten messages (`--a-day`). The updates ask a scripted model that takes out exactly what was planted,
 and labels an update and a conflict as such. A statement is found when it stands in a core block, which is always in the
 prompt, or among the ten that the search gives for its question: facts first, then messages. Each is asked for right
 after it was said, and again at the end. Passed: at the end at most two points less, over all sixty.
@@ -100,6 +100,7 @@ class Life:
     root: Path
     facts: Sequence[Planted]
     embedder: Embedder | None = None
+    a_day: int = A_DAY
     clock: FixedClock = field(default_factory=lambda: FixedClock(START))
     said: int = 0
     names: dict[str, str] = field(default_factory=dict)
@@ -126,11 +127,11 @@ class Life:
 
     async def say(self, goal: str, answer: str) -> str:
         """One turn; the name of its message."""
-        if self.said % A_DAY == 0:
+        if self.said % self.a_day == 0:
             self._new_day()
         transcript = self.transcript
         assert transcript is not None
-        turn, cwd = self.said % A_DAY + 1, f"/work/{project_of(self.said)}"
+        turn, cwd = self.said % self.a_day + 1, f"/work/{project_of(self.said)}"
         self.said += 1
         transcript.record(TurnStarted(goal=goal, cwd=cwd, workspace=str(self.root), turn=turn))
         newest = self.recall.refresh().latest(1)[0]
@@ -143,13 +144,13 @@ class Life:
     def _new_day(self) -> None:
         if self.transcript is not None:
             self.transcript.close()
-        day = START + timedelta(days=self.said // A_DAY)
+        day = START + timedelta(days=self.said // self.a_day)
         self.clock.advance(max(0.0, (day - self.clock.now()).total_seconds()))
         memories = self.root / "memories"
         self.transcript = Transcript(
             memories / "recall",
             self.root / ".llmos/open",
-            session=f"{self.said // A_DAY:08x}",
+            session=f"{self.said // self.a_day:08x}",
             clock=self.clock,
             said=self.recall.take,
         )
@@ -264,8 +265,8 @@ def passes(points: Sequence[Point], name: str) -> bool:
     return all(point.lost(points[0], name) <= MOST_LOST + 1e-9 for point in points[1:])
 
 
-def run(root: Path, sizes: Sequence[int], embedder: Embedder | None = None) -> list[Point]:
-    life = Life(root, planted(), embedder)
+def run(root: Path, sizes: Sequence[int], embedder: Embedder | None = None, a_day: int = A_DAY) -> list[Point]:
+    life = Life(root, planted(), embedder, a_day)
     try:
         return asyncio.run(live(life, sizes))
     finally:
@@ -285,6 +286,7 @@ def lines(points: Sequence[Point]) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--distractors", type=int, nargs="+", default=[1_000, 5_000, 20_000], metavar="N")
+    parser.add_argument("--a-day", type=int, default=A_DAY, metavar="N", help="messages of a session")
     parser.add_argument("--no-embedder", action="store_true", help="measure without the embedder")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the numbers here")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="keep the workspace here")
@@ -300,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if embeds is None:
             print("without the embedder: `llmos models pull minilm` fetches it")
     with tempfile.TemporaryDirectory(prefix="llmos-forgetting-") as folder:
-        points = run(chosen.folder or Path(folder), sorted(chosen.distractors), embeds)
+        points = run(chosen.folder or Path(folder), sorted(chosen.distractors), embeds, chosen.a_day)
     print("\n".join(lines(points)))
     if chosen.json is not None:
         rows = [{"distractors": p.distractors, "recall@10": p.recall, "search_ms": p.search_ms} for p in points]

@@ -26,7 +26,7 @@ from llmos.memory.recall_index import RecallIndex
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.vectors import MessageVectors
 
-DEPTH = 200
+DEPTH = 100
 """How many messages each list brings in."""
 EMBED_AT_SEARCH = 8
 """Messages without a vector that a search may embed before it answers."""

@@ -11,7 +11,6 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -328,8 +327,7 @@ _COLUMNS = "select id, session, ordinal, seq, at, role, speaker, project, text f
 
 def _message(row: Sequence[Any]) -> RecallMessage:
     number, session, ordinal, seq, at, role, speaker, project, text = row
-    made = RecallMessage(session, seq, datetime.fromisoformat(at), role, speaker, project, text)
-    return replace(made, number=number, ordinal=ordinal)
+    return RecallMessage(session, seq, datetime.fromisoformat(at), role, speaker, project, text, number, ordinal)
 
 
 def keyword_query(question: str) -> str:
