@@ -3,10 +3,10 @@
     python -m bench.forgetting [--distractors 1000 5000 20000] [--a-day 10] [--no-embedder] [--json OUT] [--folder DIR]
 
 Every message goes through the transcript, the index, the counter and the updates of core (10) and archival (100) as in
-a session; a session is a day of ten messages (`--a-day`). The updates ask a scripted model that takes out exactly what was planted,
-and labels an update and a conflict as such. A statement is found when it stands in a core block, which is always in the
-prompt, or among the ten that the search gives for its question: facts first, then messages. Each is asked for right
-after it was said, and again at the end. Passed: at the end at most two points less, over all sixty.
+a session; a session is a day of ten messages (`--a-day`). The updates ask a scripted model that takes out exactly what
+was planted, and labels an update and a conflict as such. A statement is found when it stands in a core block, which is
+always in the prompt, or among the ten that the search gives for its question: facts first, then messages. Each is asked
+for right after it was said, and again at the end. Passed: at the end at most two points less, over all sixty.
 
 Beside it three memories that must fail: recency (the newest ten messages), facts only (a window of twenty messages,
 then only what an extractor kept that keeps 40 % of the turns, as measured for one), and decay (the product's own search
