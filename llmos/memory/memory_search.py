@@ -28,6 +28,8 @@ from llmos.memory.vectors import MessageVectors
 
 DEPTH = 100
 """How many messages each list brings in."""
+SCORED = 1_000
+"""How many messages the words give a score to, whichever list brings them in."""
 EMBED_AT_SEARCH = 8
 """Messages without a vector that a search may embed before it answers."""
 LEAST_WORDS = 0.3
@@ -66,9 +68,9 @@ class MemorySearch:
         """The best messages for a question, best first; `relevant` says whether one is about it at all."""
         self.index.refresh()
         exact = self.index.by_identifiers(question, DEPTH)
-        keyword = self.index.by_keywords(question, DEPTH)
+        keyword = self.index.by_keywords(question, SCORED)
         near, cosines = self._near(question)
-        messages = self._candidates({*keyword, *near, *exact})
+        messages = self._candidates({*list(keyword)[:DEPTH], *near, *exact})
         by_place = {(message.session, message.ordinal): message for message in messages}
         coverage = _coverage(question, by_place)
         wants_time = asks_for_a_time(question)
