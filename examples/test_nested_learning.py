@@ -16,7 +16,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.events import Mode
+from llmos.core.passage import Passage
 from llmos.core.tool import Effect
 from llmos.core.trace import (
     AnswerTemplate,
@@ -30,6 +32,7 @@ from llmos.core.trace import (
     TraceHeader,
     TraceStatus,
 )
+from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.traces_sdk import TraceManager
 
@@ -126,6 +129,36 @@ def test_memory_tiers_are_due_at_their_own_pace() -> None:
                     }
                     transcript.write(json.dumps(done, separators=(",", ":")) + "\n")
     assert due == [*((message, "core") for message in range(10, 101, 10)), (100, "archival")]
+
+
+def test_what_the_tiers_hold_changes_within_their_rules() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        memory_engine = MemoryEngine(Path(folder, "core"), Path(folder, "archival"))
+        tick = Writer(NOW, "core update at message 10")
+
+        # Core: one explicit statement of the person is enough, and one update changes one item of a small block.
+        said = [
+            CoreEdit(EditKind.ADD, text, evidence=("s:1",), explicit=True) for text in ("likes tea", "lives in Bern")
+        ]
+        done = memory_engine.update_core_memory("human", said, tick)
+        assert memory_engine.core_text() == "[human]\n- likes tea"
+        assert [why for _, why in done.refused] == ["this update may change no more items of the block"]
+
+        # A conclusion from one message does not change it; two that are independent do.
+        (item,) = memory_engine.block("human").items
+        seen_once = CoreEdit(EditKind.REPLACE, "likes coffee", item.id, evidence=("s:8",))
+        seen_twice = CoreEdit(EditKind.REPLACE, "likes coffee", item.id, evidence=("s:8", "s:9"))
+        assert memory_engine.update_core_memory("human", [seen_once], tick).done == ()
+        assert memory_engine.update_core_memory("human", [seen_twice], tick).left == (item,)
+
+        # Archival: nothing is overwritten; what took its place closes the old one with a date.
+        old = memory_engine.add_archival_memory(Passage("", "The port is 5432."), tick)
+        new = Passage("", "The port is 5433.", valid_from="2026-11-20", supersedes=(old.id,))
+        memory_engine.add_archival_memory(new, tick)
+        assert [(one.text, one.state.value, one.valid_to) for one in memory_engine.passages()] == [
+            ("The port is 5432.", "superseded", "2026-11-20"),
+            ("The port is 5433.", "current", ""),
+        ]
 
 
 if __name__ == "__main__":

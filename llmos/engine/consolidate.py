@@ -49,6 +49,8 @@ SMALL_BATCH_CHARS = 3_000
 ANSWER_TOKENS = 4_000
 SMALL_ANSWER_TOKENS = 1_000
 _RETRY_S = 20.0
+_SMALL_SHARE = 0.75
+"""Of the time of an update, for what a model on this machine is asked first."""
 _ENDED = (StopReason.END_TURN, StopReason.STOP_SEQUENCE)
 
 
@@ -211,7 +213,15 @@ class Consolidator:
         messages = _first_of_each(one for one in found if one is not None)
         model = self._model_or_why(update) if messages else None
         self._small = model is not None and model.info.small
-        facts = await self._facts(update, model, messages)
+        try:
+            # A model on this machine may need longer than it is given; what was said outright is not to wait for it.
+            async with asyncio.timeout(self._limits.seconds * _SMALL_SHARE if self._small else None):
+                facts = await self._facts(update, model, messages)
+        except TimeoutError:
+            if not self._small:
+                raise
+            update.why_not = "the model took too long; what was said outright is kept"
+            model, facts = None, await self._facts(update, None, messages)
         bars = memory.tombstones.bars
         facts = [fact for fact in facts if not bars(fact.text, fact.evidence)]
         if update.tier is Tier.CORE:

@@ -16,7 +16,7 @@ from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import MemoryTicked, TurnStarted
 from llmos.core.messages import StopReason
-from llmos.core.ports import Model, ModelReply, ModelRequest
+from llmos.core.ports import Model, ModelInfo, ModelReply, ModelRequest
 from llmos.engine.consolidate import Consolidator, UpdateLimits
 from llmos.memory.files import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
@@ -199,6 +199,18 @@ async def test_an_update_that_takes_too_long_is_given_up(tmp_path: Path) -> None
     memory = Memory(tmp_path, ScriptedModel([hang], abandoned_usd=0.004), limits=UpdateLimits(0.05, 0.05))
     tick = await memory.tick(TABS)
     assert (tick.done, tick.reason, tick.cost_usd) == (False, "it took longer than 0.05 s", 0.004)
+
+
+async def test_a_small_model_that_is_too_slow_keeps_nobody_from_what_was_said_outright(tmp_path: Path) -> None:
+    async def hang(_: ModelRequest) -> ModelReply:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    small = ScriptedModel([hang], info=ModelInfo("small", "nobody", small=True))
+    memory = Memory(tmp_path, small, limits=UpdateLimits(0.05, 0.3))
+    tick = await memory.tick("I prefer tabs", "Always be brief")
+    assert (tick.done, tick.reason) == (False, "the model took too long; what was said outright is kept")
+    assert (memory.texts(), memory.texts("persona")) == (["I prefer tabs"], ["Always be brief"])
 
 
 async def test_one_that_is_stopped_says_what_it_cost(tmp_path: Path) -> None:
