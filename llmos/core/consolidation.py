@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from llmos.core.core_block import BLOCKS, DESCRIPTIONS, CoreBlock, CoreItem
+from llmos.core.core_block import BLOCKS, DESCRIPTIONS, MODEL, USER, CoreBlock, CoreItem
 from llmos.core.core_edits import OBSERVATIONS, CoreEdit, EditKind
 from llmos.core.memory_gate import ABOUT, Fact, Heard, about_the_same, admitted
 from llmos.core.memory_text import is_near_duplicate
-from llmos.core.passage import Passage, PassageState
+from llmos.core.passage import Passage, PassageState, passage_id
 
 MOST_FACTS = 12
 """That one answer may propose."""
+MOST_WITHIN = 20
+"""Pairs of facts of one update that are compared with each other."""
 NEAREST = 8
 """Known statements that a fact is compared with."""
 
@@ -97,6 +99,8 @@ class Known:
     label: str = ""
     """The block of the item."""
     passage: Passage | None = None
+    fact: int = -1
+    """Place of the fact of this very update that says it; -1 for what was known before."""
 
     @property
     def explicit(self) -> bool:
@@ -168,6 +172,21 @@ def pairs_of(facts: Sequence[Fact], known: Sequence[Sequence[Known]]) -> list[Pa
     ]
 
 
+def pairs_within(facts: Sequence[Fact]) -> list[Pair]:
+    """The facts of one update, in the order of their time, with the ones before them that may be about the same."""
+    return [
+        Pair(place, Known(earlier.text, earlier.day, passage=_to_be(earlier), fact=before))
+        for place, fact in enumerate(facts)
+        for before, earlier in enumerate(facts[:place])
+        if about_the_same(fact.text, earlier.text) and not is_near_duplicate(fact.text, earlier.text)
+    ][:MOST_WITHIN]
+
+
+def _to_be(fact: Fact) -> Passage:
+    """The passage that a fact becomes, as far as others may point at it."""
+    return Passage(passage_id(fact.text), fact.text, by=USER if fact.explicit else MODEL, valid_from=fact.day)
+
+
 def label_question(facts: Sequence[Fact], pairs: Sequence[Pair]) -> str:
     return "\n".join(
         json.dumps(
@@ -218,8 +237,11 @@ def core_plan(facts: Sequence[Fact], pairs: Sequence[Pair], labels: Sequence[Lab
     """What the facts ask of the core blocks; `pairs` are those with items."""
     edits: dict[str, list[CoreEdit]] = {label: [] for label in BLOCKS}
     disputes: list[tuple[Fact, Known]] = []
+    overtaken = {
+        pair.known.fact for pair, label in zip(pairs, labels, strict=True) if label in (Label.UPDATE, Label.CONTRADICT)
+    }
     for place, fact in enumerate(facts):
-        if fact.about not in BLOCKS:
+        if fact.about not in BLOCKS or place in overtaken:
             continue
         edit, block = CoreEdit(EditKind.ADD, fact.text, "", fact.evidence, fact.explicit), fact.about
         for known, label in _labelled(place, pairs, labels):

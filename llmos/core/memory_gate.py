@@ -49,6 +49,8 @@ class Fact:
     subject: str = ""
     attribute: str = ""
     project: str = ""
+    at: str = ""
+    """Time of the newest source: what is said later outranks what was said before."""
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -140,7 +142,8 @@ def stated(message: Heard, *, asked_only: bool = False) -> list[Fact]:
             continue
         said = said[0].upper() + said[1:]
         source = Source(message.name, sentence)
-        found.append(Fact(said, about, (source,), True, message.day, project=message.project))
+        at = message.at.isoformat()
+        found.append(Fact(said, about, (source,), True, message.day, project=message.project, at=at))
     return found
 
 
@@ -216,7 +219,8 @@ def admitted(
     if not explicit and not all(_shared(source.quote, text) for source in sources):
         return None, "what it quotes is about something else"
     kept = about if about in ABOUT else "fact"
-    return Fact(text, kept, sources, explicit, newest.day, project=newest.project), ""
+    at = newest.at.isoformat()
+    return Fact(text, kept, sources, explicit, newest.day, project=newest.project, at=at), ""
 
 
 def _dated(source: Source, messages: Mapping[str, Heard]) -> str:

@@ -27,6 +27,7 @@ from llmos.core.consolidation import (
     label_question,
     labels_of,
     pairs_of,
+    pairs_within,
 )
 from llmos.core.core_block import MACHINE, CoreBlock, CoreItem, item_id
 from llmos.core.errors import LlmosError, StoreError
@@ -36,7 +37,7 @@ from llmos.core.memory_gate import Fact, Heard, about_the_same, heard, stated
 from llmos.core.memory_tiers import Tier
 from llmos.core.messages import StopReason, user_text
 from llmos.core.ports import Clock, Emit, Model, ModelRequest
-from llmos.engine.memory_updates import CoreUpdate, update_archival
+from llmos.engine.memory_updates import CoreUpdate, is_outdated, update_archival
 from llmos.engine.model_calls import ModelCalls
 from llmos.memory.files import StoreLock, make_private_folder
 from llmos.memory.memory_engine import MemoryEngine, Writer
@@ -223,10 +224,12 @@ class Consolidator:
             update.why_not = "the model took too long; what was said outright is kept"
             model, facts = None, await self._facts(update, None, messages)
         bars = memory.tombstones.bars
-        facts = [fact for fact in facts if not bars(fact.text, fact.evidence)]
+        passages = memory.passages()
+        kept = [one for one in facts if not bars(one.text, one.evidence) and not is_outdated(one, passages)]
+        facts = sorted(kept, key=lambda fact: fact.at)
         if update.tier is Tier.CORE:
             work = CoreUpdate(memory, facts, update.writer)
-            pairs = pairs_of(facts, [work.nearest(fact) for fact in facts])
+            pairs = [*pairs_of(facts, [work.nearest(fact) for fact in facts]), *pairs_within(facts)]
             work.write(pairs, await self._labels(update, model, facts, pairs))
         else:
             await self._archival(update, model, facts)

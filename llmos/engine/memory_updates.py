@@ -14,12 +14,13 @@ from llmos.core.consolidation import (
     archival_plan,
     core_plan,
     pairs_of,
+    pairs_within,
     same_passages,
     strong,
 )
 from llmos.core.core_block import BLOCKS, MODEL, USER, CoreItem
 from llmos.core.core_edits import NO_ROOM, CoreEdit, EditKind, apply_edits
-from llmos.core.memory_gate import Fact, nearest
+from llmos.core.memory_gate import Fact, about_the_same, nearest
 from llmos.core.memory_text import is_near_duplicate
 from llmos.core.passage import HOLDING, Passage, PassageState, Source
 from llmos.memory.memory_engine import MemoryEngine, Writer
@@ -94,6 +95,16 @@ class CoreUpdate:
         memory.add_archival_memory(new, writer)
 
 
+def is_outdated(fact: Fact, passages: Sequence[Passage]) -> bool:
+    """Whether a fact rests on nothing but messages whose word on it was closed since, in whatever words."""
+    return any(
+        one.state not in HOLDING
+        and set(fact.evidence) <= {source.message for source in one.sources}
+        and about_the_same(fact.text, one.text)
+        for one in passages
+    )
+
+
 def update_archival(
     memory: MemoryEngine, facts: Sequence[Fact], writer: Writer
 ) -> Generator[list[Pair], Sequence[Label], None]:
@@ -101,10 +112,9 @@ def update_archival(
     passages = [one for one in memory.passages() if one.state in HOLDING]
     known = [Known(one.text, one.since, passage=one) for one in passages]
     texts = [one.text for one in known]
-    pairs = pairs_of(facts, [[known[place] for place in nearest(fact.text, texts, NEAREST)] for fact in facts])
+    near = [[known[place] for place in nearest(fact.text, texts, NEAREST)] for fact in facts]
+    pairs = [*pairs_of(facts, near), *pairs_within(facts)]
     labels = yield pairs
-    for fact, identifier in same_passages(facts, pairs, labels):
-        memory.bear_out(identifier, fact.sources, writer)
     for fact, closes, against in archival_plan(facts, pairs, labels).add:
         disputed = bool(against) and not closes
         made = replace(
@@ -115,9 +125,14 @@ def update_archival(
         )
         memory.add_archival_memory(made, writer)
         for identifier in closes:
-            memory.close_passage(identifier, fact.day, writer)
+            if memory.has_passage(identifier):
+                memory.close_passage(identifier, fact.day, writer)
         for identifier in made.disputes:
-            memory.change_passage(identifier, lambda one: replace(one, state=PassageState.DISPUTED), writer)
+            if memory.has_passage(identifier):
+                memory.change_passage(identifier, lambda one: replace(one, state=PassageState.DISPUTED), writer)
+    for fact, identifier in same_passages(facts, pairs, labels):
+        if memory.has_passage(identifier):
+            memory.bear_out(identifier, fact.sources, writer)
     for item in strong(memory.blocks()):
         if not any(is_near_duplicate(item.text, text) for text in texts):
             memory.add_archival_memory(_passage_of(item, ""), writer)

@@ -19,4 +19,6 @@ def tick_words(event: MemoryTicked) -> str:
     count = len(event.changes)
     if not count:
         return f"{tier}: nothing to change{cost}"
-    return f"{tier}: {count} line{'s' if count != 1 else ''} changed, /memory diff{cost}"
+    asked = [change for change in event.changes if change.startswith("which holds?")]
+    count -= len(asked)
+    return "; ".join([f"{tier}: {count} line{'s' if count != 1 else ''} changed, /memory diff{cost}", *asked])

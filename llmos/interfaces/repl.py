@@ -191,6 +191,7 @@ class Repl:
         if isinstance(event, MemoryTicked) and self._prompt.app.is_running:
             # An update of memory ends whenever it ends, also while a line is being typed.
             run_in_terminal(lambda: self._render(event))
+            self._app.record.nested.track_message()
             self._bar.gather()
         else:
             self._render(event)

@@ -25,7 +25,7 @@ from llmos.core.core_edits import CoreEdit, EditsDone, apply_edits
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.memory_change import ARCHIVAL, CORE, ItemEdit, MemoryChange, line_edits, lines_after
 from llmos.core.memory_tiers import TierRules
-from llmos.core.passage import Passage, PassageState, Source, passage_id, standing
+from llmos.core.passage import HOLDING, Passage, PassageState, Source, passage_id, standing
 from llmos.memory.block_files import dump_block, load_block
 from llmos.memory.files import MissingFileError, StoreLock, make_private_folder, read_bounded, show_path, write_atomic
 from llmos.memory.memory_log import ChangeLog
@@ -164,6 +164,9 @@ class MemoryEngine:
     def passage_files(self) -> list[Path]:
         return sorted(self._archival.glob("*.md"))
 
+    def has_passage(self, identifier: str) -> bool:
+        return self.passage_path(identifier).exists()
+
     def passage_path(self, identifier: str) -> Path:
         return self._archival / f"{identifier}.md"
 
@@ -178,7 +181,9 @@ class MemoryEngine:
         make_private_folder(self._archival)
         text = redactor().text(passage.text.strip())  # its name is made from it
         with self._locked():
-            identifier, there = self._place_of(text)
+            identifier, there = self._place_of(text, {source.message for source in passage.sources})
+            if there is not None and there.state not in HOLDING:
+                return there
             if there is not None:
                 more = _borne_out(there, passage, self.rules)
                 return there if more == there else self._write_passage(more, writer)
@@ -354,8 +359,11 @@ class MemoryEngine:
     def _load(self, path: Path) -> Passage:
         return load_passage(read_bounded(path, MAX_BYTES), identifier=path.stem, name=str(path))
 
-    def _place_of(self, text: str) -> tuple[str, Passage | None]:
-        """The id for a text, and the passage there that says the same and still holds."""
+    def _place_of(self, text: str, said: set[str]) -> tuple[str, Passage | None]:
+        """The id for a text, and the passage there that says the same.
+
+        One that holds no more counts only for the messages that it rests on: it does not come back from them.
+        """
         stem, number = passage_id(text), 1
         while True:
             identifier = stem if number == 1 else f"{stem}-{number}"
@@ -363,7 +371,8 @@ class MemoryEngine:
             if not path.exists():
                 return identifier, None
             there = next((one for one in self.passages() if one.id == identifier), None)
-            if there is not None and there.state in (PassageState.CURRENT, PassageState.DISPUTED):
+            known = {source.message for source in there.sources} if there is not None else set()
+            if there is not None and (there.state in HOLDING or (said and said <= known)):
                 return identifier, there
             number += 1
 

@@ -16,6 +16,7 @@ from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import MemoryTicked, TurnStarted
 from llmos.core.messages import StopReason
+from llmos.core.passage import Passage, Source
 from llmos.core.ports import Model, ModelInfo, ModelReply, ModelRequest
 from llmos.engine.consolidate import Consolidator, UpdateLimits
 from llmos.memory.files import StoreLock
@@ -259,6 +260,23 @@ async def test_a_change_takes_the_place_of_an_item_and_the_old_one_is_found_in_a
         "changed in human: Lives in Bern -> Lives in Zurich now",
     )
     assert memory.engine.passages()[0].valid_to == "2026-11-23"
+
+
+async def test_what_changed_within_one_update_does_not_come_back_from_what_was_said_before(tmp_path: Path) -> None:
+    both = extracted(
+        ("Lives in Zurich now", "human", 2, "I live in Zurich now"), ("Lives in Bern", "human", 1, "I live in Bern")
+    )
+    memory = Memory(tmp_path, ScriptedModel([both, labelled("update"), both, labelled("update")]))
+    rules = memory.nested.rules
+    memory.nested.rules = type(rules)(rules.recall, rules.core, replace(rules.archival, every=10))
+    tick = await memory.tick("I live in Bern", "I live in Zurich now")
+    assert (tick.tier, tick.done) == ("archival", True)
+    assert memory.texts() == ["Lives in Zurich now"]
+    assert memory.passages() == {"Lives in Bern": "superseded", "Lives in Zurich now": "current"}
+    memory.engine.add_archival_memory(
+        Passage("", "Lives in Bern", sources=(Source("s:1"),)), Writer(memory.clock.now(), "again")
+    )
+    assert memory.passages() == {"Lives in Bern": "superseded", "Lives in Zurich now": "current"}
 
 
 async def test_a_contradiction_without_an_order_is_disputed_and_asked_once(tmp_path: Path) -> None:
