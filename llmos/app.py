@@ -188,19 +188,21 @@ class App:
 
     def begin_session(self) -> None:
         """Go on under a new id: its transcript and copies of files are new ones."""
-        self.session = secrets.token_hex(4)
-        self.transcript.begin_anew(self.session)
-        self._move_backups()
+        self.transcript.begin_anew(session := secrets.token_hex(4))
+        self._go_on_as(session)
 
     def resume_session(self, session: SessionSummary) -> None:
         """Go on at the end of that session's record. Raises UsageError when another process does. Frozen: beside it."""
         if self.freeze:
             return
         self.transcript.go_on_in(session.path, session.id)
-        self.session = session.id
-        self._move_backups()
+        self._go_on_as(session.id)
 
-    def _move_backups(self) -> None:
+    def _go_on_as(self, session: str) -> None:
+        """What is kept from now on bears this id: copies of files, changes of memory, money."""
+        self.session = self.memory.session = self.money.session = session
+        if self.remembering is not None:
+            self.remembering.session = session
         for invoker in self._invokers:
             invoker.keep_backups_in(self._backups_folder)
 

@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-TOLD_BY = frozenset(
-    {"turn_started", "plan_made", "model_call_started", "model_call_finished", "model_call_failed", "turn_ended"}
-)
+BESIDE = frozenset({"memory_ticked", "conversation_compacted"})
+"""Events that cost something beside a turn: it counts with the turn before them, else with the first one after."""
+TOLD_BY = BESIDE | {
+    "turn_started",
+    "plan_made",
+    "model_call_started",
+    "model_call_finished",
+    "model_call_failed",
+    "turn_ended",
+}
 """The events that `turn_facts` looks at; a reader may leave out all others."""
 
 
@@ -47,19 +54,23 @@ def turn_facts(records: Iterable[Mapping[str, Any]]) -> Iterator[TurnFacts]:
     Raises KeyError, ValueError or TypeError for records that no transcript has.
     """
     turn: TurnFacts | None = None
+    cost_usd, calls = 0.0, 0  # spent beside turns, and not counted with one yet
     for record in records:
         event = record["event"]
-        if event == "turn_started":
+        if event in BESIDE:
+            cost_usd, calls = (
+                cost_usd + _dollars(record.get("cost_usd", 0.0)),
+                calls + int(record.get("model_calls", 0)),
+            )
+        elif event == "turn_started":
             if turn is not None:
-                yield turn
+                yield replace(turn, cost_usd=turn.cost_usd + cost_usd, model_calls=turn.model_calls + calls)
+                cost_usd, calls = 0.0, 0
             turn = TurnFacts(at=_time(record["at"]), goal=str(record["goal"]), cwd=str(record["cwd"]))
-        elif turn is not None:
+        elif turn is not None and not turn.outcome:
             turn = _after(turn, event, record)
-            if turn.outcome:
-                yield turn
-                turn = None
     if turn is not None:
-        yield turn
+        yield replace(turn, cost_usd=turn.cost_usd + cost_usd, model_calls=turn.model_calls + calls)
 
 
 def _after(turn: TurnFacts, event: str, record: Mapping[str, Any]) -> TurnFacts:

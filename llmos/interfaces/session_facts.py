@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from llmos.core.events import Event, MemoryTicked, ModelCallFinished, TurnEnded
+from llmos.core.events import ConversationCompacted, Event, MemoryTicked, ModelCallFinished, TurnEnded
 from llmos.interfaces.call_view import money
 
 
@@ -33,6 +33,13 @@ class SessionFacts:
                     cost_usd=self.cost_usd + event.cost_usd,
                     model_calls=self.model_calls + event.model_calls,
                     memory_failure="" if event.done else event.reason,
+                )
+            case ConversationCompacted():
+                return replace(
+                    self,
+                    cost_usd=self.cost_usd + event.cost_usd,
+                    model_calls=self.model_calls + event.model_calls,
+                    context_tokens=0,
                 )
             case TurnEnded():
                 return replace(

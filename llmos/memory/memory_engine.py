@@ -66,7 +66,7 @@ class MemoryEngine:
     ) -> None:
         self._core = core_folder
         self._archival = archival_folder
-        self._session = session
+        self.session = session
         self._frozen = frozen
         self._parsed: dict[str, tuple[tuple[int, int], Passage]] = {}
         self.rules = rules
@@ -350,7 +350,7 @@ class MemoryEngine:
             digest_before=digest_before,
             digest=digest,
             group=writer.group,
-            session=self._session,
+            session=self.session,
             undoes=undoes,
         )
         self.log.append(change)

@@ -32,7 +32,7 @@ class MoneyJournal:
     def __init__(self, home: Path, *, clock: Clock, session: str, workspace: Path, caps: Caps) -> None:
         self._folder = money_folder(home)
         self._clock = clock
-        self._session = session
+        self.session = session
         self._workspace = str(workspace)
         self._caps = caps
         self._read: dict[Path, tuple[int, Spending]] = {}
@@ -51,7 +51,7 @@ class MoneyJournal:
             record = {
                 "id": identifier,
                 "at": now.isoformat(timespec="seconds"),
-                "session": self._session,
+                "session": self.session,
                 "workspace": self._workspace,
                 "model": model,
                 "reserved_usd": usd,
@@ -86,7 +86,7 @@ class MoneyJournal:
 
     def _require(self, now: datetime, amount: float | None, model: str) -> float:
         day = now.date().isoformat()
-        return self.spending(now).require(amount, model=model, session=self._session, day=day, caps=self._caps)
+        return self.spending(now).require(amount, model=model, session=self.session, day=day, caps=self._caps)
 
     def _path(self, now: datetime) -> Path:
         return self._folder / f"{now:%Y-%m}.jsonl"

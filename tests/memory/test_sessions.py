@@ -11,7 +11,9 @@ from conftest import World
 from llmos.core.conversation import NOT_RUN, UNKNOWN_EFFECT
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import (
+    ConversationCompacted,
     Event,
+    MemoryTicked,
     MessageAdded,
     Mode,
     ModelCallFinished,
@@ -313,3 +315,26 @@ def test_a_link_in_place_of_the_copies_is_not_followed(tmp_path: Path) -> None:
     found = sessions(tmp_path)
     found.delete(found.find(), backups=True)
     assert (precious / "file").exists()
+
+
+def test_what_is_spent_beside_turns_counts_with_the_turn_before_it(tmp_path: Path) -> None:
+    """A summary that a session begins with counts with its first turn, an update of memory with the turn before it."""
+    compacted = ConversationCompacted(
+        before="old",
+        summary="s",
+        by="m",
+        reason="",
+        messages=2,
+        tool_outputs=0,
+        context_tokens=9,
+        automatic=True,
+        cost_usd=0.25,
+        model_calls=1,
+    )
+    tick = MemoryTicked(tier="core", message=10, done=True, cost_usd=0.5, model_calls=2)
+    write(tmp_path, compacted, GOAL, PLAN, ended(Outcome.OK, ""), tick, GOAL, PLAN, ended(Outcome.OK, ""))
+    plain = tmp_path / "plain"
+    write(plain, GOAL, PLAN, ended(Outcome.OK, ""), GOAL, PLAN, ended(Outcome.OK, ""))
+    beside, without = sessions(tmp_path).turns(), sessions(plain).turns()
+    assert [turn.cost_usd - bare.cost_usd for turn, bare in zip(beside, without, strict=True)] == [0.75, 0.0]
+    assert [turn.model_calls - bare.model_calls for turn, bare in zip(beside, without, strict=True)] == [3, 0]
