@@ -59,7 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     jobs = [job for job in JOBS if re.search(options.only, job.goal)]
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="llmos-truth-") as folder:
+    # The sandbox gives each command a /tmp of its own, in which the stand-ins for services would not be found.
+    with tempfile.TemporaryDirectory(prefix="llmos-truth-", dir=Path.home()) as folder:
         root = Path(folder)
         os.environ.update(environment(root))
         found, unsaved = asyncio.run(run(jobs, root))
@@ -150,8 +151,9 @@ async def dispatch(goal: str, home: Path, work: Path, model: ScriptedModel | Non
 
 
 def environ(home: Path) -> dict[str, str]:
-    """No credential and no embedded model: what is not replayed ends for want of a model."""
-    return {"LLMOS_HOME": str(home), "LLMOS_MODELS": str(home / "none")}
+    """The bench's own, with no credential and no embedded model: what is not replayed ends for want of a model."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "LLMOS_"))}
+    return {**kept, "LLMOS_HOME": str(home), "LLMOS_MODELS": str(home / "none")}
 
 
 def verdict(
