@@ -39,6 +39,7 @@ from llmos.core.ports import ModelReply, ModelRequest
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.session import open_dispatcher
 from llmos.memory.approvals import key_path
+from llmos.memory.approvals import key_path
 from llmos.testing import ScriptedModel, model_reply
 
 
@@ -115,6 +116,7 @@ async def ask(job: Job, asked: Asked, saved: Saved, place: Path) -> Judged:
     """Dispatch the other goal where the trace of the job is all that is known, and judge what came of it."""
     home, work = place / "home", place / "work"
     shutil.copytree(saved.home, home, ignore=shutil.ignore_patterns(".llmos", "recall"))
+    shutil.copy(key_path(saved.home), key_path(home))
     shutil.copy(key_path(saved.home), key_path(home))
     start(job, asked, work)
     before, right = state(work), right_end(job, asked, place / "right")
