@@ -39,7 +39,6 @@ from llmos.core.ports import ModelReply, ModelRequest
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.session import open_dispatcher
 from llmos.memory.approvals import key_path
-from llmos.memory.approvals import key_path
 from llmos.testing import ScriptedModel, model_reply
 
 
