@@ -19,9 +19,8 @@ def blocks_are_the_fold_of_their_changes(workspace: Path) -> None:
     assert [one for one in memory.passages() if not one.text] == memory.problems == []
 
 
-def on_screen(made: Timeline, tier: str, messages: list[int]) -> None:
-    shown = [line for line in made.screen.splitlines() if line.startswith(f"memory: {tier} at message ")]
-    assert [int(line.split()[4].rstrip(":")) for line in shown] == messages
+def on_screen(made: Timeline, words: str) -> int:
+    return sum(line.startswith(f"memory: {words}") for line in made.screen.splitlines())
 
 
 @pytest.mark.slow
@@ -37,8 +36,9 @@ def test_recall_at_each_message_core_at_each_tenth_archival_at_each_hundredth(tm
         for tick in [("core", message)] + [("archival", message)] * (message in made.archival)
     ]
     assert made.failed == []
-    for tier, messages in (("recall", made.recall), ("core", made.core), ("archival", made.archival)):
-        on_screen(made, tier, messages)
+    shown = [line for line in made.screen.splitlines() if line.startswith("memory: recall: ")]
+    assert shown == [f"memory: recall: message {message} recorded" for message in made.recall]
+    assert (on_screen(made, "core memory: "), on_screen(made, "archival memory: ")) == (25, 2)
     blocks_are_the_fold_of_their_changes(tmp_path)
 
 
