@@ -337,6 +337,11 @@ class App:
             caps=Caps(budget.per_session_usd, budget.per_day_usd),
         )
 
+    @property
+    def prefix_folder(self) -> Path:
+        """Where embedded models keep what they have read: 30 MB a prompt, too much to be guarded in a workspace."""
+        return self.models.folder / "prefix"
+
     def _local(self, entry: CatalogueModel) -> Model:
         from llmos.adapters.local_model import LocalModel
         from llmos.adapters.local_runtime import require_runtime
@@ -352,7 +357,7 @@ class App:
             kv_bytes_per_token=entry.kv_bytes_per_token,
             n_ctx=local.context,
             threads=local.threads,
-            prefix_cache=None if self.freeze else self.workspace.derived / "prefix",
+            prefix_cache=None if self.freeze else self.prefix_folder,
         )
 
     def _judge(self) -> Model:

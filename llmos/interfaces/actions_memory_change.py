@@ -82,7 +82,7 @@ def last_change(app: App) -> str:
 
 
 def forgetting(app: App) -> Forgetting:
-    return Forgetting(app.workspace, app.memory, app.recall)
+    return Forgetting(app.workspace, app.memory, app.recall, app.prefix_folder)
 
 
 def forgettable_lines(what: Forgettable, width: int) -> list[str]:

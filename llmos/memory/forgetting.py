@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from llmos.core.core_block import CoreItem, named_items
 from llmos.core.errors import UsageError
@@ -65,12 +66,13 @@ class Forgotten:
 
 
 class Forgetting:
-    """Over one workspace."""
+    """Over one workspace. `prefixes` is the folder where embedded models keep what they have read of prompts."""
 
-    def __init__(self, workspace: Workspace, memory: MemoryEngine, recall: Recall) -> None:
+    def __init__(self, workspace: Workspace, memory: MemoryEngine, recall: Recall, prefixes: Path) -> None:
         self._workspace = workspace
         self._memory = memory
         self._recall = recall
+        self._prefixes = prefixes
 
     def look(self, identifiers: Sequence[str]) -> Forgettable:
         """What these ids (of items, passages, or messages as `session:seq`) lead to. Raises UsageError."""
@@ -183,8 +185,9 @@ class Forgetting:
     def _clean_derived(self, texts: Sequence[str]) -> None:
         """What the person typed, and the models' caches, which hold the prompt in a form that is not text."""
         derived = self._workspace.derived
-        for name in ("prefix", "chroma"):  # vectors are named after the words of their passages
-            shutil.rmtree(derived / name, ignore_errors=True)
+        # Vectors are named after the words of their passages.
+        for folder in (self._prefixes, derived / "chroma"):
+            shutil.rmtree(folder, ignore_errors=True)
         if not self._recall.index.on_disk:  # memory is off: an index of before is made again when it is on
             for path in (*derived.glob("memory.sqlite*"), *derived.glob("message_vectors.*")):
                 path.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class World:
         self.space = Workspace(root, WorkspaceOrigin.FLAG, root / "home")
         self.memory = MemoryEngine(self.space.core_blocks, self.space.archival)
         self.recall = Recall(self.space.recall, self.space.derived, LetterEmbedder)
-        self.forgetting = Forgetting(self.space, self.memory, self.recall)
+        self.forgetting = Forgetting(self.space, self.memory, self.recall, self.space.derived / "prefix")
         self.clock = FixedClock(NOW)
         self.space.derived.mkdir(parents=True)
 
