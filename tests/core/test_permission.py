@@ -25,6 +25,7 @@ from llmos.core.permission import (
     propose_rule,
     read_call,
 )
+from llmos.core.shell_syntax import Node, no_parser
 from llmos.core.tool import Effect
 
 STRICT = {Verdict.ALLOW: 0, Verdict.ASK: 1, Verdict.DENY: 2}
@@ -238,3 +239,26 @@ def test_the_words_of_a_verdict() -> None:
 def test_a_proposed_rule_covers_its_own_command(command: str) -> None:
     text = propose_rule("shell", Effect.EXECUTE, (command,))
     assert matches(rule(text), shell(command))
+
+
+@pytest.mark.parametrize("command", ["wc -l notes.txt", "git status", "python3 run.py --fast", "rm -rf /"])
+def test_bare_words_need_no_parser(command: str) -> None:
+    def unwanted(_: bytes) -> Node:
+        raise AssertionError("the parser was loaded")
+
+    assert read_call("shell", Effect.EXECUTE, (command,), unwanted).reading == shell(command).reading
+
+
+def test_without_a_parser_everything_else_asks() -> None:
+    call = read_call("shell", Effect.EXECUTE, ("ls | wc -l",), no_parser)
+    assert decide([], call, mode=PermissionMode.TRUSTED, world=Open()).verdict is Verdict.ASK
+    assert decide([rule("shell(wc*)", Verdict.DENY)], call).verdict is Verdict.DENY
+
+
+@pytest.mark.parametrize("letter", ["\U0010ffff", "\u00e9", "\x00", "\r", "\u2028"])
+def test_the_parser_is_never_given_what_ends_the_process(letter: str) -> None:
+    assert shell(f"<<{letter}\nrm x\n{letter}; echo {letter}").reading is not None
+    assert decide([rule("shell(rm *)", Verdict.DENY)], shell(f"echo {letter}; rm {letter}")).verdict is Verdict.DENY
+    if not letter.isascii():
+        with pytest.raises(ValueError, match="ASCII"):
+            parse_bash(letter.encode())

@@ -637,3 +637,18 @@ async def test_a_job_that_only_looks_alike_is_not_replayed(world: World) -> None
     assert (again.mode, again.answer) == (Mode.FOLLOWER, "2")
     other = await world.dispatcher(no_model).dispatch("how many words does b.txt have?")
     assert other.mode is not Mode.FOLLOWER
+
+
+async def test_a_replay_that_deletes_needs_a_yes_each_time(world: World) -> None:
+    (world.cwd / "a.txt").touch()
+    model = ScriptedModel(
+        [model_reply(ToolCall("c1", "shell", {"command": "rm a.txt"})), model_reply("Deleted a.txt.")]
+    )
+    assert (await world.dispatcher(model).dispatch("delete the file a.txt")).outcome is Outcome.OK
+    (world.cwd / "a.txt").touch()
+    rules = [parse_rule("shell", Verdict.ALLOW, "config.yaml")]
+    result = await world.dispatcher(no_model, rules=rules, grant_all=False).dispatch("delete the file a.txt")
+    assert (result.mode, result.outcome) == (Mode.FOLLOWER, Outcome.DENIED)
+    assert result.reason.startswith("a replay that deletes files needs a yes each time; there is nobody to ask")
+    assert (world.cwd / "a.txt").exists()
+    assert (await world.dispatcher(no_model).dispatch("delete the file a.txt")).outcome is Outcome.OK
