@@ -88,11 +88,17 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    words: Sequence[str] = (), *, width: int = 100, height: int = 40, env: dict[str, str] | None = None
+    words: Sequence[str] = (), *, width: int = 100, height: int = 40, shell: bool = False
 ) -> Iterator[Terminal]:
-    """`llmos` with these arguments in a terminal of this size; whatever happens it is ended."""
-    environ = {**os.environ, "TERM": "xterm-256color", **(env or {})}
-    process = pexpect.spawn(sys.executable, ["-m", "llmos", *words], env=environ, dimensions=(height, width))
+    """`llmos` with these arguments in a terminal of this size; whatever happens it is ended.
+
+    With `shell` it is started by a shell that has job control.
+    """
+    environ = {**os.environ, "TERM": "xterm-256color", "PS1": "shell$ "}
+    command = [sys.executable, "-m", "llmos", *words]
+    if shell:
+        command = ["bash", "--norc", "--noprofile", "-i", "+o", "history"]
+    process = pexpect.spawn(command[0], command[1:], env=environ, dimensions=(height, width))
     process.delaybeforesend = None
     try:
         yield Terminal(process, width, height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from llmos.core.errors import LlmosError
+from llmos.interfaces.keyboard import as_text
 from llmos.memory.redaction import redactor
 from llmos.memory.workspace import Workspace, make_derived_folder
 
@@ -13,7 +14,7 @@ class _SafeHistory(FileHistory):
     """What is typed in this session can be called back as it was; the file gets it without its secrets."""
 
     def store_string(self, string: str) -> None:
-        super().store_string(redactor().text(string))
+        super().store_string(redactor().text(as_text(string)))
 
 
 def prompt_history(workspace: Workspace) -> History:

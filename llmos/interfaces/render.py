@@ -295,7 +295,8 @@ class Renderer:
     def _answer(self, event: TurnEnded) -> None:
         """The answer, where it was not streamed. A replay's is made of outputs, so it is shown as it is."""
         answer, target = event.answer.rstrip("\n"), self._answers
-        if target is None or not answer or answer.strip() == self._streamed.strip():
+        # Between two pieces of an answer the stream has no white space, and the answer has.
+        if target is None or not answer or "".join(answer.split()) == "".join(self._streamed.split()):
             return
         if event.mode is Mode.FOLLOWER:
             self._screen.plain(target, answer)

@@ -16,7 +16,7 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.input import Input
+from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import Output
@@ -35,6 +35,7 @@ from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.first_run import FirstRun, first_run_rows
 from llmos.interfaces.history import prompt_history
+from llmos.interfaces.keyboard import as_text, bounded
 from llmos.interfaces.plan_view import explain_lines, plan_line
 from llmos.interfaces.printable import printable
 from llmos.interfaces.prompt_keys import KEYS, PromptActions, prompt_bindings
@@ -98,6 +99,8 @@ class Repl:
             foot=self._bar.foot,
         )
         actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._bar.hint)
+        self._most = app.config.settings.limits.goal_bytes
+        source = bounded(input or create_input(), self._most, self._refuse_paste)
         self._prompt: PromptSession[str] = PromptSession(
             "llmos> ",
             multiline=True,
@@ -112,10 +115,10 @@ class Repl:
             enable_open_in_editor=True,
             tempfile_suffix=".md",
             style=Style([("bottom-toolbar", "noreverse"), ("bottom-toolbar.text", "noreverse")]),
-            input=input,
+            input=source,
             output=output,
         )
-        self._question: PromptSession[str] = PromptSession("> ", input=input, output=output)
+        self._question: PromptSession[str] = PromptSession("> ", input=source, output=output)
         self._keys = TurnKeys(
             self._prompt.input,
             {"escape": self._stop_turn, "c-c": self._stop_turn, "s-tab": self._cycle_mode, "c-o": self._show_decision},
@@ -166,11 +169,15 @@ class Repl:
         self._stopper.reset()
         self._bar.gather()
         try:
-            return await self._prompt.prompt_async(handle_sigint=False)
+            typed = await self._prompt.prompt_async(handle_sigint=False)
         except KeyboardInterrupt:
             return ""
         except EOFError:
             return None
+        text = as_text(typed)
+        if text != typed:
+            self._say("note: what was typed held bytes that are not UTF-8; each became \N{REPLACEMENT CHARACTER}")
+        return text
 
     async def _take(self, text: str) -> bool:
         """Act on one message; False when the session is to end."""
@@ -284,6 +291,12 @@ class Repl:
     def _show_decision(self) -> None:
         plan = self._slash.state.last_plan
         self._above_prompt("\n".join([plan_line(plan), *explain_lines(plan)]) if plan else "nothing was decided yet")
+
+    def _refuse_paste(self, size: int) -> None:
+        self._above_prompt(
+            f"llmos: what was pasted has {size:,} characters and a message may have {self._most:,}; "
+            "put it in a file and name the file in the message"
+        )
 
     def _above_prompt(self, text: str) -> None:
         """Print while a prompt may be open: above it, in the terminal's own scrollback."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from prompt_toolkit.input import Input
-from prompt_toolkit.input.typeahead import store_typeahead
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
@@ -53,6 +53,8 @@ class TurnKeys:
             stack.enter_context(self._input.raw_mode())
             stack.enter_context(self._input.attach(self._read))
             try:
+                # What arrived together with the Enter that sent the message was meant for the turn too.
+                self._take(get_typeahead(self._input))
                 yield
             finally:
                 if self._flush is not None:
