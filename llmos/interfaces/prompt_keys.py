@@ -53,7 +53,9 @@ def prompt_bindings(actions: PromptActions, *, monotonic: Callable[[], float] = 
     _bind_lines(keys)
     _bind_leaving(keys, actions, monotonic)
 
+    # Readline's Ctrl+X Ctrl+E sends when the editor closes; here a message is sent by Enter and by nothing else.
     @keys.add("c-g", filter=~is_searching)
+    @keys.add("c-x", "c-e")
     def _edit(event: KeyPressEvent) -> None:
         event.current_buffer.open_in_editor()
 

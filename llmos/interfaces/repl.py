@@ -112,7 +112,6 @@ class Repl:
             complete_while_typing=Condition(lambda: wants_menu(get_app().current_buffer.document.text_before_cursor)),
             bottom_toolbar=lambda: self._bar.line(self._prompt.output.get_size().columns),
             enable_suspend=True,
-            enable_open_in_editor=True,
             tempfile_suffix=".md",
             style=Style([("bottom-toolbar", "noreverse"), ("bottom-toolbar.text", "noreverse")]),
             input=source,

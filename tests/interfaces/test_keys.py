@@ -55,7 +55,7 @@ def test_what_the_table_lists_is_bound() -> None:
         "+".join(str(getattr(key, "value", key)) for key in binding.keys)
         for binding in prompt_bindings(actions, monotonic=time.monotonic).bindings
     }
-    assert bound == {"c-m", "escape+c-m", "c-j", "c-c", "c-g", "s-tab", "?", "c-o"}
+    assert bound == {"c-m", "escape+c-m", "c-j", "c-c", "c-g", "c-x+c-e", "s-tab", "?", "c-o"}
     listed = " ".join(key for key, _ in KEYS)
     assert all(
         name in listed for name in ("Enter", "Alt+Enter", "Ctrl+J", "Ctrl+C", "Ctrl+G", "Shift+Tab", "?", "Ctrl+O")

@@ -107,3 +107,29 @@ def test_a_session_from_learning_to_refusing(home: Path, api: FakeMessagesServer
         assert screen.wait_for_end() == 0
     assert not running(nap)
     assert api.unexpected == []
+
+
+@pytest.mark.parametrize("width", AT_WIDTHS)
+def test_a_session_that_is_gone_on_with_and_a_replay_called_wrong(
+    home: Path, api: FakeMessagesServer, width: int
+) -> None:
+    api.add(
+        reply(tool_use("shell", {"command": "wc -l < notes.txt"})),
+        reply(text("3")),
+        reply(text("2 of them.")),
+    )
+    with terminal(width=width, height=HEIGHT) as screen:
+        for typed in ("count the lines of notes.txt", "count the lines of other.txt"):
+            screen.wait_for_prompt()
+            screen.send(f"{typed}\r")
+        screen.wait_for_prompt()
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+    with terminal(["-c"], width=width, height=HEIGHT) as screen:
+        for typed in ("count the lines of other.txt", "/wrong only whole lines count", "count the lines of other.txt"):
+            screen.wait_for_prompt()
+            screen.send(f"{typed}\r")
+        check("session-resumed", width, settled(screen))
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+    assert api.unexpected == []
