@@ -50,6 +50,7 @@ def test_a_resize_while_text_streams_leaves_the_text_once(work: Path, api: FakeM
     assert shown.count("and the end of it") == 1 and "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_ten_megabytes_pasted_are_refused_in_a_sentence(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(text("Here.")))
     paste = b"\x1b[200~" + b"0123456789 abcdefgh\n" * 500_000 + b"\x1b[201~"
@@ -89,6 +90,7 @@ def test_bytes_that_are_no_text_become_signs_and_are_told(work: Path, api: FakeM
     assert said(api, 0).endswith("say \ufffd\ufffd \ufffd\ufffd\ufffd hello \ufffd\ufffd")
 
 
+@pytest.mark.slow
 def test_control_sequences_in_what_tools_and_models_say_are_shown_and_not_obeyed(
     work: Path, api: FakeMessagesServer
 ) -> None:
@@ -149,6 +151,7 @@ def test_a_terminal_that_is_closed_in_mid_tool_leaves_no_process(work: Path, api
     assert [event["outcome"] for event in transcripts()[0] if event["event"] == "turn_ended"] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_control_z_suspends_and_fg_goes_on_at_the_prompt_and_in_mid_turn(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(text("First"), delay(1.5), text(" and last.")))
     with terminal(shell=True) as screen:
@@ -182,6 +185,7 @@ def _shell_prompt(screen: Terminal) -> None:
     screen.wait(lambda lines: lines[screen.screen.cursor.y] == "shell$")
 
 
+@pytest.mark.slow
 def test_two_sessions_in_one_workspace_do_not_meet(work: Path, api: FakeMessagesServer) -> None:
     api.add(*(reply(tool_use("shell", {"command": "wc -l < notes.txt"})) for _ in range(2)))
     api.add(*(reply(text("3")) for _ in range(2)))

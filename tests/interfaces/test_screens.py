@@ -53,6 +53,7 @@ def check(name: str, width: int, lines: list[str]) -> None:
     text = re.sub(r"\d+\.\d+ s\b", "N s", "\n".join(lines)) + "\n"
     text = re.sub(r"(?<=-)[0-9a-f]{7}(\n *)?[0-9a-f]\b", r"HASHHAS\1H", text)
     text = re.sub(r"\b20\d\d-\d\d-\d\d\b", "YYYY-MM-DD", text)
+    text = re.sub(r"(?<=session )[0-9a-f]{8}\b", "SESSION8", text)
     path = GOLDEN / f"{name}-{width}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text)
