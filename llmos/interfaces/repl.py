@@ -312,9 +312,8 @@ class Repl:
         if not any(app.workspace.recall.glob("*.jsonl")):
             self._renderer.panel(f"llmos {__version__}", first_run_rows(self._first_run()))
         else:
-            self._say(
-                f"llmos {__version__} · workspace {below_home(app.workspace.root, self._environ)} · /help shows the commands"
-            )
+            where = below_home(app.workspace.root, self._environ)
+            self._say(f"llmos {__version__} · workspace {where} · /help shows the commands")
         for notice in (*app.config.notices, *app.close_abandoned()):
             self._say(f"note: {notice}")
 
