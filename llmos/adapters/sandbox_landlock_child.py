@@ -190,7 +190,7 @@ class Supervisor:
             descriptor = os.open(f"/proc/{pid}/fd/{_signed(args[0])}", flags)
         else:
             at = name.endswith(("at", "at2"))
-            path = read_text(memory, args[1 if at else 0])
+            path = of_process(read_text(memory, args[1 if at else 0]), pid)
             follow = {"lchown": False, "fchownat": not args[4] & _NOFOLLOW, "fchmodat2": not args[3] & _NOFOLLOW}
             follow["utimensat"] = not args[3] & _NOFOLLOW
             if not follow.get(name, True):
@@ -267,6 +267,14 @@ def read_text(memory: Any, pointer: int) -> bytes:
             return bytes(text + piece[:end])
         text += piece
     raise OSError(errno.ENAMETOOLONG, "path")
+
+
+def of_process(path: bytes, pid: int) -> bytes:
+    """The C library names open files by /proc/self, which is another process here."""
+    for own in (b"/proc/self/", b"/proc/thread-self/"):
+        if path.startswith(own):
+            return b"/proc/%d/%s" % (pid, path.removeprefix(own))
+    return b"/proc/%d/fd/%s" % (pid, path.removeprefix(b"/dev/fd/")) if path.startswith(b"/dev/fd/") else path
 
 
 def below(path: str, roots: tuple[str, ...]) -> bool:
