@@ -49,15 +49,14 @@ def tool_context(
 
 
 def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) -> Boundary:
-    kept = Path(os.path.realpath(workspace.root))
-    own_home = Path(os.path.realpath(workspace.home))
+    kept, home = Path(os.path.realpath(workspace.root)), Path(os.path.realpath(workspace.home))
     user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() may raise
     return boundary_of(
         user_home=Path(os.path.realpath(user_home)),
-        own_home=own_home,
+        own=[home, key_path(home), key_path(workspace.home), money_folder(home)],
         record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
         derived=[kept / "memories" / "recall", kept / "backups", kept / ".llmos"],
-        hide=[key_path(own_home), money_folder(own_home), *(Path(path) for path in config.settings.sandbox.hide)],
+        hide=[Path(path) for path in config.settings.sandbox.hide],
     )
 
 

@@ -165,11 +165,11 @@ class Boundary:
 
 
 def boundary_of(
-    *, user_home: Path, own_home: Path, record: Sequence[Path], derived: Sequence[Path], hide: Sequence[Path]
+    *, user_home: Path, own: Sequence[Path], record: Sequence[Path], derived: Sequence[Path], hide: Sequence[Path]
 ) -> Boundary:
-    """The boundary of a person with this home folder: `own_home` is llmos's, `record` and `derived` a workspace's."""
+    """The boundary of a person with this home folder: `own` is llmos's, `record` and `derived` a workspace's."""
     keys = [user_home / name for name in CREDENTIALS]
-    return Boundary(hidden=(*keys, own_home, *hide), read_only=tuple(record), derived=tuple(derived))
+    return Boundary(hidden=(*keys, *own, *hide), read_only=tuple(record), derived=tuple(derived))
 
 
 def is_protected(path: Path) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +15,12 @@ import pytest
 from llmos.adapters.sandbox import PrivateFolder, find_sandbox, holds
 from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
+from llmos.app import parse_shell
+from llmos.app_boundary import tool_context
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
+from llmos.memory.config import load_config
+from llmos.memory.workspace import find_workspace, init_workspace
 from llmos.tools.shell import shell
 
 
@@ -98,6 +104,61 @@ async def test_keys_are_neither_read_nor_written(context: ToolContext) -> None:
     found = await run(context, "cat ../keys/id; echo x > ../keys/id; echo x > ../keys/new; ls -A ../keys; cat ../*/id")
     assert "private" not in found.text
     assert [path.name for path in keys.iterdir()] == ["id"] and (keys / "id").read_text() == "private"
+
+
+async def test_home_key_and_store_of_llmos_are_out_of_reach(tmp_path: Path, sandbox: Sandbox) -> None:
+    """With the boundary that the product makes: a project whose record lies in the working directory."""
+    project = tmp_path / "project"
+    init_workspace(project)
+    home = tmp_path / "home"
+    environ = {"HOME": str(home), "LLMOS_HOME": str(home / ".llmos")}
+    planted = [home / ".llmos/approvals.jsonl", home / ".llmos.key", home / ".ssh/id", project / ".llmos/index"]
+    for path in planted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("planted")
+    (project / "traces/a.yaml").write_text("learned")
+    space = find_workspace(None, environ, project)
+    context = tool_context(
+        load_config(space, environ, {}), space, cwd=project, sandbox=sandbox, environ=environ, parse=parse_shell
+    )
+    shown = sandbox.tier.name == "landlock"  # what llmos keeps for itself in a project cannot be hidden there
+    for path in planted:
+        found = await run(context, f"cat {path}; echo BREACH > {path}")
+        assert ("planted" in found.text) == (shown and path.is_relative_to(project)), path
+    assert [path.read_text() for path in planted[:3]] == ["planted"] * 3
+    forged = "cat traces/a.yaml; echo BREACH > traces/a.yaml; echo BREACH > traces/b.yaml; echo BREACH >> config.yaml"
+    assert (await run(context, forged)).stdout == "learned"
+    assert [path.name for path in (project / "traces").iterdir()] == ["a.yaml"]
+    assert (project / "traces/a.yaml").read_text() == "learned"
+    assert "BREACH" not in (project / "config.yaml").read_text()
+    assert (await run(context, "echo mine > file; cat file")).stdout == "mine\n"
+
+
+async def test_the_network_is_off_and_a_person_opens_it_for_named_commands(tmp_path: Path, sandbox: Sandbox) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    home = tmp_path / "home"
+    home.mkdir()
+    connect = tmp_path / "work" / "connect"
+    connect.parent.mkdir()
+    connect.write_text(f"import socket; socket.create_connection(('127.0.0.1', {port}), 3); print('through')")
+    environ = {"HOME": str(tmp_path), "LLMOS_HOME": str(home)}
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+
+    async def through(settings: str, command: str) -> bool:
+        (home / "config.yaml").write_text("format: llmos-config/1\n" + settings)
+        space = find_workspace(None, environ, connect.parent)
+        config = load_config(space, environ, {})
+        context = tool_context(config, space, cwd=connect.parent, sandbox=sandbox, environ=environ, parse=parse_shell)
+        return "through" in (await run(context, command)).stdout
+
+    rule = f'sandbox: {{network_for: ["shell({python} connect*)"]}}\n'
+    assert not await through("", f"{python} connect")
+    assert await through("sandbox: {network: on}\n", f"{python} connect")
+    assert await through(rule, f"{python} connect")
+    assert not await through(rule, f"true; {python} connect")
+    assert not await through(rule, f"{python} -I connect")
+    server.close()
 
 
 async def test_the_environment_is_clean(context: ToolContext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ async def test_what_others_obey_is_not_written(context: ToolContext, path: str) 
     work = context.cwd
     boundary = boundary_of(
         user_home=work.parent / "home",
-        own_home=work.parent / "home" / ".llmos",
+        own=[work.parent / "home" / ".llmos"],
         record=[work / name for name in ("config.yaml", "traces", "memories")],
         derived=[],
         hide=[],
@@ -151,7 +151,7 @@ async def test_keys_are_hidden_from_file_tools_too(tmp_path: Path) -> None:
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh" / "id").write_text(SECRET)
     (tmp_path / "notes").write_text("mine")
-    boundary = boundary_of(user_home=tmp_path, own_home=tmp_path / ".llmos", record=[], derived=[], hide=[])
+    boundary = boundary_of(user_home=tmp_path, own=[tmp_path / ".llmos"], record=[], derived=[], hide=[])
     context = ToolContext(cwd=tmp_path, boundary=boundary)
     for tool, args in (
         (read_file, {"path": ".ssh/id"}),
