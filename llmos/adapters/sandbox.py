@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ class PrivateFolder:
                 self._path = Path(tempfile.mkdtemp(prefix="llmos-"))
             except OSError as error:
                 raise StoreError(f"cannot make a temporary folder for commands: {error.strerror or error}") from None
+            # Not every way out of the program passes `remove`.
+            weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
         return self._path
 
     def remove(self) -> None:

@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from llmos.core.sandbox import Boundary
+
 LISTED_NAMES = 30
 LISTED_INSIDE = 8
 SHOWN_FILES = 3
@@ -19,15 +21,18 @@ READ_BYTES = 4_096
 _TOKEN = re.compile(r"[\w@%+=:,./~-]+")
 
 
-def surroundings(goal: str, cwd: Path) -> str:
-    """The listing of `cwd`, and the first lines of the text files that the goal names, or the only one of a type."""
+def surroundings(goal: str, cwd: Path, boundary: Boundary) -> str:
+    """The listing of `cwd`, and the first lines of the text files that the goal names, or the only one of a type.
+
+    Nothing is shown that a file tool could not read: a link can lead to a key.
+    """
     names = _names(cwd)
     if not names:
         return "The working directory is empty.\n"
     shown = [_with_inside(cwd, name) for name in names[:LISTED_NAMES]]
     text = f"In the working directory: {', '.join(shown)}{_more(names, LISTED_NAMES)}\n"
     for path in _about(goal, cwd, names)[:SHOWN_FILES]:
-        if head := _head(cwd / path):
+        if _may_be_read(cwd, path, boundary) and (head := _head(cwd / path)):
             text += f"{path} begins:\n{head}\n"
     return text
 
@@ -69,6 +74,11 @@ def _about(goal: str, cwd: Path, names: list[str]) -> list[str]:
 def _is_inside(cwd: Path, token: str) -> bool:
     path = Path(token)
     return bool(token) and not path.is_absolute() and ".." not in path.parts and (cwd / path).is_file()
+
+
+def _may_be_read(cwd: Path, path: str, boundary: Boundary) -> bool:
+    top, real = Path(os.path.realpath(cwd)), Path(os.path.realpath(cwd / path))
+    return real.is_relative_to(top) and not boundary.refusal(real, top, write=False)
 
 
 def _head(path: Path) -> str:

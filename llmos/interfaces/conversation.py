@@ -80,7 +80,7 @@ class Conversation:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            context = f"{surroundings(turn.goal, self._invoker.context.cwd)}\nTask: "
+            context = f"{surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)}\nTask: "
         else:
             # A change of memory enters a conversation that has begun as a new message: its prefix stays as it was.
             news = news_text(self._news()) if self._system is not None else ""

@@ -17,10 +17,10 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from probes import ALLOWED, ATTACKS
@@ -146,8 +146,11 @@ PUT_BACK = frozenset({"hook", "git_config", "start_up_file"})
 
 def examine(name: str) -> dict[str, Any]:
     """All probes in one command; a probe that says "done" broke out, unless what it did was put back."""
-    folder = Path(tempfile.mkdtemp(prefix="llmos-battery-"))
-    private = Path(tempfile.mkdtemp(prefix="llmos-private-"))
+    with TemporaryDirectory(prefix="llmos-battery-") as folder, TemporaryDirectory(prefix="llmos-private-") as private:
+        return _examine(name, Path(folder), Path(private))
+
+
+def _examine(name: str, folder: Path, private: Path) -> dict[str, Any]:
     sandbox = tier(name, private) if name != "none" else None
     if sandbox is None and name != "none":
         return {"tier": name, "there": False}

@@ -16,6 +16,7 @@ import pytest
 from llmos.core.errors import ToolError
 from llmos.core.sandbox import boundary_of
 from llmos.core.tool import ToolContext
+from llmos.engine.surroundings import surroundings
 from llmos.tools.beneath import FOLDER, open_beneath, walk_beneath
 from llmos.tools.files import edit_file, list_files, read_file, write_file
 from llmos.tools.search import search_files
@@ -163,6 +164,13 @@ async def test_keys_are_hidden_from_file_tools_too(tmp_path: Path) -> None:
     assert SECRET not in (await search_files.run({"pattern": SECRET, "glob": ".*/*"}, context)).text
     assert "id" not in (await list_files.run({"pattern": ".*/*"}, context)).text
     assert (await list_files.run({}, context)).stdout == "notes\n"
+
+
+def test_what_a_small_model_is_shown_unasked_keeps_to_it(context: ToolContext) -> None:
+    (context.cwd / "notes").write_text("plain words")
+    goal = "read notes, to-secret and to-outside/secret"
+    shown = surroundings(goal, context.cwd, context.boundary)
+    assert "plain words" in shown and SECRET not in shown
 
 
 FLIPPER = """
