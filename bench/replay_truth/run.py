@@ -35,7 +35,7 @@ from bench.replay_truth.report import report
 from llmos.app import App, AppOptions
 from llmos.core.events import Event, Mode, Outcome
 from llmos.core.messages import ToolResult
-from llmos.core.ports import ModelReply, ModelRequest
+from llmos.core.ports import ModelReply, ModelRequest, PermissionAnswer, PermissionQuestion
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.session import open_dispatcher
 from llmos.memory.approvals import key_path
@@ -146,9 +146,14 @@ async def dispatch(goal: str, home: Path, work: Path, model: ScriptedModel | Non
     events: list[Event] = []
     app = App.open(AppOptions(), cwd=work, environ=environ(home), model=model)
     try:
-        return await open_dispatcher(app, emit=events.append, ask=None, grant_all=True).dispatch(goal)
+        return await open_dispatcher(app, emit=events.append, ask=yes, grant_all=True).dispatch(goal)
     finally:
         await app.close()
+
+
+async def yes(_: PermissionQuestion) -> PermissionAnswer:
+    """A person who allows even what --yes does not cover: what is tried here is the matcher, not the permissions."""
+    return PermissionAnswer(True)
 
 
 def environ(home: Path) -> dict[str, str]:
