@@ -122,7 +122,8 @@ class Timeline:
 def run(workspace: Path, *, messages: int = MESSAGES, kill: int | None = None) -> Timeline:
     """Run the whole script in processes of their own; with `kill`, a seed, each is killed at a random moment."""
     (workspace / "config.yaml").write_text("format: llmos-config/1\n")
-    environ = {**os.environ, "LLMOS_HOME": str(workspace / "home")}
+    # Without the embedder: what is shown is when the tiers update, and eight processes need not load it.
+    environ = {**os.environ, "LLMOS_HOME": str(workspace / "home"), "LLMOS_MODELS": str(workspace / "models")}
     ends = [end for end in RESTARTS if end < messages] + [messages]
     screens: list[str] = []
     chance = random.Random(kill)

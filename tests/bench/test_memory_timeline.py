@@ -23,6 +23,7 @@ def on_screen(made: Timeline, words: str) -> int:
     return sum(line.startswith(f"memory: {words}") for line in made.screen.splitlines())
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_recall_at_each_message_core_at_each_tenth_archival_at_each_hundredth(tmp_path: Path) -> None:
     made = run(tmp_path)
@@ -42,6 +43,7 @@ def test_recall_at_each_message_core_at_each_tenth_archival_at_each_hundredth(tm
     blocks_are_the_fold_of_their_changes(tmp_path)
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.slow
 def test_killed_at_random_points_no_message_is_lost_and_no_update_is_made_twice(tmp_path: Path) -> None:
     made = run(tmp_path, messages=60, kill=7)
