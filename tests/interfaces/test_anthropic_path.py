@@ -112,7 +112,7 @@ async def test_a_whole_conversation_with_every_hitch(
                 cost_usd=pytest.approx(first_cost),
             ),
             PermissionDecided(
-                call_id="toolu_1", tool="shell", verdict=Verdict.ALLOW, by="--yes", reason="granted for this run"
+                call_id="toolu_1", tool="shell", verdict=Verdict.ALLOW, by="reading", reason="it only looks"
             ),
             ToolStarted(call_id="toolu_1", tool="shell", args=COMMAND, effect=Effect.EXECUTE, replayed=False),
             ToolFinished(
