@@ -47,7 +47,7 @@ class Landlock:
     @contextmanager
     def launch(self, argv: Sequence[str], confinement: Confinement) -> Iterator[Launch]:
         plan = layout(confinement, exceptions=False)
-        guard = watch(plan.watched, plan.writable, if_small=plan.fixed)
+        guard = watch(plan.watched, plan.writable, if_small=(*plan.derived, *plan.fixed))
         private = Path(os.path.realpath(self._private))
         env = clean_environment(os.environ, temporary=private, also=confinement.env_names, network=confinement.network)
         order = self._order(plan, private, network=confinement.network)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.core.errors import ToolError
-from llmos.core.sandbox import CREDENTIALS, PROTECTED, SYSTEM_SECRETS, Boundary, Confinement
+from llmos.core.sandbox import CREDENTIALS, DERIVED, PROTECTED, SYSTEM_SECRETS, Boundary, Confinement
 
 _NEVER_WRITABLE = frozenset(
     map(
@@ -39,6 +39,8 @@ class Layout:
     fixed: tuple[Path, ...]
     watched: tuple[Path, ...]
     """What must be afterwards as it was before, there or not: protected paths inside `writable`."""
+    derived: tuple[Path, ...] = ()
+    """Those of them that llmos can make anew, of any size."""
 
     def inside_writable(self, path: Path) -> bool:
         return any(path.is_relative_to(root) for root in self.writable)
@@ -62,7 +64,9 @@ def layout(confinement: Confinement, *, exceptions: bool) -> Layout:
     read_only = _existing(boundary.read_only)
     fixed = [path for path in (*watched, *read_only) if path.exists() and _inside(path, writable)]
     shown = _outermost(path for path in fixed if not _inside(path, hidden))
-    return Layout(cwd, writable, hidden, shown, tuple(dict.fromkeys(watched)))
+    # What is not there yet is watched for, whatever it would be.
+    derived = tuple(path for path in dict.fromkeys(watched) if path.name == DERIVED and path.is_dir())
+    return Layout(cwd, writable, hidden, shown, tuple(p for p in dict.fromkeys(watched) if p not in derived), derived)
 
 
 def _real(path: Path) -> Path:

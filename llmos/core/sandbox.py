@@ -43,6 +43,9 @@ NO_SANDBOX = SandboxTier(
 SANDBOX_OFF = SandboxTier("off", "commands run with your own rights, as you decided", isolates=False)
 
 
+DERIVED = ".llmos"
+"""The folder of a workspace that llmos can make anew from its files."""
+
 PROTECTED = (
     ".git/hooks",
     ".git/config",
@@ -61,7 +64,7 @@ PROTECTED = (
     ".gitconfig",
     ".config/git/config",
     ".envrc",
-    ".llmos",
+    DERIVED,
 )
 """What another program runs or obeys unasked, relative to a folder that may be written: never changed by a tool."""
 

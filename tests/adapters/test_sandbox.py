@@ -97,6 +97,15 @@ async def test_what_is_in_the_private_folder_is_there_for_the_next_command(conte
     assert (await run(context, "cat $TMPDIR/note")).stdout == "kept\n"
 
 
+async def test_what_llmos_can_make_anew_may_grow_large(context: ToolContext) -> None:
+    folder = context.cwd / ".llmos"
+    folder.mkdir()
+    with (folder / "memory.sqlite").open("wb") as index:
+        index.truncate(40_000_000)
+    found = await run(context, "echo ran; echo BREACH > .llmos/new")
+    assert found.stdout == "ran\n"
+
+
 async def test_keys_are_neither_read_nor_written(context: ToolContext) -> None:
     keys = context.cwd.parent / "keys"
     keys.mkdir()
