@@ -29,4 +29,5 @@ safety:
 	PYTHONPATH=tests/safety:tests $(PYTHON) tests/safety/test_money.py
 	PYTHONPATH=tests/safety:tests $(PYTHON) tests/safety/test_secrets.py
 	PYTHONPATH=tests/safety:tests $(PYTHON) tests/safety/test_sandbox_battery.py
+	PYTHONPATH=tests/safety:tests $(PYTHON) tests/safety/test_ordinary_work.py
 	$(PYTHON) -m bench.safety.permissions

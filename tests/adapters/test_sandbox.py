@@ -57,6 +57,10 @@ async def run(context: ToolContext, command: str, **args: object) -> ToolOutput:
     return await shell.run({"command": command, **args}, context)
 
 
+MARKER = f"{os.getpid()}00"
+"""Stands in the command lines of this process's tests alone: others run the same ones at the same time."""
+
+
 def alive(marker: str) -> list[int]:
     """Processes whose command line holds the marker."""
     found = []
@@ -180,15 +184,17 @@ async def test_the_environment_is_clean(context: ToolContext, monkeypatch: pytes
 
 async def test_nothing_outlives_its_command(context: ToolContext) -> None:
     start = time.perf_counter()
-    found = await run(context, "(setsid sleep 98761 &) ; sleep 98761 & echo started")
+    found = await run(context, f"(setsid sleep {MARKER}1 &) ; sleep {MARKER}1 & echo started")
     assert (found.stdout, time.perf_counter() - start < 5) == ("started\n", True)
-    assert alive("98761") == []
+    assert alive(f"{MARKER}1") == []
 
 
 async def test_the_time_limit_ends_all_of_it(context: ToolContext) -> None:
-    found = await run(context, "trap 'echo cleaned > mark; exit' TERM; setsid sleep 98762 & sleep 98762", timeout_s=1)
+    found = await run(
+        context, f"trap 'echo cleaned > mark; exit' TERM; setsid sleep {MARKER}2 & sleep {MARKER}2", timeout_s=1
+    )
     assert found.text.endswith("[ended after 1 s: time limit]")
-    assert alive("98762") == []
+    assert alive(f"{MARKER}2") == []
 
 
 async def test_sigterm_comes_first_so_that_a_command_can_clean_up(context: ToolContext) -> None:
@@ -197,11 +203,11 @@ async def test_sigterm_comes_first_so_that_a_command_can_clean_up(context: ToolC
 
 
 async def test_cancelling_ends_all_of_it(context: ToolContext) -> None:
-    task = asyncio.create_task(run(context, "trap '' TERM; sleep 98763 & touch begun; wait"))
+    task = asyncio.create_task(run(context, f"trap '' TERM; sleep {MARKER}3 & touch begun; wait"))
     while not (context.cwd / "begun").exists():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.sleep(0.1)
-    assert alive("98763") == []
+    assert alive(f"{MARKER}3") == []
