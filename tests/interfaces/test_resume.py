@@ -121,7 +121,8 @@ def test_the_picker_takes_a_number_and_nothing_for_none(llmos: Llmos, hello: str
         "llmos: there is no session number 7 in the list",
         f"going on with session {hello}: 1 turn, the last one 'say hello'",
     ]
-    shown = [line for line in lines[1:] if line and not line.startswith((">", "llmos>", "mode:"))]
+    begun = next(at for at, line in enumerate(lines) if line.startswith("1  "))
+    shown = [line for line in lines[begun:] if line and not line.startswith((">", "llmos>", "mode:"))]
     assert shown == [line for answer in answers for line in (*asked, answer)]
 
 
