@@ -15,7 +15,7 @@ from prompt_toolkit.key_binding import KeyPress
 from terminal_world import Terminal, running, terminal
 
 from llmos.core.errors import ExitStatus
-from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
+from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_use
 
 BACK_S = 2.0
 """Seconds within which the prompt is back."""
@@ -187,8 +187,12 @@ def _shell_prompt(screen: Terminal) -> None:
 
 @pytest.mark.slow
 def test_two_sessions_in_one_workspace_do_not_meet(work: Path, api: FakeMessagesServer) -> None:
-    api.add(*(reply(tool_use("shell", {"command": "wc -l < notes.txt"})) for _ in range(2)))
-    api.add(*(reply(text("3")) for _ in range(2)))
+    def answer(body: dict[str, Any]) -> Answer:
+        """Which session asks first is chance, so the answer is to what was asked."""
+        ran = any(part["type"] == "tool_result" for part in body["messages"][-1]["content"])
+        return reply(text("3")) if ran else reply(tool_use("shell", {"command": "wc -l < notes.txt"}))
+
+    api.add(*[answer] * 4)
     with terminal() as one, terminal() as two:
         for screen in (one, two):
             screen.wait_for_prompt()
