@@ -1,4 +1,4 @@
-"""`llmos sessions cost|context|compact|export`: what it costs and holds, making it short, writing it out."""
+"""`llmos sessions cost|context|explain|compact|export`: what it costs and holds, why it did what it did, its text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from llmos.core.errors import UsageError
 from llmos.interfaces.cli_shared import (
     SessionArgument,
     WorkspaceOption,
@@ -47,6 +48,22 @@ def context(ctx: typer.Context, identifier: SessionArgument = "", workspace: Wor
     session = opened.sessions.find(identifier)
     messages = opened.sessions.load_conversation(session.id)
     write_lines(context_lines(opened, messages, tokens_on_record(opened, session), screen_width()))
+
+
+def explain(ctx: typer.Context, identifier: SessionArgument = "", workspace: WorkspaceOption = None) -> None:
+    """Show the last decision of a session whole: every candidate, gate and number.
+
+    \b
+    Example:
+      llmos sessions explain
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.plan_view import explain_lines, plan_line
+
+    plan = opened.sessions.last_plan(identifier)
+    if plan is None:
+        raise UsageError("nothing was decided in this session")
+    write_lines([plan_line(plan), *explain_lines(plan)])
 
 
 def compact(
@@ -99,5 +116,5 @@ def export(
 
 def add_to(group: typer.Typer) -> None:
     """Make these commands of `llmos sessions`."""
-    for command in (cost, context, compact, export):
+    for command in (cost, context, explain, compact, export):
         group.command()(command)

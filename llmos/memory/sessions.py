@@ -23,6 +23,7 @@ from typing import Any
 
 from llmos.core.conversation import conversation_of
 from llmos.core.errors import StoreError, UsageError
+from llmos.core.events import PlanMade
 from llmos.core.messages import Message
 from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
@@ -112,6 +113,20 @@ class Sessions:
             return conversation_of(self._read(path))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise StoreError(f"{show_path(path)} is not a readable transcript: {_what(error)}") from None
+
+    def last_plan(self, identifier: str = "") -> PlanMade | None:
+        """The last decision of a session as it was shown; None when there was none. Raises as `find` does."""
+        path = self.find(identifier).path
+        plans = [record for record in self._read(path) if record.get("event") == "plan_made"]
+        if not plans:
+            return None
+        from pydantic import TypeAdapter, ValidationError
+
+        told = {name: value for name, value in plans[-1].items() if name not in ("event", "seq", "at")}
+        try:
+            return TypeAdapter(PlanMade).validate_python(told)
+        except ValidationError as error:
+            raise StoreError(f"{show_path(path)} holds a decision of another version: {_what(error)}") from None
 
     def cut_off(self, session: SessionSummary) -> dict[str, str]:
         """The trace whose replay its last turn was cut off in, with how far it had come; mostly empty."""

@@ -66,6 +66,15 @@ def test_a_session_is_written_as_markdown(llmos: Llmos, kept: str, work: Path) -
     assert (again.code, again.err) == (ExitStatus.BAD_USAGE, f"llmos: {work}/s.md exists already; give another name\n")
 
 
+def test_the_last_decision_is_explained_as_it_was(llmos: Llmos, kept: str, work: Path) -> None:
+    shown = llmos("run", "-y", "--explain", COUNT).err.splitlines()
+    lines = llmos("sessions", "explain").out.splitlines()
+    at = next(number for number, line in enumerate(shown) if line.startswith("decision    FOLLOWER"))
+    assert lines[1:] == shown[at : at + len(lines) - 1]
+    assert lines[0].startswith("replaying a saved run · FOLLOWER 0.96")
+    assert any(line.startswith(f"candidate 1 {kept}: ") for line in lines)
+
+
 def test_a_starter_agents_file(llmos: Llmos, work: Path) -> None:
     first, second = llmos("init", "--agents"), llmos("init", "--agents")
     assert (first.code, second.code) == (0, ExitStatus.BAD_USAGE)
@@ -73,7 +82,7 @@ def test_a_starter_agents_file(llmos: Llmos, work: Path) -> None:
     assert (work / "AGENTS.md").read_text().startswith("# work\n")
 
 
-@pytest.mark.parametrize("command", ["cost", "context", "compact", "export"])
+@pytest.mark.parametrize("command", ["cost", "context", "explain", "compact", "export"])
 def test_without_a_session_it_is_a_sentence(command: str, llmos: Llmos) -> None:
     ended = llmos("sessions", command)
     assert (ended.code, ended.out) == (ExitStatus.BAD_USAGE, "")
