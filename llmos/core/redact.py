@@ -20,6 +20,11 @@ from llmos.core.redact_rules import KEY_WORDS, NO_SECRET, PASSWORD_WORDS, SECRET
 LEAST_KNOWN = 8
 """Characters below which a known value is not looked for: it would be found in ordinary words."""
 
+LEAST_SECRET = 6
+"""Characters below which a text holds neither a form nor a name with a value (`pwd=a1`)."""
+_SIGNS = tuple((sign, shape) for shape in SHAPES for sign in shape.signs)
+_ORDER = {shape: number for number, shape in enumerate(SHAPES)}
+
 _AFTER_NAME = re.compile(
     r"""(?P<plural>s?)(?P<close>\\?["']?\]?)(?P<sep>\s{0,4}(?::=|=>|[=:])\s{0,4}|\s+)(?P<open>\\?["'])?(?P<value>"""
     r"""(?(open)(?:(?!\\?["'\r\n]).)+|[^\s"'`,;&|<>(){}\\]+))(?P<rest>[^\r\n]{0,2})""",
@@ -51,9 +56,11 @@ class Redactor:
         for secret in self.known:
             if secret in text:
                 text = text.replace(secret, "[redacted:known value]")
-        for shape in SHAPES:
-            if any(sign in text for sign in shape.signs):
-                text = shape.pattern.sub(lambda match, shape=shape: _without(match, shape), text)  # type: ignore[misc]
+        if len(text) < LEAST_SECRET:
+            return text
+        found = {shape for sign, shape in _SIGNS if sign in text}
+        for shape in sorted(found, key=_ORDER.__getitem__) if found else ():
+            text = shape.pattern.sub(lambda match, shape=shape: _without(match, shape), text)  # type: ignore[misc]
         return _named(text)
 
     def value(self, value: Any, name: str = "") -> Any:
