@@ -71,8 +71,10 @@ def stats(
     width = screen_width()
     write_lines(total_lines(found, width))
     if spending.charges:
-        unsettled = f", {spending.open()} not settled and counted whole" if spending.open() else ""
-        write(f"journal of this month: {money(here)} here, {money(spending.total())} in all{unsettled}")
+        write(f"journal of this month: {money(here)}")
+        write(f"  in all workspaces: {money(spending.total())}")
+        if spending.open():
+            write(f"  not settled, counted whole: {spending.open()}")
     plots = [] if not width or wants_plain(ctx) else plot_lines(found, width, colour=wants_colour())
     for line in plots:
         sys.stdout.write(line + "\n")

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.budget import Ledger
 from llmos.core.errors import BudgetError, ConfigError
 from llmos.core.events import Mode, Outcome, Verdict
 from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.learn import FinishedRun, trace_status
 from llmos.core.matching import rank
-from llmos.core.permission import Rule, decide, parse_rule
+from llmos.core.permission import Rule, decide, parse_rule, read_call
 from llmos.core.policy import Candidate, Thresholds
 from llmos.core.policy import decide as decide_plan
 from llmos.core.prune import PruneRule, to_prune
@@ -85,13 +86,14 @@ class TestPermission:
     )
     def test_verdicts(self, tool: str, effect: Effect, subjects: tuple[str, ...], expected: Verdict) -> None:
         for order in itertools.permutations(self.RULES):
-            assert decide(order, tool, effect, subjects).verdict is expected
+            assert decide(order, read_call(tool, effect, subjects, parse_bash)).verdict is expected
 
     @given(st.lists(st.sampled_from(list(Verdict)), min_size=1))
     def test_the_strictest_wins(self, verdicts: list[Verdict]) -> None:
         order = [Verdict.ALLOW, Verdict.ASK, Verdict.DENY]
         rules = [rule(verdict, "shell") for verdict in verdicts]
-        assert decide(rules, "shell", Effect.EXECUTE, ("ls",)).verdict is max(verdicts, key=order.index)
+        call = read_call("shell", Effect.EXECUTE, ("ls",), parse_bash)
+        assert decide(rules, call).verdict is max(verdicts, key=order.index)
 
     @pytest.mark.parametrize("text", ["", "shell(", "a b", "shell)x("])
     def test_a_rule_that_is_none(self, text: str) -> None:

@@ -8,14 +8,17 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmos.adapters.bash_parser import parse_bash
 from llmos.core.events import Verdict
 from llmos.core.messages import ToolCall
-from llmos.core.permission import PermissionMode, SavedRun, parse_rule
+from llmos.core.permission import PermissionMode, SavedRun, parse_rule, read_call
 from llmos.core.ports import Ask, GrantScope, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, ToolSpec
 from llmos.engine.permits import Permits
+from llmos.engine.shell_world import FileWorld
 
 COMMANDS = ("ls", "ls -l", "rm a.txt", "rm -r d1", "git push", "echo hi > a.txt")
+LASTING = ("rm a.txt", "rm -r d1", "git push")
 RULES = ("shell", "shell(ls)", "shell(ls *)", "shell(rm *)", "shell(git *)", "shell(*)", "write_file")
 SPEC = ToolSpec("shell", "Run a command.", {"type": "object"}, Effect.EXECUTE, "0" * 12)
 RUN = SavedRun("saved", "0" * 64)
@@ -42,19 +45,30 @@ def test_what_is_refused_live_is_refused_in_a_replay(
 ) -> None:
     def permits(ask: Ask | None) -> Permits:
         parsed = [parse_rule(text, verdict, "a test") for verdict, text in rules]
-        return Permits(parsed, ask=ask, grant_all=grant_all, mode=mode, saved=None, cwd=Path("/tmp"))
+        return Permits(
+            parsed,
+            ask=ask,
+            grant_all=grant_all,
+            mode=mode,
+            saved=None,
+            parse=parse_bash,
+            world=FileWorld(Path("/tmp")),
+            cwd=Path("/tmp"),
+        )
 
     def verdict(one: Permits, text: str, run: SavedRun | None) -> Verdict:
         call = ToolCall("c1", "shell", {"command": text})
         return asyncio.run(one.judge(call, SPEC, [text], run)).verdict
 
     for ask in (None, no):
-        # Nothing was granted: both are judged alike.
-        assert verdict(permits(ask), command, None) is verdict(permits(ask), command, RUN)
+        # Nothing was granted: both are judged alike, but that a replay which cannot be taken back asks again.
+        live, replayed = verdict(permits(ask), command, None), verdict(permits(ask), command, RUN)
+        assert replayed is live or (replayed is Verdict.DENY and command in LASTING)
     # A person granted much before; what the rules deny stays denied, in a replay as well.
     granted = permits(yes_for_the_session)
     for text in before:
         verdict(granted, text, RUN)
-    if granted.decide(SPEC, [command]).verdict is Verdict.DENY:
+    call = read_call("shell", Effect.EXECUTE, (command,), parse_bash)
+    if granted.decide(call).verdict is Verdict.DENY:
         assert verdict(granted, command, None) is Verdict.DENY
         assert verdict(granted, command, RUN) is Verdict.DENY
