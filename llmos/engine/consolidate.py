@@ -116,11 +116,11 @@ class Consolidator:
 
     # ------------------------------------------------------------------------------------------- beside the turns
 
-    def after_message(self, emit: Emit) -> None:
-        """A message was recorded: count it, and begin what is due, beside the conversation."""
+    def after_message(self, emit: Emit, *, begin: bool = True) -> None:
+        """A message was recorded: count it, and begin what is due, beside the conversation; or leave it due."""
         nested = self._nested
         emit(MemoryTicked(tier=Tier.RECALL.value, message=nested.track_message(), done=True))
-        if not self.running and any(nested.may_try(tier) for tier in (Tier.CORE, Tier.ARCHIVAL)):
+        if begin and not self.running and any(nested.may_try(tier) for tier in (Tier.CORE, Tier.ARCHIVAL)):
             self._task = asyncio.ensure_future(self.update(emit))
 
     @property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmos import __version__
 from llmos.core.errors import ExitStatus, LlmosError
+from llmos.interfaces.startup import collect_later
 
 if TYPE_CHECKING:
     import typer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code. Nothing that a person can cause ends in a traceback."""
+    collect_later()
     _open_missing_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:

@@ -71,6 +71,7 @@ class Dispatcher:
         freeze: bool = False,
         cut_off: Mapping[str, str] | None = None,
         consolidator: Consolidator | None = None,
+        one_shot: bool = False,
     ) -> None:
         self._record = record
         self._freeze = freeze
@@ -82,6 +83,7 @@ class Dispatcher:
         self._limits = limits
         self._workspace = workspace
         self._consolidator = consolidator
+        self._one_shot = one_shot
         self._conversation = Conversation(
             record=record,
             invoker=self._invoker,
@@ -369,14 +371,16 @@ class Dispatcher:
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
         if not self._freeze:
             self._record.nested.track_message()
-            self._update_memory()
+            # A replay that a script waits for starts no model for memory: what is due stays due.
+            replayed = turn.mode is Mode.FOLLOWER and ending.outcome is Outcome.OK
+            self._update_memory(begin=not (self._one_shot and replayed))
         return turn.result(ending, now)
 
-    def _update_memory(self) -> None:
+    def _update_memory(self, *, begin: bool) -> None:
         """Begin the updates of memory that are due, beside whatever comes next."""
         if self._consolidator is not None:
             with suppress(StoreError):  # that the turn is not on record was told already
-                self._consolidator.after_message(self._sink)
+                self._consolidator.after_message(self._sink, begin=begin)
 
     @property
     def _cwd(self) -> Path:

@@ -47,6 +47,7 @@ from llmos.interfaces.slash import SlashContext, command_of, run_slash, takes_te
 from llmos.interfaces.slash_complete import SlashCompleter, wants_menu
 from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
+from llmos.interfaces.startup import collect_again
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn_keys import TurnKeys
 from llmos.interfaces.typed import is_shell, run_shell, work_on
@@ -66,6 +67,7 @@ async def _session(
     options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str], resume: str | None
 ) -> ExitStatus:
     app = App.open(options, cwd=cwd, environ=environ)
+    collect_again()
     try:
         return await Repl(app, console, environ=environ, resume=resume).run()
     finally:

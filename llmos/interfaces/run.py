@@ -25,6 +25,7 @@ from llmos.interfaces.questions import TerminalAsk
 from llmos.interfaces.quiet import quiet
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
+from llmos.interfaces.startup import collect_again
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.files import read_bounded
@@ -103,10 +104,11 @@ async def _run(
     stopper = Stopper(stop)
     stopper.install()
     app = App.open(options.app, cwd=cwd, environ=environ)
+    collect_again()
     try:
         for notice in (*app.config.notices, *app.close_abandoned()):
             output.notice(notice)
-        dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes)
+        dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes, one_shot=True)
         if options.resume is not None:
             for sentence in _resume(app, dispatcher, options.resume, cwd):
                 output.notice(sentence)

@@ -17,7 +17,7 @@ _INSISTED = 3
 """So many signals in a row end the process at once, whatever it is cleaning up."""
 
 
-def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -> Dispatcher:
+def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool, one_shot: bool = False) -> Dispatcher:
     """A dispatcher for one session; it keeps the conversation. Raises LlmosError."""
     return Dispatcher(
         record=app.record,
@@ -30,6 +30,7 @@ def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool) -
         freeze=app.freeze,
         cut_off=app.cut_off(),
         consolidator=app.consolidator,
+        one_shot=one_shot,
     )
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from cli_world import Llmos
+from cli_world import COUNT, COUNTED, Llmos
 
 from llmos.testing import FakeMessagesServer, reply, text
 
@@ -73,3 +73,13 @@ def test_offline_no_call_is_made_and_it_stays_due(llmos: Llmos, home: Path, api:
     assert ticks(llmos, "--offline", "I live in Bern") == [("recall", True, ""), ("core", False, why)]
     assert api.requests == []
     assert "- I live in Bern" in (home / "memories/core/human.md").read_text()
+
+
+def test_a_replay_that_a_script_waits_for_calls_no_model_for_memory(
+    llmos: Llmos, home: Path, api: FakeMessagesServer
+) -> None:
+    api.add(*COUNTED, reply(text('{"facts": []}')))
+    assert ticks(llmos, COUNT) == [("recall", True, ""), ("core", True, "")]
+    made = len(api.requests)
+    assert ticks(llmos, COUNT) == [("recall", True, "")]
+    assert len(api.requests) == made
