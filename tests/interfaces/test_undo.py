@@ -146,7 +146,7 @@ def test_undo_at_the_prompt(llmos: Llmos, api: FakeMessagesServer, work: Path) -
         screen.send("/mode trusted\r")
         screen.wait_for_prompt()
         screen.send("tidy up\r")
-        screen.wait_for("done")
+        screen.wait_for("done and checked")
         screen.wait_for_prompt()
         screen.send("/undo\r")
         screen.wait_for_question()
