@@ -49,6 +49,7 @@ class SessionBar:
             to_core=nested.messages_until(Tier.CORE),
             to_archival=nested.messages_until(Tier.ARCHIVAL),
             sandbox=self._app.sandbox_tier.name,
+            context_limit=self._app.context_limit if self.facts.context_tokens else 0,
         )
 
     def line(self, width: int) -> str:
