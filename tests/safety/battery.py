@@ -28,12 +28,21 @@ from probes import ALLOWED, ATTACKS
 from llmos.adapters.sandbox import find_sandbox, holds
 from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
+from llmos.adapters.sandbox_layout import REPLACED
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext
 from llmos.tools.shell import shell
 
 SECRET = "LLMOS_PLANTED_SECRET"
 PROBES = Path(__file__).parent / "probes.py"
+
+
+def reachable_python() -> str:
+    """An interpreter that a command can start: not one of an environment below /tmp, which commands do not see."""
+    for name in (sys.executable, getattr(sys, "_base_executable", ""), "/usr/bin/python3"):
+        if os.access(name, os.X_OK) and not any(Path(name).is_relative_to(folder) for folder in REPLACED):
+            return name
+    return sys.executable
 
 
 def tier(name: str, private: Path) -> Sandbox | None:
@@ -166,7 +175,7 @@ def _examine(name: str, folder: Path, private: Path) -> dict[str, Any]:
     script.write_text(PROBES.read_text())
     # Backwards: written out, it would be found in the command itself.
     facts = {**world.facts, "reversed": os.environ.get(SECRET, "")[::-1]}
-    command = shlex.join([sys.executable, "-I", str(script), json.dumps(facts)])
+    command = shlex.join([reachable_python(), "-I", str(script), json.dumps(facts)])
     output = asyncio.run(shell.run({"command": command}, context))
     sentinel_died = world.sentinel.poll() is not None
     world.sentinel.kill()

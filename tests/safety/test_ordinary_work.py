@@ -13,6 +13,7 @@ import pytest
 from battery import tier
 
 from llmos.adapters.sandbox import PrivateFolder
+from llmos.adapters.sandbox_layout import REPLACED
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
 from llmos.tools.shell import shell
@@ -67,7 +68,10 @@ async def run(context: ToolContext, command: str) -> ToolOutput:
 
 def work(sandbox: Sandbox | None, cwd: Path) -> dict[str, ToolOutput]:
     """What each came to. What needs a program that is not here is left out."""
-    context = ToolContext(cwd=cwd, timeout_s=60, sandbox=sandbox, boundary=Boundary())
+    # An environment below /tmp is not seen by commands, unless it is opened to them as a person would.
+    own = Path(sys.prefix)
+    opened = (own,) if any(own.is_relative_to(folder) for folder in REPLACED) else ()
+    context = ToolContext(cwd=cwd, timeout_s=60, sandbox=sandbox, boundary=Boundary(), allowed_roots=opened)
     return {name: asyncio.run(run(context, command)) for name, command in WORK.items()}
 
 
