@@ -1,4 +1,4 @@
-"""What the configuration makes of the boundary: where tools may go, and what holds commands."""
+"""What the configuration makes of the boundary: where tools may go, what holds commands, and the one gate to both."""
 
 from __future__ import annotations
 
@@ -8,14 +8,62 @@ from pathlib import Path
 
 from llmos.core.errors import NoSandboxError
 from llmos.core.events import Verdict
-from llmos.core.permission import Rule, matches, parse_rule, read_call
+from llmos.core.permission import PermissionMode, Rule, matches, parse_rule, read_call
+from llmos.core.ports import Ask, Emit
 from llmos.core.sandbox import Boundary, Sandbox, boundary_of
-from llmos.core.shell_syntax import ParseShell
-from llmos.core.tool import Effect, ToolContext
+from llmos.core.shell_syntax import Node, no_parser
+from llmos.core.tool import Effect, Tool, ToolContext
+from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.engine.remembering import Remembering
 from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
 from llmos.memory.money_journal import money_folder
+from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.workspace import Workspace
+
+
+def make_invoker(
+    config: Config,
+    workspace: Workspace,
+    *,
+    tools: Mapping[str, Tool],
+    cwd: Path,
+    environ: Mapping[str, str],
+    sandbox: Sandbox | None,
+    remembering: Remembering | None,
+    saved: SavedPermissions | None,
+    backups: Path,
+    emit: Emit,
+    ask: Ask | None,
+    grant_all: bool,
+) -> Invoker:
+    """The invoker of a session. Raises NoSandboxError where a sandbox is required and there is none."""
+    settings = config.settings
+    own = (workspace.traces, workspace.memories, workspace.derived, workspace.root / "backups", workspace.home)
+    return Invoker(
+        tools=tools,
+        rules=config.rules,
+        context=tool_context(config, workspace, cwd=cwd, sandbox=sandbox, environ=environ, remembering=remembering),
+        backups=BackupLimits(
+            folder=backups, max_files=settings.backups.max_files, max_bytes=settings.backups.max_mb * 1_000_000
+        ),
+        emit=emit,
+        ask=ask,
+        grant_all=grant_all,
+        mode=PermissionMode(settings.permissions.mode),
+        saved=saved,
+        parse_shell=parse_shell,
+        own_folders=[folder.resolve() for folder in own],
+    )
+
+
+def parse_shell(source: bytes) -> Node:
+    """The ParseShell port; the parser is loaded by the first command that needs it."""
+    try:
+        from llmos.adapters.bash_parser import parse_bash
+    except ImportError:  # a machine without its wheel: everything that needs it is asked about
+        return no_parser(source)
+    return parse_bash(source)
 
 
 def tool_context(
@@ -25,9 +73,9 @@ def tool_context(
     cwd: Path,
     sandbox: Sandbox | None,
     environ: Mapping[str, str],
-    parse: ParseShell,
+    remembering: Remembering | None = None,
 ) -> ToolContext:
-    """Where the tools of a session run. Raises NoSandboxError where a sandbox is required and there is none."""
+    """Where the tools of a session run. Raises NoSandboxError."""
     settings = config.settings
     if settings.sandbox.mode == "required" and (sandbox is None or not sandbox.tier.isolates):
         raise NoSandboxError(
@@ -43,8 +91,9 @@ def tool_context(
         output_bytes=settings.limits.output_bytes,
         boundary=_boundary(config, workspace, environ),
         sandbox=sandbox,
-        network=lambda command: always or _allows(rules, command, parse),
+        network=lambda command: always or _allows(rules, command),
         env_names=frozenset(settings.sandbox.env),
+        memory=remembering,
     )
 
 
@@ -60,9 +109,9 @@ def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) 
     )
 
 
-def _allows(rules: Sequence[Rule], command: str, parse: ParseShell) -> bool:
+def _allows(rules: Sequence[Rule], command: str) -> bool:
     """Whether one of the allow rules takes in the command: as everywhere, each plain command in it."""
     if not rules:
         return False
-    call = read_call("shell", Effect.EXECUTE, (command,), parse)
+    call = read_call("shell", Effect.EXECUTE, (command,), parse_shell)
     return any(matches(rule, call) for rule in rules)

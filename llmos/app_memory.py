@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from llmos.core.catalogue import MINILM
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
 from llmos.core.ports import Clock, Embedder, Model, PassageVectors
 from llmos.engine.consolidate import Consolidator, UpdateLimits
@@ -11,6 +12,7 @@ from llmos.engine.machine_facts import machine_facts
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config_schema import Tiers
 from llmos.memory.memory_engine import MemoryEngine
+from llmos.memory.model_store import ModelStore
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
 from llmos.memory.workspace import Workspace
@@ -22,6 +24,16 @@ def tier_rules(tiers: Tiers) -> TierRules:
         core=TierRule(Tier.CORE, tiers.core_every, tiers.core_stability, tiers.core_base_rate),
         archival=TierRule(Tier.ARCHIVAL, tiers.archival_every, tiers.archival_stability, tiers.archival_base_rate),
     )
+
+
+def find_embedder(store: ModelStore) -> Embedder | None:
+    """What finds by meaning; None as long as its file is not on this machine."""
+    path = store.find(MINILM)
+    if path is None:
+        return None
+    from llmos.adapters.embedder import MiniLmEmbedder
+
+    return MiniLmEmbedder(path)
 
 
 def open_vectors(space: Workspace, url: str | None, embedder: Embedder) -> PassageVectors:

@@ -38,7 +38,7 @@ async def compact_session(app: App, identifier: str, focus: str) -> Conversation
 
 def is_due(app: App, dispatcher: Dispatcher) -> bool:
     """Whether the conversation fills so much of the model's context that it is to be compacted by itself."""
-    limit = app.context_limit
+    limit = app.models.context_limit
     return bool(limit and dispatcher.messages) and dispatcher.context_tokens >= (
         app.config.settings.context.compact_at * limit
     )

@@ -31,8 +31,8 @@ def cost_lines(session: SessionSummary, width: int) -> list[str]:
 
 def context_lines(app: App, messages: Sequence[Message], tokens: int, width: int) -> list[str]:
     """What the conversation holds, and how much of the model's context it fills."""
-    model, _ = app.model_choice
-    limit = app.context_limit
+    model, _ = app.models.choice
+    limit = app.models.context_limit
     share = f" of {limit:,} ({100 * tokens / limit:.0f} %)" if limit else ""
     filled = f"{tokens:,} tokens{share} at the last model call" if tokens else "no model call yet"
     extent = extent_of(messages)

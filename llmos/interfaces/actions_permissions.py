@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmos.app import App, parse_shell
+from llmos.app import App
+from llmos.app_boundary import parse_shell
 from llmos.core.errors import UsageError
 from llmos.core.permission import PermissionMode, Rule, decide, read_call
 from llmos.engine.shell_world import FileWorld

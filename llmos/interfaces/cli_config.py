@@ -48,19 +48,21 @@ def show(
       llmos config show
       llmos config show --json | jq .settings.model
     """
-    from llmos.app import CREDENTIALS, App
+    from llmos.app import App
+    from llmos.app_models import CREDENTIALS
 
     opened = App.open(app_options(ctx, workspace, model, max_cost), cwd=working_folder(), environ=os.environ)
     for notice in opened.config.notices:
         say(notice)
     space = opened.workspace
     credentials = [name for name in CREDENTIALS if os.environ.get(name)]
+    folder_origin = "LLMOS_MODELS" if os.environ.get("LLMOS_MODELS") else "built-in"
     rows = opened.config.rows()
     if as_json:
         settings = {row.key: {"value": row.value, "origin": row.origin} for row in rows}
         record = {
             "workspace": {"value": str(space.root), "origin": str(space.origin)},
-            "models_folder": str(opened.models.folder),
+            "models_folder": str(opened.model_store.folder),
             "credentials_set": credentials,
             "settings": settings,
         }
@@ -68,7 +70,7 @@ def show(
         return
     lines = [
         ("workspace", str(space.root), str(space.origin)),
-        ("models folder", str(opened.models.folder), "LLMOS_MODELS" if os.environ.get("LLMOS_MODELS") else "built-in"),
+        ("models folder", str(opened.model_store.folder), folder_origin),
         ("credential", f"{credentials[0]} (set, not shown)" if credentials else "none", "environment"),
         *((row.key, _shown(row.value), row.origin) for row in rows),
     ]

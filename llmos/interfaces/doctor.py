@@ -20,7 +20,8 @@ from importlib import metadata
 from pathlib import Path
 
 from llmos import __version__
-from llmos.app import CREDENTIALS, App, AppOptions
+from llmos.app import App, AppOptions
+from llmos.app_models import CREDENTIALS
 from llmos.core.catalogue import CATALOGUE
 from llmos.core.errors import LlmosError, NoModelError
 from llmos.interfaces.actions_sessions import size_words
@@ -180,10 +181,10 @@ def _configuration(app: App) -> Iterator[Check]:
 
 def _model(app: App) -> Iterator[Check]:
     for entry in CATALOGUE:
-        path = app.models.find(entry)
+        path = app.model_store.find(entry)
         if path is not None:
             yield Check("embedded model", State.OK, f"{entry.name} is here, its SHA-256 verified")
-        elif app.models.part_path(entry).exists():
+        elif app.model_store.part_path(entry).exists():
             fix = f"`llmos models pull {entry.name}` goes on"
             yield Check("embedded model", State.NOTE, f"{entry.name} is fetched in part", fix)
     try:

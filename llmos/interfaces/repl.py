@@ -145,7 +145,7 @@ class Repl:
         """Prompt, dispatch, again; until the person leaves or the terminal goes away."""
         self._main = asyncio.current_task()
         self._stopper.install()
-        threading.Thread(target=self._app.warm_up, daemon=True).start()
+        threading.Thread(target=self._app.models.warm_up, daemon=True).start()
         try:
             self._app.record.nested.track_message()
             self._greet()
@@ -321,7 +321,7 @@ class Repl:
 
     def _first_run(self) -> FirstRun:
         app = self._app
-        model, payer = app.model_choice
+        model, payer = app.models.choice
         return FirstRun(
             model=model,
             payer=payer,

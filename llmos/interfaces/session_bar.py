@@ -39,7 +39,7 @@ class SessionBar:
 
     def gather(self) -> None:
         """Look up what does not come as an event; once a prompt, because some of it is on disk."""
-        model, payer = self._app.model_choice
+        model, payer = self._app.models.choice
         nested = self._app.record.nested
         self._status = Status(
             mode="",
@@ -49,7 +49,7 @@ class SessionBar:
             to_core=nested.messages_until(Tier.CORE),
             to_archival=nested.messages_until(Tier.ARCHIVAL),
             sandbox=self._app.sandbox_tier.name,
-            context_limit=self._app.context_limit if self.facts.context_tokens else 0,
+            context_limit=self._app.models.context_limit if self.facts.context_tokens else 0,
         )
 
     def line(self, width: int) -> str:

@@ -28,7 +28,7 @@ async def model(context: SlashContext) -> None:
     from llmos.interfaces.render import SMALL_MODEL_WORDS
 
     if context.arguments:
-        info = (await context.app.use_model(context.arguments)).info
+        info = (await context.app.models.use(context.arguments)).info
     else:
         info = context.app.model().info
     small = f" {SMALL_MODEL_WORDS}" if info.small else ""
@@ -42,7 +42,7 @@ def model_offers(app: App, typed: str) -> Offers:
     settings = app.config.settings
     known = {"auto": "Anthropic with a key, else a local one"}
     known |= dict.fromkeys((settings.anthropic_model, settings.judge_model), "Anthropic")
-    known |= {entry.name: "on this machine" for entry in CATALOGUE if app.models.find(entry) is not None}
+    known |= {entry.name: "on this machine" for entry in CATALOGUE if app.model_store.find(entry) is not None}
     return [(name, about) for name, about in known.items() if name.startswith(typed)]
 
 

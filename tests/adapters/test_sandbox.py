@@ -15,7 +15,6 @@ import pytest
 from llmos.adapters.sandbox import PrivateFolder, find_sandbox, holds
 from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
-from llmos.app import parse_shell
 from llmos.app_boundary import tool_context
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
@@ -131,9 +130,7 @@ async def test_home_key_and_store_of_llmos_are_out_of_reach(tmp_path: Path, sand
         path.write_text("planted")
     (project / "traces/a.yaml").write_text("learned")
     space = find_workspace(None, environ, project)
-    context = tool_context(
-        load_config(space, environ, {}), space, cwd=project, sandbox=sandbox, environ=environ, parse=parse_shell
-    )
+    context = tool_context(load_config(space, environ, {}), space, cwd=project, sandbox=sandbox, environ=environ)
     shown = sandbox.tier.name == "landlock"  # what llmos keeps for itself in a project cannot be hidden there
     for path in planted:
         found = await run(context, f"cat {path}; echo BREACH > {path}")
@@ -162,7 +159,7 @@ async def test_the_network_is_off_and_a_person_opens_it_for_named_commands(tmp_p
         (home / "config.yaml").write_text("format: llmos-config/1\n" + settings)
         space = find_workspace(None, environ, connect.parent)
         config = load_config(space, environ, {})
-        context = tool_context(config, space, cwd=connect.parent, sandbox=sandbox, environ=environ, parse=parse_shell)
+        context = tool_context(config, space, cwd=connect.parent, sandbox=sandbox, environ=environ)
         return "through" in (await run(context, command)).stdout
 
     rule = f'sandbox: {{network_for: ["shell({python} connect*)"]}}\n'

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import World
 
-from llmos.app import SystemClock
+from llmos.adapters.system_clock import SystemClock
 from llmos.core.errors import NoModelError
 from llmos.core.events import (
     Mode,

@@ -99,7 +99,7 @@ def test_a_damaged_line_costs_nothing_but_its_settlement(tmp_path: Path) -> None
 WORKER = """
 import random, sys, time
 from pathlib import Path
-from llmos.app import SystemClock
+from llmos.adapters.system_clock import SystemClock
 from llmos.core.errors import BudgetError
 from llmos.core.spending import Caps
 from llmos.memory.money_journal import MoneyJournal, money_folder
