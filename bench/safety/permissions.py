@@ -155,7 +155,7 @@ def main() -> int:
         )
     for name, took, verdict in sizes():
         print(f"{name:<40} {took * 1000:6.0f} ms  {verdict}")
-    wrong: list[str] = []
+    ran, wrong = 0, list[str]()
     if wanted.differential:
         with tempfile.TemporaryDirectory() as folder:
             gate = our_gate(make_stage(Path(folder) / "judged"))
@@ -165,7 +165,16 @@ def main() -> int:
     if wanted.list:
         for command in (*wrong, *found["llmos"].hostile_allowed, *found["llmos"].ordinary_asked):
             print(f"  {command!r}")
-    return 1 if found["llmos"].hostile_allowed or wrong else 0
+    ours = found["llmos"]
+    good = ours.ordinary - len(ours.ordinary_asked)
+    by_bash = (
+        f"; {ran:,} generated ones allowed and run by bash, {len(wrong)} not as read" if wanted.differential else ""
+    )
+    print(
+        f"{ours.hostile} hostile commands, {len(ours.hostile_allowed)} allowed; "
+        f"{good} of {ours.ordinary} ordinary ones allowed{by_bash}"
+    )
+    return 1 if ours.hostile_allowed or wrong or good < 0.9 * ours.ordinary else 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,12 @@ def test_a_store_that_writes_in_place_is_caught() -> None:
 
 def main() -> None:
     """The figures of `make safety`."""
+    points = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     with fast_folder() as folder:
-        print(f"crashes: {run(Path(folder), 1000)}")
+        figures = run(Path(folder), points)
+    print(figures)
+    if figures.lost or figures.torn:
+        sys.exit("\n".join([*figures.lost[:10], *figures.torn[:10], str(figures)]))
 
 
 if __name__ == "__main__":

@@ -173,11 +173,12 @@ def main() -> None:
     """The figures of `make safety`."""
     import tempfile
 
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 125
     with tempfile.TemporaryDirectory() as folder:
-        recorded, real, made = spend(Path(folder) / "home", sessions=8, calls=125, kills=4, cap=100.0)
-    print(f"money: 8 sessions, 4 killed, {made} calls: ${recorded:.2f} recorded, ${real:.2f} spent, cap $100.00")
+        recorded, real, made = spend(Path(folder) / "home", sessions=8, calls=calls, kills=4, cap=100.0)
+    print(f"8 sessions, 4 killed, {made} calls: ${recorded:.2f} recorded, ${real:.2f} spent, cap $100.00")
     if not real <= recorded <= 100.0:
-        sys.exit("money: recorded spending is not between real spending and the cap")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,17 @@ def test_a_tier_that_is_not_there_is_said_to_be(monkeypatch: pytest.MonkeyPatch)
 
 def main() -> None:
     """The figures of `make safety`: probes and breaches in each tier."""
-    print(report(figures()))
+    found = figures()
+    print(report(found))
+    breaches = sum(len(one["breaches"]) + len(one["changed"]) + one["heard"] for one in found)
+    refused = sum(len(one["not_allowed"]) for one in found)
+    probes, ordinary = (sum(one[what] for one in found) for what in ("attacks", "allowed"))
+    print(
+        f"{len(found)} batteries (tier x user), {probes} probes, {breaches} breaches; "
+        f"{ordinary - refused} of {ordinary} ordinary things work"
+    )
+    if breaches or refused or any(one["sentinel_died"] for one in found):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -100,17 +100,24 @@ def main() -> None:
     """The figures of `make safety`: plants, look-alikes, speed."""
     import tempfile
 
+    values = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     with tempfile.TemporaryDirectory() as folder:
-        planted = plant_all(Path(folder), 20)
-        print(f"secrets: {len(planted)} planted, {len(found_in(Path(folder), planted))} found in the store")
+        planted = plant_all(Path(folder), values)
+        found = found_in(Path(folder), planted)
     rng = random.Random(7)
     samples = [make(rng) for make in LOOK_ALIKES for _ in range(25)]
-    print(f"secrets: {sum(Redactor().text(s) != s for s in samples)} of {len(samples)} look-alikes changed")
+    turned = sum(Redactor().text(sample) != sample for sample in samples)
     line = "2026-11-26 10:00:00 INFO GET /api/v1/items?page=3 200 12ms user=alice tokens=5 path=/usr/lib/x.py\n"
     text = line * (10_000_000 // len(line))
     started = time.perf_counter()
     Redactor().text(text)
-    print(f"secrets: {10 / (time.perf_counter() - started):.1f} MB/s of an ordinary log")
+    speed = 10 / (time.perf_counter() - started)
+    print(
+        f"{len(planted)} secrets planted, {len(found)} found in the store; {turned} of {len(samples)} look-alikes "
+        f"changed; {speed:.1f} MB/s of an ordinary log"
+    )
+    if found or turned > len(samples) / 100:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,16 @@
+"""The rows of `make safety`. The letters are those of the test plan: D what lies on the disk, P permissions, S sandbox,
+R replay, A the API, X secrets, M money."""
+
+from __future__ import annotations
+
+from bench.safety.run import Row
+
+ROWS: tuple[Row, ...] = (
+    Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
+    Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
+    Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
+    Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
+    Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
+    Row("A-3", "money", "tests/safety/test_money.py 125", "tests/safety/test_money.py 20"),
+    Row("X-1", "secrets", "tests/safety/test_secrets.py 20", "tests/safety/test_secrets.py 3"),
+)
