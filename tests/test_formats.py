@@ -120,7 +120,8 @@ def test_saved_permissions(tmp_path: Path) -> None:
 def test_transcript(tmp_path: Path) -> None:
     path = tmp_path / "2026-11-23-1be8c2db.jsonl"
     path.write_text(SAMPLES["transcript"])
-    assert [record["event"] for record in read_transcript(path, pytest.fail)] == ["turn_started", "permission_decided"]
+    events = [record["event"] for record in read_transcript(path, pytest.fail)]
+    assert events == ["turn_started", "permission_decided", "nested"]
 
 
 def test_a_core_block_is_read_and_written_back_to_the_letter(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class Mode(StrEnum):
     FOLLOWER = "FOLLOWER"
     MIXED = "MIXED"
     LEARNER = "LEARNER"
+    ORCHESTRATOR = "ORCHESTRATOR"
 
     @property
     def words(self) -> str:
@@ -29,6 +30,7 @@ class Mode(StrEnum):
             Mode.FOLLOWER: "replaying a saved run",
             Mode.MIXED: "adapting a saved run",
             Mode.LEARNER: "working it out",
+            Mode.ORCHESTRATOR: "splitting the work",
         }[self]
 
 
@@ -288,6 +290,15 @@ class TurnEnded:
     elapsed_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nested:
+    """An event of a sub-goal or sub-agent, in the log of the turn that it belongs to."""
+
+    parent: str
+    """Whose event it is: the ids of sub-goals and agents from the outermost on, joined by "/"."""
+    event: Event
+
+
 Event: TypeAlias = (
     TurnStarted
     | PlanMade
@@ -308,14 +319,40 @@ Event: TypeAlias = (
     | ConversationCompacted
     | TurnUndone
     | TurnEnded
+    | Nested
 )
 
 EPHEMERAL = (TextStreamed, RetryCountdown)
 
 
+def nested(parent: str, event: Event) -> Nested:
+    """The event as one of `parent`; what is nested in it already keeps its own place below that."""
+    if isinstance(event, Nested):
+        return Nested(parent=f"{parent}/{event.parent}", event=event.event)
+    return Nested(parent=parent, event=event)
+
+
+def innermost(event: Event) -> Event:
+    """The event itself, without the place that it is nested in."""
+    return event.event if isinstance(event, Nested) else event
+
+
+def unnested(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record of a nested event as if it had happened outside, with its `parent`; any other record as it is."""
+    if record.get("event") != "nested" or not isinstance(record.get("of"), Mapping):
+        return record
+    return {**record["of"], **{key: value for key, value in record.items() if key != "of"}, "event": record["kind"]}
+
+
 def event_record(event: Event) -> dict[str, Any]:
-    """The event as JSON-ready data: its fields, and `event` with its type in snake case."""
+    """The event as JSON-ready data: its fields, and `event` with its type in snake case.
+
+    A nested one is `parent`, `kind` with its type, and `of` with its fields, so that no reader takes it for the turn's.
+    """
     name = "".join("_" + c.lower() if c.isupper() else c for c in type(event).__name__).lstrip("_")
+    if isinstance(event, Nested):
+        inner = event_record(event.event)
+        return {"event": name, "parent": event.parent, "kind": inner.pop("event"), "of": inner}
     if isinstance(event, MessageAdded):
         return {"event": name, "message": message_record(event.message)}
     return {"event": name, **asdict(event)}

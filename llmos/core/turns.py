@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from llmos.core.events import unnested
+
 BESIDE = frozenset({"memory_ticked", "conversation_compacted"})
 """Events that cost something beside a turn: it counts with the turn before them, else with the first one after."""
 TOLD_BY = BESIDE | {
@@ -17,6 +19,7 @@ TOLD_BY = BESIDE | {
     "model_call_finished",
     "model_call_failed",
     "turn_ended",
+    "nested",
 }
 """The events that `turn_facts` looks at; a reader may leave out all others."""
 
@@ -56,7 +59,11 @@ def turn_facts(records: Iterable[Mapping[str, Any]]) -> Iterator[TurnFacts]:
     turn: TurnFacts | None = None
     cost_usd, calls = 0.0, 0  # spent beside turns, and not counted with one yet
     for record in records:
-        event = record["event"]
+        if (event := record["event"]) == "nested":
+            if not str(record["kind"]).startswith("model_call_"):
+                continue  # a sub-goal's turn is no turn; what it spent is this one's
+            record = unnested(record)
+            event = record["event"]
         if event in BESIDE:
             cost_usd, calls = (
                 cost_usd + _dollars(record.get("cost_usd", 0.0)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from llmos.core.budget import Ledger
+from llmos.core.budget import Account
 from llmos.core.consolidation import (
     EXTRACT_SCHEMA,
     EXTRACT_SYSTEM,
@@ -163,7 +163,7 @@ class Consolidator:
     async def _tick(self, tier: Tier, emit: Emit) -> None:
         memory, count = self._memory, self._nested.count
         writer = Writer(self._clock.now(), f"{tier.value} update at message {count}", group=secrets.token_hex(4))
-        calls = ModelCalls(ledger=Ledger(self._limits.usd), clock=self._clock, emit=_nowhere, retry_total_s=_RETRY_S)
+        calls = ModelCalls(account=Account(self._limits.usd), clock=self._clock, emit=_nowhere, retry_total_s=_RETRY_S)
         update = _Update(tier, count, writer, calls)
         before = len(memory.log.all())
         try:

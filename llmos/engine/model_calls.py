@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Callable
 
-from llmos.core.budget import Ledger
+from llmos.core.budget import Account, Ledger
 from llmos.core.errors import BudgetError, ModelError, StoreError
 from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown
 from llmos.core.ports import Clock, Emit, Model, ModelReply, ModelRequest
@@ -26,14 +26,13 @@ class ModelCalls:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        account: Account,
         clock: Clock,
         emit: Emit,
         retry_total_s: float,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.ledger = ledger
-        self.count = 0
+        self.account = account
         self.last_tokens = 0
         """What the last answered call read and wrote."""
         self._clock = clock
@@ -43,8 +42,17 @@ class ModelCalls:
 
     def charge(self, calls: int, cost_usd: float) -> None:
         """Count calls that were made elsewhere for this turn."""
-        self.count += calls
-        self.ledger = self.ledger.settle(0.0, cost_usd)
+        self.account.charge(calls, cost_usd)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is reserved and spent, sub-goals among it."""
+        return self.account.ledger
+
+    @property
+    def count(self) -> int:
+        """Model calls that were begun, those of sub-goals among them."""
+        return self.account.calls
 
     async def call(self, model: Model, request: ModelRequest) -> ModelReply:
         """One answered request. Raises BudgetError before a call that may not fit, ModelError when retries are over."""
@@ -71,10 +79,7 @@ class ModelCalls:
                 attempt += 1
 
     async def _attempt(self, model: Model, request: ModelRequest) -> ModelReply:
-        reserved = model.reserve_usd(request)
-        self.ledger = self.ledger.reserve(reserved, model=model.info.name)
-        amount = reserved or 0.0
-        self.count += 1
+        amount = self.account.reserve(model.reserve_usd(request), model=model.info.name)
         info = model.info
         self._emit(
             ModelCallStarted(call=self.count, model=info.name, payer=info.payer, small=info.small, reserved_usd=amount)
@@ -82,19 +87,19 @@ class ModelCalls:
         try:
             reply = await model.reply(request, self._emit)
         except ModelError as error:
-            self.ledger = self.ledger.settle(amount, amount if error.cost_usd is None else error.cost_usd)
+            self.account.settle(amount, amount if error.cost_usd is None else error.cost_usd)
             raise
         except (BudgetError, StoreError):  # a cap above the goal's does not let it be sent
-            self.ledger = self.ledger.settle(amount, 0.0)
+            self.account.settle(amount, 0.0)
             raise
         except asyncio.CancelledError:
-            self.ledger = self.ledger.settle(amount, model.abandoned_usd())
+            self.account.settle(amount, model.abandoned_usd())
             raise
         except BaseException:
             # What the attempt cost is not known here, so it counts at the most that it can have cost.
-            self.ledger = self.ledger.settle(amount, amount)
+            self.account.settle(amount, amount)
             raise
-        self.ledger = self.ledger.settle(amount, reply.cost_usd)
+        self.account.settle(amount, reply.cost_usd)
         self.last_tokens = reply.usage.total
         self._emit(
             ModelCallFinished(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.errors import StoreError
+from llmos.core.events import unnested
 from llmos.core.journal import call_line
 from llmos.core.trace import shorten
 from llmos.engine.backups import path_state
@@ -77,7 +78,7 @@ def last_turn(records: Iterable[Mapping[str, Any]], here: Path) -> DoneTurn | No
     """
     turns: dict[int, DoneTurn] = {}
     number, calls = -1, dict[str, tuple[str, bool]]()
-    for record in records:
+    for record in _with_sub_goals(records):
         match record.get("event"):
             case "turn_started":
                 number, calls = int(record["seq"]), {}
@@ -101,6 +102,16 @@ def last_turn(records: Iterable[Mapping[str, Any]], here: Path) -> DoneTurn | No
     changed = [turn for turn in turns.values() if any(step.created or step.touched for step in turn.steps)]
     found = changed or ran
     return found[-1] if found else None
+
+
+def _with_sub_goals(records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The records, with what the tools of sub-goals did as done by the turn; their calls stay apart."""
+    for record in records:
+        if record.get("event") != "nested":
+            yield record
+        elif record.get("kind") in ("tool_started", "tool_finished"):
+            inner = unnested(record)
+            yield {**inner, "call_id": f"{record['parent']}:{inner['call_id']}"}
 
 
 def _step(record: Mapping[str, Any], call: str, executes: bool) -> DoneStep:

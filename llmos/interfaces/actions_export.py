@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError, UsageError
+from llmos.core.events import unnested
 from llmos.interfaces.call_view import call_details, call_subject, money
 from llmos.interfaces.printable import one_line, printable
 from llmos.memory.files import show_path, write_once
@@ -27,7 +28,7 @@ def session_markdown(session: SessionSummary, records: Sequence[Mapping[str, Any
         f"saved {money(session.saved_usd)} · {session.model_calls} model calls · in `{session.cwd}`",
     ]
     try:
-        lines = [*head, *(line for record in records for line in _lines(record))]
+        lines = [*head, *(line for record in records for line in _told(record))]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{show_path(session.path)} is not a readable transcript: {error!r}") from None
     return printable("\n".join(lines)) + "\n"
@@ -40,6 +41,16 @@ def write_export(path: Path, text: str) -> None:
     if os.path.lexists(path):
         raise UsageError(f"{show_path(path)} exists already; give another name")
     write_once(path, text.encode("utf-8", "replace"))
+
+
+def _told(record: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a record; a sub-goal is a section of its turn."""
+    if record["event"] != "nested":
+        yield from _lines(record)
+        return
+    for line in _lines(unnested(record)):
+        begins = record["kind"] == "turn_started" and line.startswith("## ")
+        yield f"### {record['parent']}: {line.removeprefix('## ')}" if begins else line
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:

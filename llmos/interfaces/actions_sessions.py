@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmos.core.errors import StoreError
+from llmos.core.events import unnested
 from llmos.interfaces.call_view import call_subject, money
 from llmos.interfaces.layout import cards, table, wrapped
 from llmos.interfaces.printable import one_line
@@ -88,6 +89,10 @@ def show_lines(session: SessionSummary, records: Sequence[Mapping[str, Any]], wi
 
 
 def _record_lines(record: Mapping[str, Any], whole: bool) -> Iterator[str]:
+    if record["event"] == "nested":
+        inner = (line.lstrip("\n") for line in _record_lines(unnested(record), whole))
+        yield from (f"  [{record['parent']}] {line}" for line in inner if line)
+        return
     match record["event"]:
         case "turn_started":
             first, *rest = str(record["goal"]).split("\n")

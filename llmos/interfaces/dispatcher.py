@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llmos.core.blend import blended
-from llmos.core.budget import Ledger
+from llmos.core.budget import Account
 from llmos.core.compaction import compacted, extent_of
 from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
@@ -180,8 +180,8 @@ class Dispatcher:
         Without a model, or where it fails, the summary is a digest. Cancelled while it writes, nothing is changed.
         """
         messages, tokens = self._conversation.messages, self._conversation.tokens
-        ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
-        calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._show_progress, retry_total_s=total_s)
+        account, total_s = Account(self._limits.cap_usd), self._limits.retry_total_s
+        calls = ModelCalls(account=account, clock=self._clock, emit=self._show_progress, retry_total_s=total_s)
         summary = await summary_of(self._conversation, self._model, calls, focus)
         begin()
         self.restart(compacted(summary.text, summary.by), turns=self._turn, cut_off=self._cut_off)
@@ -240,8 +240,8 @@ class Dispatcher:
             await self._consolidator.stop()
 
     def _new_turn(self, goal: str) -> Turn:
-        ledger, total_s = Ledger(self._limits.cap_usd), self._limits.retry_total_s
-        calls = ModelCalls(ledger=ledger, clock=self._clock, emit=self._sink, retry_total_s=total_s)
+        account, total_s = Account(self._limits.cap_usd), self._limits.retry_total_s
+        calls = ModelCalls(account=account, clock=self._clock, emit=self._sink, retry_total_s=total_s)
         return Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
 
     def _begin(self, turn: Turn, emit: Emit) -> None:

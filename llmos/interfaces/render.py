@@ -51,7 +51,7 @@ OUTCOME_WORDS = {
     Outcome.OVER_BUDGET: "over the budget",
 }
 _OUTCOME_STYLE = {Outcome.OK: "green", Outcome.UNVERIFIED: "yellow", Outcome.INTERRUPTED: "yellow"}
-_MODE_STYLE = {Mode.FOLLOWER: "green", Mode.MIXED: "yellow", Mode.LEARNER: "cyan"}
+_MODE_STYLE = {Mode.FOLLOWER: "green", Mode.MIXED: "yellow", Mode.LEARNER: "cyan", Mode.ORCHESTRATOR: "magenta"}
 _STATUS_WORDS = {
     "verified": "the same goal will be replayed",
     "guidance": "shown to a model as guidance, never replayed",

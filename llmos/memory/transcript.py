@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError, UsageError
-from llmos.core.events import EPHEMERAL, Event, ToolStarted, TurnEnded, TurnStarted, event_record
+from llmos.core.events import (
+    EPHEMERAL,
+    Event,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+    event_record,
+    innermost,
+    unnested,
+)
 from llmos.core.journal import Journal
 from llmos.core.ports import Clock
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
@@ -58,11 +67,11 @@ class Transcript:
 
     def record(self, event: Event) -> None:
         """Append one event. Raises StoreError; nothing that needs the record may then go on."""
-        if isinstance(event, EPHEMERAL):
+        if isinstance(innermost(event), EPHEMERAL):
             return
         if self._sequence == 0:
             self._begin()
-        self._write(event_record(event), sync=isinstance(event, _DURABLE))
+        self._write(event_record(event), sync=isinstance(innermost(event), _DURABLE))
         if self._said is not None and isinstance(event, _MESSAGES):
             self._said(self.path)
 
@@ -199,7 +208,8 @@ class _OpenTurn:
 
     goal: str
     mode: str = "LEARNER"
-    tool: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    """The tools that had started and not finished, by whose they are: "" for the turn's own, else a sub-goal's id."""
     cost_usd: float = 0.0
     model_calls: int = 0
     journal: Journal = field(default=Journal())
@@ -220,7 +230,7 @@ def _close_one(path: Path, clock: Clock) -> str | None:
         return None
     if turn is None:
         return None
-    tool = f"; {turn.tool} had started and its effect is unknown" if turn.tool else ""
+    tool = "".join(f"; {name} had started and its effect is unknown" for name in turn.tools.values())
     journal = turn.journal.closed()
     if journal.half_done:
         tool = f"; of the replay: {journal.summary}"
@@ -251,16 +261,37 @@ def _after(record: dict[str, Any], turn: _OpenTurn | None) -> _OpenTurn | None:
             return None
     if turn is None:
         return None
+    if record.get("event") == "nested":
+        return _after_nested(unnested(record), turn)
     match record.get("event"):
         case "plan_made":
             turn.mode = str(record.get("mode", turn.mode))
         case "tool_started":
-            turn.tool = str(record.get("tool", "a tool"))
+            turn.tools[""] = str(record.get("tool", "a tool"))
         case "tool_finished":
-            turn.tool = ""
+            turn.tools.pop("", None)
+        case _:
+            _count_call(record, turn)
+    return turn
+
+
+def _after_nested(record: Mapping[str, Any], turn: _OpenTurn) -> _OpenTurn:
+    """The open turn after an event of one of its sub-goals: what that ran and spent is the turn's."""
+    of = f" of sub-goal {record.get('parent')}"
+    match record.get("event"):
+        case "tool_started":
+            turn.tools[str(record.get("parent"))] = f"{record.get('tool', 'a tool')}{of}"
+        case "tool_finished":
+            turn.tools.pop(str(record.get("parent")), None)
+        case _:
+            _count_call(record, turn)
+    return turn
+
+
+def _count_call(record: Mapping[str, Any], turn: _OpenTurn) -> None:
+    match record.get("event"):
         case "model_call_started":
             turn.model_calls += 1
         case "model_call_finished" | "model_call_failed":
             cost = record.get("cost_usd")
             turn.cost_usd += cost if isinstance(cost, int | float) else 0.0
-    return turn

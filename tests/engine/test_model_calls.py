@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.core.budget import Ledger
+from llmos.core.budget import Account, Ledger
 from llmos.core.errors import BudgetError, ModelError, ModelErrorKind
 from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown, TextStreamed
 from llmos.core.messages import StopReason, Usage, user_text
@@ -24,7 +24,7 @@ def calls(
     emit: RecordingEmit, *, cap: float = 1.0, retry_total_s: float = 300.0, clock: FixedClock | None = None
 ) -> ModelCalls:
     return ModelCalls(
-        ledger=Ledger(cap), clock=clock or FixedClock(), emit=emit, retry_total_s=retry_total_s, jitter=lambda: 1.0
+        account=Account(cap), clock=clock or FixedClock(), emit=emit, retry_total_s=retry_total_s, jitter=lambda: 1.0
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cli_world import COUNT, COUNTED, Llmos
 
-from llmos.core.events import Event
+from llmos.core.events import Event, Nested
 from llmos.core.messages import Message
 from llmos.testing import FakeMessagesServer
 
@@ -72,6 +72,9 @@ def fits(value: Any, words: str) -> bool:
 @pytest.mark.parametrize("cls", EVENTS, ids=event_name)
 def test_the_page_names_every_key_of_every_event(cls: type) -> None:
     hints = typing.get_type_hints(cls)
+    if cls is Nested:  # its event is taken apart, so that no reader takes the inner one for the turn's
+        assert documented()[event_name(cls)] == {"parent": "text", "kind": "text", "of": "object"}
+        return
     wanted = {field.name: type_words(hints[field.name]) for field in dataclasses.fields(cls)}
     assert documented()[event_name(cls)] == wanted
 
