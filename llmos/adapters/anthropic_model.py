@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from llmos.adapters.anthropic_prices import response_cost_usd, upper_bound_usd
 from llmos.adapters.anthropic_request import capabilities_of, estimated_input_tokens, request_body
 from llmos.adapters.anthropic_stream import StreamedReply
 from llmos.core.errors import ModelError, ModelErrorKind
+from llmos.core.messages import StopReason
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
 from llmos.core.prices import ModelPrice
 
@@ -131,6 +133,9 @@ class AnthropicModel:
         import anthropic
 
         if self._client is None:
+            # The SDK warns of each call of an older model; where warnings are errors, that would end the turn.
+            warnings.filterwarnings("ignore", r"The model '.*' is deprecated", DeprecationWarning)
+            warnings.filterwarnings("ignore", r"Using Claude with .* is deprecated", UserWarning)
             self._client = anthropic.AsyncAnthropic(
                 **self._credential,
                 base_url=self._base_url,
@@ -146,11 +151,17 @@ class AnthropicModel:
             )
             raise self._model_error(cut, request, streamed)
         reason, detail = streamed.stop()
+        message = streamed.message()
+        if reason is StopReason.TOOL_USE and not message.tool_calls:
+            lost = Failure(
+                ModelErrorKind.INCOMPLETE, "The model server announced a tool call and sent none.", answered=True
+            )
+            raise self._model_error(lost, request, streamed)
         usage = streamed.usage
         cost = response_cost_usd((streamed.model, self._info.name), usage, self._prices)
         assert cost is not None, "the price was checked before the call"
         return ModelReply(
-            message=streamed.message(),
+            message=message,
             stop_reason=reason,
             usage=usage,
             cost_usd=cost,

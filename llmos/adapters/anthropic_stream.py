@@ -1,7 +1,8 @@
 """Puts a streamed reply together from the raw events of the Messages API.
 
 Invariant: a tool call without a `problem` has arguments that were complete, closed and parsed strictly; everything
-else is marked. The SDK's own accumulator is not used: it repairs cut-off JSON in silence and raises in the middle of a
+else is marked, and a stream whose events are not in the order of the API (one lost, doubled, or for another block) is
+no answer at all. The SDK's own accumulator is not used: it repairs cut-off JSON in silence and raises in the middle of a
 stream on malformed JSON, which loses the stop reason and the usage. Pure: no I/O.
 """
 
@@ -24,6 +25,17 @@ _USAGE_FIELDS = {
     "cache_read_input_tokens": "cache_read_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
+
+
+_BLOCKS_OF_DELTA = {
+    "text_delta": ("text",),
+    "thinking_delta": ("thinking",),
+    "signature_delta": ("thinking",),
+    "input_json_delta": ("tool_use", "server_tool_use", "mcp_tool_use"),
+    "citations_delta": ("text",),
+}
+_UNKNOWN_DELTA = ("text", "thinking")
+"""Where a delta of a later version of the API is passed over; in a call it would be a piece that is missing."""
 
 
 class MalformedEvent(Exception):
@@ -76,18 +88,24 @@ class StreamedReply:
             raise MalformedEvent(str(error)) from error
 
     def _take(self, event: Any) -> TextStreamed | None:
+        if self._stopped:
+            return None  # the answer is whole, whatever is said after it
         match event.type:
             case "message_start":
+                _require(not self.started, "a second message_start")
                 self.started = True
                 self.model = event.message.model or ""
                 self._take_usage(getattr(event.message, "usage", None))
             case "content_block_start":
+                _require(self.started and event.index == len(self._blocks), "a block out of order")
                 self._blocks[event.index] = _new_block(event.content_block.to_dict())
             case "content_block_delta":
-                return self._take_delta(event.index, event.delta)
+                return self._take_delta(self._open_block(event.index), event.index, event.delta)
             case "content_block_stop":
+                self._open_block(event.index)
                 self._closed.add(event.index)
             case "message_delta":
+                _require(self._closed == set(self._blocks), "the end of a message with a block that did not end")
                 self._stop_reason = event.delta.stop_reason or self._stop_reason
                 self._stop_details = getattr(event.delta, "stop_details", None) or self._stop_details
                 self._usage_is_final = self._take_usage(getattr(event, "usage", None))
@@ -127,8 +145,13 @@ class StreamedReply:
         category = getattr(self._stop_details, "category", None)
         return reason, category or ""
 
-    def _take_delta(self, index: int, delta: Any) -> TextStreamed | None:
-        block = self._blocks.setdefault(index, {"type": "text", "text": ""})
+    def _open_block(self, index: int) -> dict[str, Any]:
+        _require(index in self._blocks and index not in self._closed, "an event for a block that is not open")
+        return self._blocks[index]
+
+    def _take_delta(self, block: dict[str, Any], index: int, delta: Any) -> TextStreamed | None:
+        kinds = _BLOCKS_OF_DELTA.get(delta.type, _UNKNOWN_DELTA if isinstance(delta.type, str) else ())
+        _require(block["type"] in kinds, "a delta for another kind of block")
         match delta.type:
             case "text_delta":
                 block["text"] = block.get("text", "") + delta.text
@@ -155,6 +178,11 @@ class StreamedReply:
         known = {name: value for name, value in values.items() if isinstance(value, int)}
         self._usage = replace(self._usage, **known)
         return "output_tokens" in known
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise MalformedEvent(what)
 
 
 def _new_block(block: dict[str, Any]) -> dict[str, Any]:

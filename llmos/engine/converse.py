@@ -7,7 +7,7 @@ the conversation ended; whether the goal was met is judged by the caller from wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
@@ -36,6 +36,7 @@ _CARRIED_OUT = (
     "not run: the replayed run did this very call just before, with its effect on the files; it gave:\n{output}\n"
     "[call it once more only if the goal asks for it twice]"
 )
+_PAUSED = "the answer was paused before its end; call again if it is still wanted"
 _REPEATED = "\n[this very call was made just before, with the same result; answer now or do something else]"
 
 
@@ -186,7 +187,9 @@ class Converse:
                 state.pauses += 1
                 if state.pauses > PAUSES:
                     return self._end(state, Outcome.FAILED, f"the server paused the turn {PAUSES} times")
-                return None
+                # A pause is not the end of an answer: what it calls for is not run, but the server wants a result.
+                calls = [replace(call, problem=_PAUSED) for call in reply.message.tool_calls]
+                return await self._run_calls(state, calls, reply.doubt) if calls else None
         if reply.message.tool_calls:
             return await self._run_calls(state, reply.message.tool_calls, reply.doubt)
         return self._take_answer(state, reply)

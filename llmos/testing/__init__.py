@@ -3,6 +3,7 @@
 from llmos.testing.ports import FixedClock, RecordingEmit, ScriptedModel, model_reply
 from llmos.testing.script import (
     Answer,
+    Raw,
     delay,
     drop,
     end_without_stop,
@@ -21,6 +22,7 @@ __all__ = [
     "Answer",
     "FakeMessagesServer",
     "FixedClock",
+    "Raw",
     "RecordedRequest",
     "RecordingEmit",
     "ScriptedModel",

@@ -78,7 +78,17 @@ class Reply:
         return [dict(item.content) for item in self.items if isinstance(item, Block)]
 
 
-Answer: TypeAlias = Reply | Error
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as the bytes of its body, sent as they are; then the connection ends so, or nothing more comes."""
+
+    body: bytes
+    ends: Literal["end", "drop", "reset", "stall"] = "end"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
+
+
+Answer: TypeAlias = Reply | Error | Raw
 Script: TypeAlias = Sequence[Answer | Callable[[dict[str, Any]], Answer]] | Callable[[dict[str, Any]], Answer]
 
 
@@ -208,6 +218,11 @@ def message_of(answer: Reply, message_id: str, model: str) -> dict[str, Any]:
         "stop_details": answer.stop_details,
         "usage": dict(answer.usage),
     }
+
+
+def sse(event: Mapping[str, Any]) -> bytes:
+    """One event as it goes over the wire."""
+    return f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 
 
 def _block_events(block: Block, index: int) -> Iterator[dict[str, Any]]:

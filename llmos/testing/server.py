@@ -15,6 +15,7 @@ import itertools
 import json
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from llmos.testing.rules import ApiRules
-from llmos.testing.script import Answer, Block, Delay, Error, Reply, Script, events_of, message_of
+from llmos.testing.script import Answer, Block, Delay, Error, Raw, Reply, Script, events_of, message_of, sse
 
 _MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
@@ -124,7 +125,7 @@ class FakeMessagesServer:
             entry = self._script if callable(self._script) else self._script.pop(0)
         # Outside the lock: a function of the test may take its time.
         answer = entry(body) if callable(entry) else entry
-        if isinstance(answer, Error):
+        if not isinstance(answer, Reply):
             return answer
         with self._lock:
             answer = replace(answer, items=tuple(self._filled_in(item) for item in answer.items))
@@ -221,6 +222,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(200, answer)
         elif isinstance(answer, Error):
             self._send_error(answer)
+        elif isinstance(answer, Raw):
+            self._send_raw(answer)
         elif answer.broken == "drop" and answer.after_events == 0:
             self._drop()
         elif body.get("stream"):
@@ -274,8 +277,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def _send_event(self, event: Mapping[str, Any]) -> None:
-        raw = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+        self._send_chunk(sse(event))
+
+    def _send_chunk(self, raw: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+
+    def _send_raw(self, answer: Raw) -> None:
+        self.send_response(answer.status)
+        for name, value in {"request-id": "req_fake", **answer.headers}.items():
+            self.send_header(name, value)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        if answer.body:
+            self._send_chunk(answer.body)
+        if answer.ends == "end":
+            self.wfile.write(b"0\r\n\r\n")
+            return
+        if answer.ends == "stall":
+            self.wfile.flush()
+            self.server.fake.wait(60, self.connection)
+        if answer.ends == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            return
+        self._drop()
 
     def _drop(self) -> None:
         self.close_connection = True

@@ -588,6 +588,20 @@ async def test_calls_side_by_side_share_a_model(server: FakeMessagesServer) -> N
     assert time.monotonic() - began < 2
 
 
+async def test_an_older_model_is_called_where_warnings_are_errors(server: FakeMessagesServer) -> None:
+    server.add(reply(text("hi")))
+    async with open_model(server, "claude-sonnet-4-5") as model:  # the SDK warns of it
+        assert (await model.reply(ASK, RecordingEmit())).message.text == "hi"
+
+
+async def test_a_tool_call_that_was_announced_and_did_not_come_is_no_answer(server: FakeMessagesServer) -> None:
+    failed = await failure(server, reply(text("I call it."), stop_reason="tool_use"))
+    assert (failed.kind, str(failed)) == (
+        ModelErrorKind.INCOMPLETE,
+        "The model server announced a tool call and sent none.",
+    )
+
+
 def test_at_most_one_credential() -> None:
     with pytest.raises(ValueError, match="not both"):
         AnthropicModel(SONNET, payer="x", api_key="k", auth_token="t")
