@@ -11,6 +11,7 @@ ROWS: tuple[Row, ...] = (
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
+    Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
     Row("A-3", "money", "tests/safety/test_money.py 125", "tests/safety/test_money.py 20"),
     Row("X-1", "secrets", "tests/safety/test_secrets.py 20", "tests/safety/test_secrets.py 3"),
 )
