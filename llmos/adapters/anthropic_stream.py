@@ -2,8 +2,8 @@
 
 Invariant: a tool call without a `problem` has arguments that were complete, closed and parsed strictly; everything
 else is marked, and a stream whose events are not in the order of the API (one lost, doubled, or for another block) is
-no answer at all. The SDK's own accumulator is not used: it repairs cut-off JSON in silence and raises in the middle of a
-stream on malformed JSON, which loses the stop reason and the usage. Pure: no I/O.
+no answer at all. The SDK's own accumulator is not used: it repairs cut-off JSON in silence and raises in the middle of
+a stream on malformed JSON, which loses the stop reason and the usage. Pure: no I/O.
 """
 
 from __future__ import annotations
