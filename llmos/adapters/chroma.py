@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmos.core.errors import StoreError
-from llmos.memory.files import StoreLock, make_private_folder, show_path
+from llmos.memory.files import make_private_folder, show_path
+from llmos.memory.locks import StoreLock
 
 _BATCH = 500
 

@@ -39,7 +39,8 @@ from llmos.core.messages import StopReason, user_text
 from llmos.core.ports import Clock, Emit, Model, ModelRequest
 from llmos.engine.memory_updates import CoreUpdate, is_outdated, update_archival
 from llmos.engine.model_calls import ModelCalls
-from llmos.memory.files import StoreLock, make_private_folder
+from llmos.memory.files import make_private_folder
+from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall_reader import RecallMessage

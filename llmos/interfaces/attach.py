@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.core.errors import UsageError
-from llmos.memory.files import show_path
+from llmos.memory.files import open_regular, show_path
 
 MOST_FILES = 8
 MOST_BYTES = 200_000
@@ -63,7 +63,7 @@ def _check(cwd: Path, path: str) -> None:
         return  # read_file says whether it may be read
     try:
         size = place.stat().st_size
-        with place.open("rb") as file:
+        with open_regular(place) as file:
             head = file.read(_HEAD)
     except OSError as error:
         raise UsageError(f"@{show_path(path)} cannot be read: {(error.strerror or 'unknown').lower()}") from None

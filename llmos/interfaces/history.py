@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from llmos.core.errors import LlmosError
 from llmos.interfaces.keyboard import as_text
+from llmos.memory.files import open_locked
 from llmos.memory.redaction import redactor
 from llmos.memory.workspace import Workspace, make_derived_folder
 
@@ -21,8 +24,7 @@ def prompt_history(workspace: Workspace) -> History:
     """Below the workspace; in memory where that cannot be written."""
     try:
         path = make_derived_folder(workspace) / "history"
-        path.touch(mode=0o600)
-        with path.open("ab"):
-            return _SafeHistory(path)
+        os.close(open_locked(path, os.O_CREAT))  # it can be written, and nothing else stands in its place
+        return _SafeHistory(path)
     except (LlmosError, OSError):
         return InMemoryHistory()

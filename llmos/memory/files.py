@@ -11,56 +11,29 @@ import fcntl
 import os
 import stat
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from typing import BinaryIO, cast
 
 from llmos.core.errors import StoreError
+from llmos.memory.locks import lock_descriptor
+from llmos.memory.words import os_cause as os_cause
+from llmos.memory.words import show_path as show_path
 
 TEMPORARY_PREFIX = ".llmos-"
 TEMPORARY_SUFFIX = ".tmp"
 STALE_AFTER_S = 3600.0
-LOCK_TIMEOUT_S = 10.0
-_LOCK_POLL_S = 0.01
-_CHUNK = 1 << 20
+_SLACK = 65_536
+"""What may be appended to a file while it is read; more memory than that is not set aside."""
+NOT_REGULAR = "it is not a regular file (but a folder, a pipe or a device)"
 
-_CAUSES = {
-    errno.ENOSPC: "there is no space left on the disk; free some and try again",
-    errno.EDQUOT: "the disk quota is used up; free some space and try again",
-    errno.EFBIG: "the file would be larger than the system allows",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied; check who owns it and its mode",
-    errno.EPERM: "the system does not permit it; check who owns it and its mode",
-    errno.ENOENT: "it does not exist",
-    errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.EISDIR: "it is a folder",
-    errno.EEXIST: "it exists already",
-    errno.ELOOP: "it is a symbolic link or leads in a circle",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.EMFILE: "too many files are open",
-    errno.ENFILE: "too many files are open on this machine",
-    errno.EIO: "the disk reported an input/output error",
-}
 # What a file system without hard links answers to link(2).
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
 
 
 class MissingFileError(StoreError):
     """The file to be read is not there."""
-
-
-def show_path(path: Path | str) -> str:
-    """The path for a sentence: line breaks, terminal codes and undecodable bytes in names are escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(path))
-
-
-def os_cause(error: OSError | ValueError) -> str:
-    """Why the system refused, in words."""
-    if isinstance(error, OSError):
-        return _CAUSES.get(error.errno or 0, error.strerror or "the system refused")
-    return "the name holds a character that no file name can have"
 
 
 def _failure(action: str, path: Path, error: OSError | ValueError) -> StoreError:
@@ -108,10 +81,8 @@ def append_line(path: Path, line: bytes, *, sync: bool) -> None:
         raise ValueError("a line holds a line break")
     try:
         created = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        descriptor = open_locked(path, os.O_APPEND | os.O_CREAT)
         try:
-            _require_regular(descriptor, path)
-            _lock(descriptor, path, LOCK_TIMEOUT_S)
             _append_locked(descriptor, line)
             if sync:
                 _sync_data(descriptor)
@@ -123,28 +94,51 @@ def append_line(path: Path, line: bytes, *, sync: bool) -> None:
         raise _failure("write", path, error) from error
 
 
+def open_locked(path: Path, more: int = 0) -> int:
+    """A regular file open for reading and writing, locked until it is closed, and the one that has this name now.
+
+    Who waited for the lock may have got a file that another process has put a new one in place of; it is opened again
+    then. Raises StoreError, OSError.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | more, 0o600)
+        try:
+            _require_regular(descriptor, path)
+            lock_descriptor(descriptor, path)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.lstat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; a pipe, a device or a folder in its place is an OSError and not waited for."""
+    if not stat.S_ISREG(path.stat().st_mode):  # asked before open: opening a device can have effects
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, NOT_REGULAR, str(path))
+        yield cast(BinaryIO, file)
+
+
 def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> bytes:
     """The content of a regular file of at most `max_bytes` (its first `max_bytes` when `or_larger`).
 
     Raises MissingFileError, and StoreError for a larger file, a folder, a pipe or a device.
     """
+    wanted = max_bytes if or_larger else max_bytes + 1
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # asked before open: opening a device can have effects
-            raise _not_regular(path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            _require_regular(descriptor, path)
-            chunks, wanted = [], max_bytes if or_larger else max_bytes + 1
-            while wanted > 0 and (chunk := os.read(descriptor, min(wanted, _CHUNK))):
-                chunks.append(chunk)
-                wanted -= len(chunk)
-        finally:
-            os.close(descriptor)
+        with open_regular(path) as file:
+            data = file.read(min(wanted, os.fstat(file.fileno()).st_size + _SLACK))
     except FileNotFoundError as error:
         raise MissingFileError(f"cannot read {show_path(path)}: {os_cause(error)}") from error
     except (OSError, ValueError) as error:
         raise _failure("read", path, error) from error
-    data = b"".join(chunks)
     if len(data) > max_bytes:
         raise StoreError(f"cannot read {show_path(path)}: it is larger than {max_bytes} bytes")
     return data
@@ -181,39 +175,6 @@ def remove_stale_temporaries(folder: Path, *, now: float) -> int:
     return removed
 
 
-class StoreLock:
-    """One writer at a time over a store: `with StoreLock(path):` holds the kernel lock on that file.
-
-    The lock ends with the process, so it can never be stale. Hold it for a change, never across a model call or a
-    command. Not reentrant. Raises StoreError when it is not free within `timeout_s` seconds.
-    """
-
-    def __init__(self, path: Path, *, timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self.path = path
-        self.timeout_s = timeout_s
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> StoreLock:
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-            try:
-                _lock(descriptor, self.path, self.timeout_s)
-            except BaseException:
-                os.close(descriptor)
-                raise
-        except (OSError, ValueError) as error:
-            raise _failure("lock", self.path, error) from error
-        self._descriptor = descriptor
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
 @contextmanager
 def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
     """A synced file beside `path` that holds `data`; gone on leaving unless it was moved."""
@@ -243,7 +204,7 @@ def _link_or_rename_new(temporary: Path, path: Path) -> bool:
         # Without hard links, a lock on the folder keeps other writers of the record out between look and rename.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
-            _lock(folder, path.parent, LOCK_TIMEOUT_S)
+            lock_descriptor(folder, path.parent)
             if os.path.lexists(path):
                 return False
             temporary.replace(path)
@@ -326,24 +287,6 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, path: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise StoreError(
-                    f"another llmos has held {show_path(path)} for {timeout_s:g} s; let it finish and try again"
-                ) from None
-            time.sleep(_LOCK_POLL_S)
-
-
 def _require_regular(descriptor: int, path: Path) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise _not_regular(path)
-
-
-def _not_regular(path: Path) -> StoreError:
-    return StoreError(f"{show_path(path)} is not a regular file (a folder, a pipe or a device)")
+        raise OSError(errno.EINVAL, NOT_REGULAR, str(path))

@@ -18,7 +18,8 @@ from llmos.core.errors import UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_text import fingerprint, stems, words_pattern
 from llmos.core.passage import Passage
-from llmos.memory.files import StoreLock, write_atomic
+from llmos.memory.files import write_atomic
+from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.recall import Recall
 from llmos.memory.recall_reader import RecallMessage

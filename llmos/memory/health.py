@@ -5,8 +5,6 @@ Looks and reports; changes nothing.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.memory.files import STALE_AFTER_S, TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from llmos.memory.locks import is_held
 from llmos.memory.workspace import Workspace
 
 MOST_ENTRIES = 50_000
@@ -64,7 +63,7 @@ def leftovers(workspace: Workspace, now: float) -> Leftovers:
         for path in _listed(folder)
         if path.name.startswith(TEMPORARY_PREFIX) and path.name.endswith(TEMPORARY_SUFFIX) and _age(path, now) >= 0
     ]
-    markers = [path for path in _listed(workspace.derived / "open") if path.suffix == ".jsonl" and not _is_held(path)]
+    markers = [path for path in _listed(workspace.derived / "open") if path.suffix == ".jsonl" and not is_held(path)]
     edits = [path for path in _listed(workspace.derived) if path.name.startswith("edit-") and path.is_dir()]
     return Leftovers(tuple(sorted(temporaries)), tuple(markers), tuple(edits))
 
@@ -116,18 +115,3 @@ def _age(path: Path, now: float) -> float:
         return now - path.lstat().st_mtime - STALE_AFTER_S
     except OSError:
         return -1.0
-
-
-def _is_held(marker: Path) -> bool:
-    """Whether a living process holds the marker; one that cannot be opened counts as held."""
-    try:
-        descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EWOULDBLOCK, errno.EAGAIN)
-    finally:
-        os.close(descriptor)
-    return False

@@ -14,8 +14,9 @@ from llmos.core.errors import StoreError
 from llmos.core.judgement import Judgement
 from llmos.core.wording import Analysis, analyse
 from llmos.memory.codec import CodecError, dump_line
-from llmos.memory.files import append_line, make_private_folder
+from llmos.memory.files import append_line, make_private_folder, read_bounded
 
+_MAX_BYTES = 1 << 28
 FORMAT = 1
 """Part of each key: another way of asking makes other judgements."""
 
@@ -50,8 +51,9 @@ class Judgements:
     def _known(self) -> dict[str, dict[str, object]]:
         found: dict[str, dict[str, object]] = {}
         try:
-            lines = (self._folder / "judgements.jsonl").read_bytes().splitlines() if self._folder else []
-        except OSError:
+            path = self._folder / "judgements.jsonl" if self._folder else None
+            lines = read_bounded(path, _MAX_BYTES).splitlines() if path else []
+        except StoreError:
             lines = []
         for line in lines:
             try:

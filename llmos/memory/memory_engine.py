@@ -27,7 +27,8 @@ from llmos.core.memory_change import ARCHIVAL, CORE, ItemEdit, MemoryChange, lin
 from llmos.core.memory_tiers import TierRules
 from llmos.core.passage import HOLDING, Passage, PassageState, Source, passage_id, standing
 from llmos.memory.block_files import dump_block, load_block
-from llmos.memory.files import MissingFileError, StoreLock, make_private_folder, read_bounded, show_path, write_atomic
+from llmos.memory.files import MissingFileError, make_private_folder, read_bounded, show_path, write_atomic
+from llmos.memory.locks import StoreLock
 from llmos.memory.memory_log import ChangeLog
 from llmos.memory.passage_files import MAX_BYTES, dump_passage, load_passage
 from llmos.memory.redaction import redactor

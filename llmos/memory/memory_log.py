@@ -4,6 +4,7 @@ between the two is seen and nothing that llmos wrote is ever taken for a person'
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.memory.codec import dump_line
-from llmos.memory.files import append_line, make_private_folder, write_atomic
+from llmos.memory.files import append_line, make_private_folder, open_regular, write_atomic
 
 
 class ChangeLog:
@@ -29,8 +30,8 @@ class ChangeLog:
     def all(self) -> list[MemoryChange]:
         """Every change on record."""
         try:
-            with self.path.open("rb") as file:
-                inode = _inode(self.path)
+            with open_regular(self.path) as file:
+                inode = os.fstat(file.fileno()).st_ino
                 size, known, changes = self._taken
                 if known != inode:
                     size, changes = 0, []
@@ -46,10 +47,6 @@ class ChangeLog:
     def replace_all(self, changes: Iterable[MemoryChange]) -> None:
         """Write the log anew, for `forget`. The caller holds the lock of the memory."""
         write_atomic(self.path, b"".join(dump_line(_record(change)) for change in changes))
-
-
-def _inode(path: Path) -> int:
-    return path.stat().st_ino
 
 
 def _record(change: MemoryChange) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Invariant: under its own name a model file is whole and has the catalogue's SHA-
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from llmos.core.catalogue import CATALOGUE, CatalogueModel
 from llmos.core.errors import StoreError
+from llmos.memory.locks import take_marker
 
 Progress = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes of the whole file."""
@@ -147,17 +147,15 @@ class ModelStore:
         path = self.folder / f".{model.name}.lock"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = path.open("a")
+            handle = take_marker(path, new=True)
         except OSError as error:
             raise store_error("write to", self.folder, error) from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise StoreError(
-                    f"Another llmos is working on {model.name} in {self.folder}; wait for it, then try again."
-                ) from error
+        if handle is None:
+            raise StoreError(f"Another llmos is working on {model.name} in {self.folder}; wait for it, then try again.")
+        try:
             yield
+        finally:
+            os.close(handle)
 
     def commit(self, model: CatalogueModel) -> Path | None:
         """Read the `.part` file back and make it the model when it has the catalogue's hash.

@@ -16,7 +16,8 @@ from pathlib import Path
 from llmos.core.ports import Clock
 from llmos.core.spending import Caps, Spending, is_amount
 from llmos.memory.codec import dump_line
-from llmos.memory.files import MissingFileError, StoreLock, append_line, make_private_folder, read_bounded
+from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
+from llmos.memory.locks import StoreLock
 
 _MAX_BYTES = 1 << 28
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from llmos.core.errors import StoreError
 from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, last_done, may_try
-from llmos.memory.files import make_private_folder, write_atomic
+from llmos.memory.files import make_private_folder, open_regular, read_bounded, write_atomic
 
 _MESSAGE = b'"event":"turn_started"'
 _TICK = b'"event":"memory_ticked"'
+_MAX_BYTES = 1 << 28
 _KEPT_NOTES = 40
 """Updates remembered of one transcript; more would only repeat what the later ones say."""
 
@@ -82,8 +83,8 @@ class NestedLearning:
 
     def _load(self) -> dict[str, _Counted]:
         try:
-            return {name: _from_json(item) for name, item in json.loads(self._cache.read_bytes()).items()}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return {name: _from_json(item) for name, item in json.loads(read_bounded(self._cache, _MAX_BYTES)).items()}
+        except (StoreError, ValueError, TypeError, AttributeError, RecursionError):
             return {}
 
 
@@ -100,7 +101,7 @@ def _from_json(item: Any) -> _Counted:
 def _count(path: Path, known: _Counted | None) -> _Counted:
     """What the whole lines say, going on from where `known` ends."""
     known = known or _Counted()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(known.size)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
-from llmos.memory.files import make_private_folder
+from llmos.memory.files import make_private_folder, open_regular
 from llmos.memory.recall_reader import RecallMessage, TranscriptReader
 
 _SCHEMA_VERSION = 2
@@ -275,7 +275,7 @@ class RecallIndex:
         row = self._connection.execute("select size, state from folded where name = ?", (name,)).fetchone()
         size, state = (int(row[0]), TranscriptReader(**json.loads(row[1]))) if row else (0, TranscriptReader())
         try:
-            with (self._recall / name).open("rb") as file:
+            with open_regular(self._recall / name) as file:
                 file.seek(size)
                 data = file.read()
         except OSError:

@@ -9,14 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.errors import StoreError
 from llmos.memory.archival_search import ArchivalSearch
-from llmos.memory.files import StoreLock, make_private_folder, write_atomic
+from llmos.memory.files import make_private_folder, read_bounded, write_atomic
+from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.recall import Recall
 from llmos.memory.recall_index import Report
 from llmos.memory.traces_sdk import TraceManager
 
 _BATCH = 32
+_MAX_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def reindex(
 
 def _read(mark: Path) -> tuple[str, list[str]]:
     """The stage that was cut off and those before it."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        record = json.loads(mark.read_bytes())
+    with suppress(StoreError, ValueError, KeyError, TypeError, RecursionError):
+        record = json.loads(read_bounded(mark, _MAX_BYTES))
         return str(record["begun"]), [str(name) for name in record["done"]]
     return "", []

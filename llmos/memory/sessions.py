@@ -6,15 +6,11 @@ nobody's way.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +24,8 @@ from llmos.core.messages import Message
 from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
 from llmos.memory.codec import CodecError, check_format
-from llmos.memory.files import os_cause, show_path
+from llmos.memory.files import open_regular, os_cause, show_path
+from llmos.memory.locks import is_held
 from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, cut_off_in, read_transcript
 
 _NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([A-Za-z0-9_-]+)")
@@ -176,15 +173,8 @@ class Sessions:
 
     def _is_open(self, path: Path) -> bool:
         """Whether a living process holds the marker of this transcript."""
-        with suppress(OSError):
-            descriptor = os.open(self._open_folder / path.name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                return error.errno in (errno.EWOULDBLOCK, errno.EAGAIN)
-            finally:
-                os.close(descriptor)
-        return False
+        marker = self._open_folder / path.name
+        return marker.is_file() and is_held(marker)
 
     def _summary(self, path: Path) -> SessionSummary:
         """Raises StoreError."""
@@ -218,7 +208,7 @@ def facts_of(path: Path) -> tuple[list[TurnFacts], str]:
 
     def told() -> Iterator[dict[str, Any]]:
         nonlocal last
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if number > 1 and not any(mark in line for mark in _MARKS):
                     continue

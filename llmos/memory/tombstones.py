@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
+from llmos.core.errors import StoreError
 from llmos.core.memory_text import fingerprint, stems
 from llmos.memory.codec import dump_line
-from llmos.memory.files import append_line, make_private_folder
+from llmos.memory.files import append_line, make_private_folder, read_bounded
+
+_MAX_BYTES = 1 << 28
 
 
 class Tombstones:
@@ -36,8 +39,8 @@ class Tombstones:
     def _all(self) -> list[tuple[set[str], set[str]]]:
         found = []
         try:
-            lines = self.path.read_bytes().splitlines()
-        except OSError:
+            lines = read_bounded(self.path, _MAX_BYTES).splitlines()
+        except StoreError:
             return []
         for line in lines:
             try:

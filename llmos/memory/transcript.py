@@ -5,7 +5,6 @@ Invariant: a `tool_started` line is on the disk before the tool runs, so a log t
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -27,7 +26,16 @@ from llmos.core.events import (
 from llmos.core.journal import Journal
 from llmos.core.ports import Clock
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
-from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
+from llmos.memory.files import (
+    MissingFileError,
+    append_line,
+    make_private_folder,
+    open_regular,
+    os_cause,
+    read_bounded,
+    show_path,
+)
+from llmos.memory.locks import take_marker
 
 FORMAT_KIND = "llmos-transcript"
 FORMAT_NUMBER = 1
@@ -86,7 +94,7 @@ class Transcript:
         Raises UsageError when another process writes to it, StoreError when it cannot be read; nothing is changed then.
         """
         try:
-            with path.open("rb") as lines:
+            with open_regular(path) as lines:
                 count = sum(line.endswith(b"\n") for line in lines)
         except OSError as error:
             raise StoreError(f"cannot read {show_path(path)}: {os_cause(error)}") from None
@@ -100,16 +108,9 @@ class Transcript:
         """The locked marker of a transcript; None where none can be made, which costs the repair after a crash only."""
         with suppress(StoreError, OSError):
             make_private_folder(self._open_folder)
-            marker = os.open(
-                self._open_folder / path.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
-            try:
-                fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(marker)
-                raise UsageError(
-                    f"the session in {show_path(path)} is open in another process; leave it there"
-                ) from None
+            marker = take_marker(self._open_folder / path.name, new=True)
+            if marker is None:
+                raise UsageError(f"the session in {show_path(path)} is open in another process; leave it there")
             return marker
         return None
 
@@ -190,10 +191,11 @@ def close_abandoned(recall: Path, open_folder: Path, clock: Clock) -> list[str]:
     """
     sentences = []
     for marker in sorted(open_folder.glob("*.jsonl")):
-        with suppress(OSError, StoreError):  # OSError also where the session ends at this moment, or is alive
-            descriptor = os.open(marker, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with suppress(OSError, StoreError):  # OSError also where the session ends at this moment
+            descriptor = take_marker(marker, new=False)
+            if descriptor is None:
+                continue  # it is alive
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if sentence := _close_one(recall / marker.name, clock):
                     sentences.append(sentence)
                 marker.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ undisturbed, and a crash in between leaves whole lines.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +15,9 @@ from typing import Any
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import words_of, words_pattern
 from llmos.memory.codec import dump_line
-from llmos.memory.files import os_cause, show_path
+from llmos.memory.files import open_locked, os_cause, read_bounded, show_path
 
+_MAX_BYTES = 512 * 1024 * 1024
 FORGOTTEN = "[forgotten]"
 _KEPT = frozenset(
     """event seq at session format call_id call tool effect mode outcome verdict by model payer trace_id id type role
@@ -36,9 +36,8 @@ def blank(path: Path, turns: Iterable[int], texts: Sequence[str]) -> int:
     if not starts and not _may_hold(path, texts):
         return 0
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = open_locked(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             with os.fdopen(os.dup(descriptor), "rb") as lines:
                 place = 0
                 for line in lines:
@@ -64,8 +63,8 @@ def holds(path: Path, texts: Sequence[str]) -> bool:
     """Whether a file holds one of these texts."""
     patterns = [pattern for text in texts if (pattern := words_pattern(text)) is not None]
     try:
-        said = path.read_text("utf-8", "replace")
-    except OSError:
+        said = read_bounded(path, _MAX_BYTES).decode("utf-8", "replace")
+    except StoreError:
         return False
     return any(pattern.search(said) for pattern in patterns)
 
@@ -74,8 +73,8 @@ def _may_hold(path: Path, texts: Sequence[str]) -> bool:
     """Whether it is worth reading record by record: the longest word of one of the texts stands in it."""
     longest = {max(words_of(text), key=len, default="") for text in texts} - {""}
     try:
-        said = path.read_text("utf-8", "replace").lower()
-    except OSError:
+        said = read_bounded(path, _MAX_BYTES).decode("utf-8", "replace").lower()
+    except StoreError:
         return False
     return any(word in said or not word.isascii() for word in longest)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmos.core.errors import StoreError
 from llmos.core.ports import Embedder
-from llmos.memory.files import write_atomic
+from llmos.memory.files import read_bounded, write_atomic
 from llmos.memory.recall_index import RecallIndex
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 _NAME = "message_vectors.f32"
+_MAX_SIDE = 100_000
 
 
 def erase_vectors(derived: Path, numbers: Iterable[int]) -> None:
@@ -31,8 +32,8 @@ def erase_vectors(derived: Path, numbers: Iterable[int]) -> None:
     if not path.exists():
         return
     try:
-        width = 4 * int(json.loads(path.with_suffix(".json").read_bytes())["dimension"])
-    except (OSError, ValueError, KeyError, TypeError):
+        width = 4 * int(json.loads(read_bounded(path.with_suffix(".json"), _MAX_SIDE))["dimension"])
+    except (StoreError, ValueError, KeyError, TypeError):
         path.unlink(missing_ok=True)  # whose rows these are nobody knows
         return
     size = path.stat().st_size
@@ -106,14 +107,16 @@ class MessageVectors:
         """Hold on to what is there when it is of this index and embedder; start over else."""
         generation = self._index.generation()
         mark = {"generation": generation, "embedder": self._embedder.name, "dimension": self._embedder.dimension}
+        if self._path is not None and self._path.exists() and not self._path.is_file():
+            self._path = None  # something else stands in its place
         if self._path is None:
             if generation != self._generation:
                 self._done, self._matrix, self._rows = 0, None, {}
             self._generation = generation
             return
         found: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            found = json.loads(self._side.read_bytes())
+        with suppress(StoreError, ValueError, RecursionError):
+            found = json.loads(read_bounded(self._side, _MAX_SIDE))
         done = found.get("done") if isinstance(found, dict) else None
         size = self._path.stat().st_size if self._path.exists() else 0
         same = isinstance(done, int) and {key: found.get(key) for key in mark} == mark

@@ -19,7 +19,7 @@ from llmos.core.messages import StopReason
 from llmos.core.passage import Passage, Source
 from llmos.core.ports import Model, ModelInfo, ModelReply, ModelRequest
 from llmos.engine.consolidate import Consolidator, UpdateLimits
-from llmos.memory.files import StoreLock
+from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall

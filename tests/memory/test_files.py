@@ -41,7 +41,7 @@ def told(action):
 def run_python(code: str, *args: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run `code` in a process of its own; `sys.argv[1:]` holds `args`."""
     head = "import os, sys\nfrom pathlib import Path\nfrom llmos.core.errors import StoreError\n"
-    head += "from llmos.memory.files import *\n" + REPORT
+    head += "from llmos.memory.files import *\nfrom llmos.memory.locks import StoreLock\n" + REPORT
     command = [*before, sys.executable, "-c", head + code, *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 

@@ -16,12 +16,12 @@ import pytest
 from llmos.core.errors import StoreError
 from llmos.memory.files import (
     MissingFileError,
-    StoreLock,
     append_line,
     make_private_folder,
     read_bounded,
     remove_stale_temporaries,
 )
+from llmos.memory.locks import StoreLock
 
 
 def test_reading_is_bounded(tmp_path: Path) -> None:
@@ -74,14 +74,15 @@ def test_a_lock_excludes_and_times_out_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with StoreLock(path), pytest.raises(StoreError) as caught, StoreLock(path, timeout_s=0.05):
         pass
-    assert str(caught.value) == f"another llmos has held {path} for 0.05 s; let it finish and try again"
+    said = f"another llmos has held {path} for 0.05 s (process {os.getpid()}); let it finish and try again"
+    assert str(caught.value) == said
     with StoreLock(path, timeout_s=0):
         pass
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    code = "import os, sys, pathlib; from llmos.memory.files import StoreLock; "
+    code = "import os, sys, pathlib; from llmos.memory.locks import StoreLock; "
     code += "StoreLock(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     result = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert result.returncode == -signal.SIGKILL
