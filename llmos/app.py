@@ -33,6 +33,7 @@ from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.model_store import ModelStore, models_folder
 from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.nested_learning import NestedLearning
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.recall import Recall
 from llmos.memory.record import Record
 from llmos.memory.saved_permissions import SavedPermissions
@@ -121,7 +122,13 @@ class App:
             embedder=self.embedder,
             tools=self.tools,
             frozen=self.freeze,
+            quarantine=self.quarantine,
         )
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Where files of the workspace go that cannot be read; frozen, none does."""
+        return Quarantine(self.workspace.root, frozen=self.freeze)
 
     @cached_property
     def transcript(self) -> Transcript:
@@ -261,6 +268,7 @@ class App:
             session=self.session,
             on=self.config.settings.memory == "on",
             frozen=self.freeze,
+            quarantine=self.quarantine,
         )
 
     @cached_property

@@ -18,6 +18,7 @@ from llmos.engine.remembering import Remembering
 from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
 from llmos.memory.money_journal import money_folder
+from llmos.memory.quarantine import FOLDER as QUARANTINE
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.workspace import Workspace
 
@@ -39,7 +40,8 @@ def make_invoker(
 ) -> Invoker:
     """The invoker of a session. Raises NoSandboxError where a sandbox is required and there is none."""
     settings = config.settings
-    own = (workspace.traces, workspace.memories, workspace.derived, workspace.root / "backups", workspace.home)
+    beside = [workspace.root / name for name in ("backups", QUARANTINE)]
+    own = (workspace.traces, workspace.memories, workspace.derived, *beside, workspace.home)
     return Invoker(
         tools=tools,
         rules=config.rules,
@@ -104,7 +106,7 @@ def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) 
         user_home=Path(os.path.realpath(user_home)),
         own=[home, key_path(home), key_path(workspace.home), money_folder(home)],
         record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
-        derived=[kept / "memories" / "recall", kept / "backups", kept / ".llmos"],
+        derived=[kept / "memories" / "recall", kept / "backups", kept / QUARANTINE, kept / ".llmos"],
         hide=[Path(path) for path in config.settings.sandbox.hide],
     )
 

@@ -12,6 +12,7 @@ from llmos.core.tool import Tool
 from llmos.memory.config_schema import Matching
 from llmos.memory.examples import Examples
 from llmos.memory.judgements import Judgements
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_analyzer import TraceAnalyzer
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.workspace import Workspace
@@ -25,6 +26,7 @@ def open_traces(
     embedder: Callable[[], Embedder | None],
     tools: Mapping[str, Tool],
     frozen: bool,
+    quarantine: Quarantine,
 ) -> TraceManager:
     """The traces of a workspace; `judging` gives the model that judges likeness, None where no model may be asked."""
     analyzer = None
@@ -41,6 +43,7 @@ def open_traces(
         thresholds=Thresholds(matching.follower, matching.mixed),
         frozen=frozen,
         judged_replay=matching.judged_replay,
+        quarantine=quarantine,
     )
 
 

@@ -125,6 +125,7 @@ def open_app(ctx: typer.Context, workspace: Path | None) -> App:
     opened = App.open(app_options(ctx, workspace), cwd=working_folder(), environ=os.environ)
     for notice in opened.config.notices:
         say(notice)
+    opened.quarantine.tell = say
     return opened
 
 

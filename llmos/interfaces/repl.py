@@ -316,6 +316,7 @@ class Repl:
         else:
             where = below_home(app.workspace.root, self._environ)
             self._say(f"llmos {__version__} · workspace {where} · /help shows the commands")
+        app.quarantine.tell = lambda text: self._above_prompt(f"note: {text}")
         for notice in (*app.config.notices, *app.close_abandoned()):
             self._say(f"note: {notice}")
 

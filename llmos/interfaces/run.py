@@ -105,6 +105,7 @@ async def _run(
     stopper.install()
     app = App.open(options.app, cwd=cwd, environ=environ)
     collect_again()
+    app.quarantine.tell = output.notice
     try:
         for notice in (*app.config.notices, *app.close_abandoned()):
             output.notice(notice)

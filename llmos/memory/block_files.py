@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmos.core.core_block import DEFAULT_LIMIT, DESCRIPTIONS, CoreBlock, parse_lines
-from llmos.memory.codec import CodecError, check_format, dump_front_matter, load_front_matter
+from llmos.memory.codec import CodecError, check_format, dump_front_matter, load_front_matter, refuse_newer
 from llmos.memory.files import show_path
 
 KIND = "llmos-core-block"
@@ -30,6 +30,7 @@ def dump_block(block: CoreBlock) -> bytes:
 
 def load_block(data: bytes, *, label: str, name: str) -> CoreBlock:
     """The block in a file; keys that llmos does not know stay with it. Raises StoreError that names file and key."""
+    refuse_newer(data, kind=KIND, supported=NUMBER, name=name)
     meta, body = load_front_matter(data, name=name)
     check_format(meta.get("format"), kind=KIND, supported=NUMBER, name=name)
     limit, read_only = meta.get("limit", DEFAULT_LIMIT), meta.get("read_only", False)

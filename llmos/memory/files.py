@@ -126,6 +126,15 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, file)
 
 
+def move_durably(path: Path, target: Path) -> None:
+    """Give a file, or whatever has this name, another one where nothing is yet. Raises OSError."""
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "it exists already", str(target))
+    path.rename(target)
+    _sync_folder(target.parent)
+    _sync_folder(path.parent)
+
+
 def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> bytes:
     """The content of a regular file of at most `max_bytes` (its first `max_bytes` when `or_larger`).
 

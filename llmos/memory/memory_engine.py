@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from llmos.core.core_block import (
@@ -30,7 +32,9 @@ from llmos.memory.block_files import dump_block, load_block
 from llmos.memory.files import MissingFileError, make_private_folder, read_bounded, show_path, write_atomic
 from llmos.memory.locks import StoreLock
 from llmos.memory.memory_log import ChangeLog
+from llmos.memory.mending import Mending
 from llmos.memory.passage_files import MAX_BYTES, dump_passage, load_passage
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.redaction import redactor
 from llmos.memory.tombstones import Tombstones
 
@@ -64,6 +68,7 @@ class MemoryEngine:
         session: str = "",
         on: bool = True,
         frozen: bool = False,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._core = core_folder
         self._archival = archival_folder
@@ -76,6 +81,7 @@ class MemoryEngine:
         self.tombstones = Tombstones(core_folder.parent / "tombstones.jsonl")
         self.problems: list[str] = []
         """A sentence for each passage that could not be read."""
+        self._mending = Mending(self.log, self._locked, None if frozen else quarantine)
 
     # ------------------------------------------------------------------------------------------------- core blocks
 
@@ -85,8 +91,12 @@ class MemoryEngine:
         return "\n".join(f"[{label}]\n{text}" for label, text in shown if text)
 
     def blocks(self) -> list[CoreBlock]:
-        """All core blocks as their files are now. Raises StoreError for one that cannot be read."""
-        return [self.block(label) for label in BLOCKS]
+        """All core blocks that can be read, as their files are now; the others are told once."""
+        found = []
+        for label in BLOCKS:
+            with suppress(StoreError):
+                found.append(self._mending.read(self._path(label), CORE + label, partial(self.block, label)))
+        return found
 
     def block(self, label: str) -> CoreBlock:
         """One block as its file is now; empty where there is no file. Raises UsageError, StoreError."""
@@ -147,7 +157,9 @@ class MemoryEngine:
                 status = path.stat()
                 stamp = (status.st_mtime_ns, status.st_size)
                 known = self._parsed.get(path.stem)
-                found[path.stem] = known if known and known[0] == stamp else (stamp, self._load(path))
+                if known is None or known[0] != stamp:
+                    known = stamp, self._mending.read(path, ARCHIVAL + path.stem, partial(self._load, path))
+                found[path.stem] = known
             except (StoreError, OSError) as error:
                 self.problems.append(str(error))
         self._parsed = found
@@ -283,6 +295,8 @@ class MemoryEngine:
         try:
             return read_bounded(self._path(label), MAX_BYTES)
         except MissingFileError:
+            if self._path(label).is_symlink():  # not taken out by a person, but out of reach
+                raise
             return None
 
     def _read_block(self, label: str) -> tuple[CoreBlock, bytes | None]:

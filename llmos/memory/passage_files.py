@@ -10,7 +10,7 @@ from typing import Any
 
 from llmos.core.core_block import FIRST_STRENGTH, MACHINE, MODEL, USER
 from llmos.core.passage import Passage, PassageState, Source
-from llmos.memory.codec import CodecError, check_format, dump_front_matter, load_front_matter
+from llmos.memory.codec import CodecError, check_format, dump_front_matter, load_front_matter, refuse_newer
 from llmos.memory.files import show_path
 
 KIND = "llmos-archival"
@@ -37,6 +37,7 @@ def dump_passage(passage: Passage) -> bytes:
 
 def load_passage(data: bytes, *, identifier: str, name: str) -> Passage:
     """The passage in a file. Raises StoreError that names file and key."""
+    refuse_newer(data, kind=KIND, supported=NUMBER, name=name)
     meta, body = load_front_matter(data, name=name)
     number = check_format(meta.get("format"), kind=KIND, supported=NUMBER, name=name)
     if number == 1:

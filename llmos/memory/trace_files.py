@@ -28,7 +28,14 @@ from llmos.core.trace import (
     TraceHeader,
     TraceStatus,
 )
-from llmos.memory.codec import CodecError, check_format, dump_documents, load_documents, load_first_document
+from llmos.memory.codec import (
+    CodecError,
+    check_format,
+    dump_documents,
+    load_documents,
+    load_first_document,
+    refuse_newer,
+)
 from llmos.memory.files import read_bounded, show_path
 from llmos.memory.redaction import redactor
 
@@ -71,6 +78,7 @@ def trace_data(trace: Trace) -> dict[str, Any]:
 
 def decode_trace(data: bytes, *, name: str) -> Trace:
     """Raises StoreError (CodecError, newer format) in one sentence that names the file."""
+    refuse_newer(data, kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=name)
     documents = load_documents(data, name=name)
     if len(documents) != 2:
         raise CodecError(f"{show_path(name)} holds {len(documents)} YAML documents; a trace has a header and the steps")
@@ -85,7 +93,7 @@ def decode_trace(data: bytes, *, name: str) -> Trace:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CodecError(f"{show_path(name)} is not a readable trace: {_what(error)}") from None
     if not same:
-        raise CodecError(
+        raise StoreError(
             f"{show_path(name)} is not a readable trace: its steps hold keys or values unknown to this version"
         )
     return trace
@@ -121,6 +129,7 @@ def read_trace(path: Path) -> tuple[Trace, str]:
 
 def decode_header(data: bytes, *, name: str) -> TraceHeader:
     """The header alone: the second document is not parsed."""
+    refuse_newer(data, kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=name)
     return _decode_header(load_first_document(data, name=name), name)
 
 
@@ -160,7 +169,7 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CodecError(f"{show_path(name)} is not a readable trace: {_what(error)}") from None
     if not same:
-        raise CodecError(
+        raise StoreError(
             f"{show_path(name)} is not a readable trace: its header holds keys or values unknown to this version"
         )
     return header

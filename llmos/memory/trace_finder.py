@@ -21,6 +21,8 @@ from llmos.core.trace import Trace, TraceHeader, TraceStatus
 from llmos.core.wording import analyse
 from llmos.core.wrong import Wrong, calls_digest, forbids
 from llmos.memory.approvals import Approvals
+from llmos.memory.codec import CodecError
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_files import file_name, read_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_keys import words_key
@@ -42,11 +44,19 @@ _FIRST_LOOK = 256
 class TraceFinder:
     """Reads one folder of traces for goals; keeps what it read as long as the files stay the same."""
 
-    def __init__(self, folder: Path, index: TraceIndex, approvals: Approvals, tool_versions: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        index: TraceIndex,
+        approvals: Approvals,
+        tool_versions: Mapping[str, str],
+        quarantine: Quarantine | None = None,
+    ) -> None:
         self._folder = folder
         self._index = index
         self._approvals = approvals
         self._tool_versions = tool_versions
+        self._quarantine = quarantine
         self._read: dict[str, tuple[tuple[int, ...], tuple[Trace, str]]] = {}
         self._looked = -LOOK_AGAIN_S
 
@@ -54,7 +64,10 @@ class TraceFinder:
         return self._folder / file_name(identifier)
 
     def read(self, identifier: str) -> tuple[Trace, str]:
-        """A trace and the SHA-256 of its file; from memory while the file is untouched. Raises StoreError."""
+        """A trace and the SHA-256 of its file; from memory while the file is untouched.
+
+        Raises StoreError; a damaged file is then moved away.
+        """
         path = self.path(identifier)
         try:
             found = path.stat()
@@ -66,7 +79,12 @@ class TraceFinder:
         settled = time.time_ns() - found.st_ctime_ns > 1_000_000_000
         if known is not None and known[0] == stamp and settled:
             return known[1]
-        answer = read_trace(path)
+        try:
+            answer = read_trace(path)
+        except CodecError as error:
+            if self._quarantine is not None:
+                self._quarantine.take(path, str(error))
+            raise
         if len(self._read) >= _CACHED:
             self._read.pop(next(iter(self._read)))
         self._read[identifier] = (stamp, answer)

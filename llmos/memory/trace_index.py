@@ -18,6 +18,7 @@ from llmos.core.trace import TraceHeader
 from llmos.core.wrong import Wrong
 from llmos.memory.files import read_bounded, show_path
 from llmos.memory.index_store import copy_index, index_in_memory, is_busy, open_index, renew_index
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_outcomes import MAX_BYTES as MAX_OUTCOME_BYTES
 from llmos.memory.trace_outcomes import (
     Alias,
@@ -38,10 +39,13 @@ T = TypeVar("T")
 class TraceIndex:
     """Opened for one workspace; where the derived folder cannot be written, or is not to be, it lives in memory."""
 
-    def __init__(self, folder: Path, derived: Path, *, frozen: bool = False) -> None:
+    def __init__(
+        self, folder: Path, derived: Path, *, frozen: bool = False, quarantine: Quarantine | None = None
+    ) -> None:
         self._folder = folder
         self._path = derived / "traces.sqlite"
         self._frozen = frozen
+        self._quarantine = quarantine
         self._connection = copy_index(self._path) if frozen else open_index(self._path)
 
     def close(self) -> None:
@@ -168,7 +172,7 @@ class TraceIndex:
         ):
             return
         with self._writing():
-            rows = Rows(self._connection, self._folder)
+            rows = Rows(self._connection, self._folder, self._quarantine)
             changed, gone = ({}, set()) if settled else self._changes(every_file=every_file)
             read = [rows.take(name, found) for name, found in changed.items()]
             for name in gone:

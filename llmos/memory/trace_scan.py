@@ -15,7 +15,9 @@ from llmos.core.errors import StoreError
 from llmos.core.goal import goal_key
 from llmos.core.matching import ranking_terms
 from llmos.core.trace import Learned, TraceHeader, TraceStatus
+from llmos.memory.codec import CodecError
 from llmos.memory.files import os_cause, read_bounded, show_path
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_files import MAX_BYTES, decode_header
 from llmos.memory.trace_keys import words_key
 from llmos.memory.trace_outcomes import read_outcomes, score_of
@@ -68,12 +70,17 @@ def file_stamp(path: Path) -> Stamp | None:
 class Rows:
     """Writes what the files say into one connection, within its transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, folder: Path, quarantine: Quarantine | None = None) -> None:
         self._connection = connection
         self._folder = folder
+        self._quarantine = quarantine
 
     def take(self, name: str, stamp: Stamp) -> bool:
-        """Read one file anew; False where the system did not let it be read, which may be otherwise the next time."""
+        """Read one file anew, or move it away where it is damaged.
+
+        False where that may come out otherwise the next time: the system did not let it be read, or it may still be
+        being written.
+        """
         path = self._folder / name
         identifier = key = words = status = sha256 = supersedes = header_json = problem = ""
         terms: list[str] = []
@@ -88,8 +95,11 @@ class Rows:
             if header.status is TraceStatus.VERIFIED:
                 terms = sorted(ranking_terms(header.goal))
         except StoreError as error:
-            problem = str(error)
-            if isinstance(error.__cause__, OSError):
+            problem, quarantine = str(error), self._quarantine if isinstance(error, CodecError) else None
+            if quarantine is not None and quarantine.take(path, problem):
+                self.drop(name)
+                return True
+            if isinstance(error.__cause__, OSError) or (quarantine is not None and quarantine.is_fresh(path)):
                 stamp = UNREAD
         self.drop(name)
         self._connection.execute(

@@ -25,6 +25,7 @@ from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.examples import Examples
 from llmos.memory.files import append_line, make_private_folder, write_once
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_analyzer import Judging, TraceAnalyzer
 from llmos.memory.trace_files import encode_trace, read_trace, trace_id
 from llmos.memory.trace_finder import POOL, TraceFinder
@@ -64,7 +65,8 @@ class TraceManager:
     `home` holds the approvals of this user; `examples` are only ever shown to a model.
     `tool_versions` are the versions of the tools at hand; a trace that used others is not replayed. `frozen` leaves the
     derived index on disk as it is. With `judged_replay` a large model's judgement may lead to a replay, behind the
-    gates; without it, and of a small model always, to guidance alone.
+    gates; without it, and of a small model always, to guidance alone. Damaged files go to the `quarantine`, where there
+    is one.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class TraceManager:
         thresholds: Thresholds | None = None,
         frozen: bool = False,
         judged_replay: bool = False,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.memories_dir = memories_dir
         self.folder = workspace / "traces"
@@ -89,8 +92,8 @@ class TraceManager:
         self._judged_replay = judged_replay
         self._approvals = Approvals(home or workspace)
         self._examples = examples or Examples((), lambda: None)
-        self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen)
-        self._finder = TraceFinder(self.folder, self._index, self._approvals, dict(tool_versions or {}))
+        self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen, quarantine=quarantine)
+        self._finder = TraceFinder(self.folder, self._index, self._approvals, dict(tool_versions or {}), quarantine)
 
     def close(self) -> None:
         self._index.close()

@@ -1,4 +1,4 @@
-"""Paths and what the system says of them, in words for one sentence."""
+"""Paths, texts and what the system says of them, in words for one sentence."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _CAUSES = {
     errno.EIO: "the disk reported an input/output error",
 }
 
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0", "\x1b": "\\e"}
+
 
 def show_path(path: Path | str) -> str:
     """The path for a sentence: line breaks, terminal codes and undecodable bytes in names are escaped."""
@@ -34,3 +36,15 @@ def os_cause(error: OSError | ValueError) -> str:
     if isinstance(error, OSError):
         return _CAUSES.get(error.errno or 0, error.strerror or "the system refused")
     return "the name holds a character that no file name can have"
+
+
+def quoted(text: str) -> str:
+    """The text in double quotes, everything that does not print escaped."""
+    return '"' + "".join(c if c.isprintable() and c not in '"\\' else _escape(c) for c in text) + '"'
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character in _ESCAPES or 0xD800 <= code <= 0xDFFF:
+        return _ESCAPES.get(character, character)  # half a character has no escape; it is refused when encoded
+    return f"\\x{code:02X}" if code < 0x100 else f"\\u{code:04X}" if code < 0x10000 else f"\\U{code:08X}"
