@@ -12,7 +12,6 @@ from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Model
-from llmos.core.prices import ModelPrice
 from llmos.engine.metered import MeteredModel
 from llmos.memory.config_schema import Settings
 from llmos.memory.model_store import ModelStore
@@ -167,8 +166,9 @@ class Models:
         from llmos.adapters.anthropic_model import AnthropicModel
 
         settings = self._settings
-        prices = {model: ModelPrice(**price.model_dump()) for model, price in settings.prices.items()}
-        made = AnthropicModel(name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=prices)
+        made = AnthropicModel(
+            name, payer=payer, base_url=settings.api.base_url, effort=settings.effort, prices=settings.prices
+        )
         return MeteredModel(made, self._money)
 
     def _local(self, entry: CatalogueModel) -> Model:

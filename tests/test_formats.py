@@ -16,12 +16,12 @@ from llmos.core.spending import Caps
 from llmos.memory.approvals import Approvals, key_path
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
-from llmos.memory.config_schema import RuleWithExamples
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.memory_exchange import read_import
 from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.passage_files import dump_passage
 from llmos.memory.saved_permissions import SavedPermissions
+from llmos.memory.setting_kinds import RuleWithExamples
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels

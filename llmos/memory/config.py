@@ -9,19 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llmos.core.errors import ConfigError, StoreError
 from llmos.core.events import Verdict
 from llmos.core.permission import Rule, parse_rule
 from llmos.memory.codec import MAX_YAML_BYTES, KeyPath, check_format, load_with_lines
+from llmos.memory.config_schema import ProjectMay, Setting, Settings, all_settings, make_settings, section_names
 from llmos.memory.files import MissingFileError, read_bounded, show_path
+from llmos.memory.setting_kinds import RuleWithExamples
 from llmos.memory.workspace import CONFIG_KIND, CONFIG_NAME, Workspace, check_home, expand_user
-
-if TYPE_CHECKING:
-    from llmos.memory.config_schema import RuleWithExamples, Setting, Settings
 
 CONFIG_FORMAT = 1
 BUILT_IN = "built-in"
@@ -55,9 +54,7 @@ class Config:
 
     def rows(self) -> list[ConfigRow]:
         """One row a setting, for `config show`."""
-        from llmos.memory.config_schema import all_settings
-
-        values = self.settings.model_dump()
+        values = asdict(self.settings)
         return [
             ConfigRow(key, _get(values, key), self.origins[key], setting.about, setting.allowed)
             for key, setting in all_settings().items()
@@ -104,8 +101,6 @@ class _Source:
 
 def load_config(workspace: Workspace, env: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
     """Read and merge all layers. `flags` maps dotted keys to values; None means not given. Raises ConfigError."""
-    from llmos.memory.config_schema import all_settings
-
     check_home(workspace.home)
     values = {key: setting.default for key, setting in all_settings().items()}
     origins = dict.fromkeys(values, BUILT_IN)
@@ -129,8 +124,6 @@ def load_config(workspace: Workspace, env: Mapping[str, str], flags: Mapping[str
 
 def config_template() -> str:
     """The text of a new config.yaml: every setting with its default and meaning, commented out."""
-    from llmos.memory.config_schema import all_settings
-
     lines = [
         "# Settings of this llmos workspace. Each setting stands here with its default: to change one, remove the #",
         "# before it and before the name of its group. `llmos config show` prints what holds and where it comes from.",
@@ -158,15 +151,13 @@ def check_value(key: str, value: Any, env: Mapping[str, str], *, above: Config |
 
     `above` is the person's own configuration when the value is for a project's file, else None.
     """
-    from llmos.memory.config_schema import all_settings
-
     setting = all_settings().get(key)
     if setting is None:
         raise ConfigError(f"unknown setting {_word(key)}{_suggestion(tuple(key.split('.')))}")
     given = _accept(setting, value, _Source("the value", "the value", project=above is not None), env)
     if above is None:
         return
-    if refusal := _refusal(given, _get(above.settings.model_dump(), key), above.origins[key]):
+    if refusal := _refusal(given, _get(asdict(above.settings), key), above.origins[key]):
         raise ConfigError(f"{key} would be ignored in a project's file: {refusal}; --own decides it in your own")
 
 
@@ -183,8 +174,6 @@ def parse_config(path: Path, text: bytes) -> dict[str, Any]:
 
 def _layers(workspace: Workspace, env: Mapping[str, str], flags: Mapping[str, Any]) -> Iterator[_Given]:
     """What each layer gives, the weakest first."""
-    from llmos.memory.config_schema import all_settings
-
     yield from _file_layer(workspace.home / CONFIG_NAME, env, project=False)
     if not workspace.is_home:
         yield from _file_layer(workspace.config_file, env, project=True)
@@ -233,8 +222,6 @@ def _leaves(
     group: Mapping[str, Any], above: tuple[str, ...], shown: str, lines: Mapping[KeyPath, int]
 ) -> Iterator[tuple[KeyPath, Any, Setting]]:
     """Each value with its setting. Raises ConfigError for an unknown name and for a group that is not one."""
-    from llmos.memory.config_schema import all_settings, section_names
-
     for name, value in group.items():
         path = (*above, name)
         key = ".".join(path)
@@ -289,8 +276,6 @@ def _wrong_part(value: Any, path: KeyPath) -> str:
 
 def _refusal(given: _Given, current: Any, origin: str) -> str:
     """Why a project's value does not hold; empty when it does."""
-    from llmos.memory.config_schema import ProjectMay
-
     may = given.setting.project
     if not given.project or may in (ProjectMay.SET, ProjectMay.ADD):
         return ""
@@ -307,14 +292,7 @@ def _refusal(given: _Given, current: Any, origin: str) -> str:
 
 
 def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
-    from llmos.memory.config_schema import Settings
-
-    nested: dict[str, Any] = {}
-    for key, value in values.items():
-        section, _, name = key.rpartition(".")
-        target = nested.setdefault(section, {}) if section else nested
-        target[name] = value
-    settings = Settings.model_validate(nested)
+    settings = make_settings(values)
     matching = settings.matching
     if matching.mixed > matching.follower:
         raise ConfigError(
@@ -327,8 +305,6 @@ def _build(values: Mapping[str, Any], origins: Mapping[str, str]) -> Settings:
 def _suggestion(path: tuple[str, ...]) -> str:
     """The end of a sentence on an unknown setting: the nearest one, or where all are listed."""
     import difflib
-
-    from llmos.memory.config_schema import all_settings, section_names
 
     key = ".".join(path)
     names = [*all_settings(), *section_names(), "format"]
