@@ -13,12 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import beneath, paths, walk
-from llmos.tools.declare import tool
+from llmos.tools.declare import Argument, tool
 from llmos.tools.paths import Place, folder_of, locate, lookup, read_bytes
 from llmos.tools.walk import find_files
 
@@ -27,14 +25,14 @@ MAX_FILE_BYTES = 20_000_000
 MOST_LINES = 2000
 """How many lines are read where nobody said how many; a file that has more was then not read whole."""
 
-PathText = Annotated[str, Field(description="Path of the file, relative to the working folder.")]
+PathText = Annotated[str, Argument("Path of the file, relative to the working folder.")]
 
 
 @tool(effect=Effect.READ, paths=("path",), uses=(paths, beneath))
 async def read_file(
     path: PathText,
-    start_line: Annotated[int, Field(ge=1, description="First line to read, counted from 1.")] = 1,
-    max_lines: Annotated[int, Field(ge=1, description="Most lines to read.")] = MOST_LINES,
+    start_line: Annotated[int, Argument("First line to read, counted from 1.", ge=1)] = 1,
+    max_lines: Annotated[int, Argument("Most lines to read.", ge=1)] = MOST_LINES,
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -96,7 +94,7 @@ def _already_written(args: Mapping[str, Any], context: ToolContext) -> bool:
 @tool(effect=Effect.WRITE, paths=("path",), uses=(paths, beneath), satisfied=_already_written)
 async def write_file(
     path: PathText,
-    content: Annotated[str, Field(description="The whole new content of the file.")],
+    content: Annotated[str, Argument("The whole new content of the file.")],
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -116,9 +114,9 @@ async def write_file(
 @tool(effect=Effect.WRITE, paths=("path",), uses=(paths, beneath))
 async def edit_file(
     path: PathText,
-    old: Annotated[str, Field(min_length=1, description="Text to replace, exactly as it stands in the file.")],
-    new: Annotated[str, Field(description="Text to put in its place.")],
-    all: Annotated[bool, Field(description="Replace every occurrence, not only a single one.")] = False,
+    old: Annotated[str, Argument("Text to replace, exactly as it stands in the file.", min_length=1)],
+    new: Annotated[str, Argument("Text to put in its place.")],
+    all: Annotated[bool, Argument("Replace every occurrence, not only a single one.")] = False,
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -198,9 +196,7 @@ def _identity(found: os.stat_result) -> tuple[int, int, int]:
 
 @tool(effect=Effect.READ, uses=(walk, beneath))
 async def list_files(
-    pattern: Annotated[
-        str, Field(description="Glob below the working folder: '*.py', 'src/**/*.ts', '**/{a,b}.txt'.")
-    ] = "**/*",
+    pattern: Annotated[str, Argument("Glob below the working folder: '*.py', 'src/**/*.ts', '**/{a,b}.txt'.")] = "**/*",
     *,
     context: ToolContext,
 ) -> ToolOutput:

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from llmos.core.errors import LlmosError, ToolError
 from llmos.core.tool import Effect, MemoryAccess, ToolContext, ToolOutput
-from llmos.tools.declare import tool
+from llmos.tools.declare import Argument, tool
 
-_QUOTE = Field(min_length=2, description="The words of the person that say so, exactly as they typed them.")
+_QUOTE = Argument("The words of the person that say so, exactly as they typed them.", min_length=2)
 
 
 @tool(effect=Effect.READ)
 async def memory_search(
-    question: Annotated[str, Field(min_length=2, description="What is looked for, in words; a time may be named.")],
+    question: Annotated[str, Argument("What is looked for, in words; a time may be named.", min_length=2)],
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -34,14 +32,12 @@ async def memory_search(
 async def core_memory_edit(
     block: Annotated[
         Literal["persona", "human", "system_context"],
-        Field(
-            description="persona: how you are to behave. human: who the person is. system_context: machine, project."
-        ),
+        Argument("persona: how you are to behave. human: who the person is. system_context: machine, project."),
     ],
-    action: Annotated[Literal["add", "replace", "remove"], Field(description="What to do with an item of the block.")],
+    action: Annotated[Literal["add", "replace", "remove"], Argument("What to do with an item of the block.")],
     quote: Annotated[str, _QUOTE],
-    text: Annotated[str, Field(description="The new item: one sentence. Empty to remove.")] = "",
-    item: Annotated[str, Field(description="The text of the item to replace or remove, exactly.")] = "",
+    text: Annotated[str, Argument("The new item: one sentence. Empty to remove.")] = "",
+    item: Annotated[str, Argument("The text of the item to replace or remove, exactly.")] = "",
     *,
     context: ToolContext,
 ) -> ToolOutput:
@@ -55,9 +51,7 @@ async def core_memory_edit(
 
 @tool(effect=Effect.WRITE)
 async def archival_memory_add(
-    text: Annotated[
-        str, Field(min_length=2, description="The fact: one sentence that is understood alone, with dates.")
-    ],
+    text: Annotated[str, Argument("The fact: one sentence that is understood alone, with dates.", min_length=2)],
     quote: Annotated[str, _QUOTE],
     *,
     context: ToolContext,

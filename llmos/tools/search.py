@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
-
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import beneath, paths, search_worker, walk
-from llmos.tools.declare import tool
+from llmos.tools.declare import Argument, tool
 from llmos.tools.paths import Place, locate, read_bytes
 from llmos.tools.walk import find_files
 
@@ -40,10 +38,10 @@ class _Tally:
 
 @tool(effect=Effect.READ, paths=("path",), uses=(paths, beneath, walk, search_worker))
 async def search_files(
-    pattern: Annotated[str, Field(min_length=1, description="Regular expression (Python), matched line by line.")],
-    path: Annotated[str, Field(description="File or folder to search, relative to the working folder.")] = ".",
-    glob: Annotated[str, Field(description="Which files below the folder: '**/*.py'.")] = "**/*",
-    ignore_case: Annotated[bool, Field(description="Take upper and lower case as the same.")] = False,
+    pattern: Annotated[str, Argument("Regular expression (Python), matched line by line.", min_length=1)],
+    path: Annotated[str, Argument("File or folder to search, relative to the working folder.")] = ".",
+    glob: Annotated[str, Argument("Which files below the folder: '**/*.py'.")] = "**/*",
+    ignore_case: Annotated[bool, Argument("Take upper and lower case as the same.")] = False,
     *,
     context: ToolContext,
 ) -> ToolOutput:

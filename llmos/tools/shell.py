@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
-from pydantic import Field
-
 from llmos.core.errors import ToolError
 from llmos.core.sandbox import Confinement, Launch
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import process, text
-from llmos.tools.declare import tool
+from llmos.tools.declare import Argument, tool
 
 _HIDDEN_PREFIXES = ("ANTHROPIC_",)
 _HIDDEN = frozenset({"BASH_ENV", "ENV"})  # each names a file that a non-interactive shell would run first
@@ -30,10 +28,10 @@ _MAX_COMMAND_BYTES = 128 * 1024 - 1
 
 @tool(effect=Effect.EXECUTE, uses=(process, text))
 async def shell(
-    command: Annotated[str, Field(description="What bash runs; may be several lines.")],
+    command: Annotated[str, Argument("What bash runs; may be several lines.")],
     timeout_s: Annotated[
         float | None,
-        Field(gt=0, description="Seconds after which the command is ended; the configured limit if left out or less."),
+        Argument("Seconds after which the command is ended; the configured limit if left out or less.", gt=0),
     ] = None,
     *,
     context: ToolContext,

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import builtin_tools
-from llmos.tools.declare import tool
+from llmos.tools.declare import Argument, tool
 
 
 @tool(effect=Effect.WRITE, paths=("source", "target"))
 async def copy_lines(
-    source: Annotated[str, Field(description="Where from.")],
-    count: Annotated[int, Field(ge=1)] = 3,
+    source: Annotated[str, Argument("Where from.")],
+    count: Annotated[int, Argument("", ge=1)] = 3,
     target: str = "out.txt",
     *,
     context: ToolContext,
@@ -81,6 +83,76 @@ async def test_bad_arguments_are_named(tmp_path: Path, args: dict[str, object], 
     assert str(caught.value) == said
 
 
+@tool(effect=Effect.READ)
+async def every_kind(
+    text: Annotated[str, Argument("", min_length=2)],
+    word: Literal["a", "b"] = "a",
+    count: Annotated[int, Argument("", ge=1)] = 1,
+    seconds: Annotated[float | None, Argument("", gt=0)] = None,
+    yes: bool = False,
+    *,
+    context: ToolContext,
+) -> ToolOutput:
+    """Returns its arguments."""
+    return ToolOutput(repr((text, word, count, seconds, yes)))
+
+
+SAME = create_model(
+    "Same",
+    __config__=ConfigDict(extra="forbid", allow_inf_nan=False),
+    text=(Annotated[str, Field(min_length=2)], ...),
+    word=(Literal["a", "b"], "a"),
+    count=(Annotated[int, Field(ge=1)], 1),
+    seconds=(Annotated[float | None, Field(gt=0)], None),
+    yes=(bool, False),
+)
+VALUES = st.sampled_from(
+    [
+        "ab",
+        "a",
+        "b",
+        "3",
+        "x",
+        "\udc80\udc80",
+        0,
+        1,
+        -1,
+        2.0,
+        0.5,
+        1e999,
+        10**400,
+        float("nan"),
+        True,
+        False,
+        None,
+        [],
+        {},
+    ]
+)
+
+
+@given(st.dictionaries(st.sampled_from(["text", "word", "count", "seconds", "yes", "other"]), VALUES))
+async def test_a_function_sees_what_pydantic_would_give_it(args: dict[str, Any]) -> None:
+    try:
+        model = SAME.model_validate(args)
+        expected = repr(tuple(getattr(model, name) for name in SAME.model_fields))
+    except ValidationError:
+        expected = "refused"
+    try:
+        found = (await every_kind.run(args, ToolContext(cwd=Path("/")))).text
+    except ToolError:
+        found = "refused"
+    assert found == expected
+
+
+def test_the_schema_is_what_pydantic_would_write() -> None:
+    schema = SAME.model_json_schema()
+    del schema["title"]
+    for described in schema["properties"].values():
+        del described["title"]
+    assert every_kind.spec.input_schema == schema
+
+
 async def test_errors_of_the_system_become_words(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"^failing: no such file or directory$|gone: no such file or directory$"):
         await failing.run({}, ToolContext(cwd=tmp_path))
@@ -105,6 +177,12 @@ def test_a_function_that_cannot_be_a_tool_is_refused() -> None:
         """Has no path."""
         return ToolOutput("")
 
+    async def listed(paths: list[str], *, context: ToolContext) -> ToolOutput:
+        """Takes a list, which no check is written for."""
+        return ToolOutput("")
+
+    with pytest.raises(TypeError, match=r"argument paths must be a str, int, float, bool or Literal of words"):
+        tool(effect=Effect.READ)(listed)
     with pytest.raises(TypeError, match="docstring"):
         tool(effect=Effect.READ)(silent)
     with pytest.raises(TypeError, match="argument path needs a type"):
