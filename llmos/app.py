@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from llmos.core.permission import check_examples
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
-from llmos.core.spending import Caps
+from llmos.core.spending import Caps, SharedCap
 from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import Invoker
@@ -62,6 +62,12 @@ class AppOptions:
     """No model is asked for anything: not to answer, not to judge."""
     freeze: bool = False
     """Nothing is written to the workspace: no trace, outcome, transcript, index, cache or copy of a file."""
+    shared_cap: SharedCap | None = None
+    """A cap over this and other sessions, such as the goals of a batch."""
+
+
+_SHARED = ("traces", "tools", "model_store", "saved_permissions", "recall", "archival")
+"""What is costly to make, and the same for all sessions of a process."""
 
 
 class App:
@@ -77,6 +83,7 @@ class App:
         model: Model | None = None,
         offline: bool = False,
         freeze: bool = False,
+        shared_cap: SharedCap | None = None,
     ) -> None:
         self.workspace = workspace
         self.offline = offline
@@ -87,6 +94,10 @@ class App:
         self.cwd = cwd
         self._environ = environ
         self._given_model = model
+        self._shared_cap = shared_cap
+        self._cap_usd = config.settings.budget.per_goal_usd
+        self._borrowed: tuple[str, ...] = ()
+        self._beside: App | None = None
         self._invokers: list[Invoker] = []
         self._private: PrivateFolder | None = None
 
@@ -108,8 +119,36 @@ class App:
         given = {key: value for key, value in flags.items() if value is not None}
         config = load_config(workspace, environ, given)
         check_examples(config.rules, parse_shell)
-        modes = {"offline": options.offline, "freeze": options.freeze}
-        return cls(workspace, config, cwd=cwd.resolve(), environ=environ, model=model, **modes)
+        return cls(
+            workspace,
+            config,
+            cwd=cwd.resolve(),
+            environ=environ,
+            model=model,
+            offline=options.offline,
+            freeze=options.freeze,
+            shared_cap=options.shared_cap,
+        )
+
+    def beside(self, cwd: Path, session: str, *, cap_usd: float | None = None) -> App:
+        """Another session of this process, in another folder: what is costly to make stays this one's to close.
+
+        `cap_usd` may lower what its goals cost at most, and never raise it.
+        """
+        made = App(
+            self.workspace,
+            self.config,
+            cwd=cwd.resolve(),
+            environ=self._environ,
+            model=self.models.shared(),
+            offline=self.offline,
+            freeze=self.freeze,
+            shared_cap=self._shared_cap,
+        )
+        made.session, made._borrowed, made._beside = session, _SHARED, self
+        made._cap_usd = self._cap_usd if cap_usd is None else min(cap_usd, self._cap_usd)
+        made.__dict__.update((name, getattr(self, name)) for name in _SHARED)
+        return made
 
     # ------------------------------------------------------------------------------------------------ the record
 
@@ -169,6 +208,7 @@ class App:
             session=self.session,
             workspace=self.workspace.root,
             caps=Caps(budget.per_session_usd, budget.per_day_usd),
+            shared=() if self._shared_cap is None else (self._shared_cap,),
         )
 
     def begin_session(self) -> None:
@@ -209,9 +249,11 @@ class App:
         """What holds commands, found by trying on first use; None when the person decided against it."""
         if self.config.settings.sandbox.mode == "off":
             return None
-        from llmos.adapters.sandbox import PrivateFolder, find_sandbox
+        from llmos.adapters.sandbox import PrivateFolder, find_sandbox, sandbox_beside
 
         self._private = PrivateFolder()
+        if self._beside is not None and self._beside.sandbox is not None:
+            return sandbox_beside(self._beside.sandbox, self._private.path)
         return find_sandbox(self._private.path)
 
     def cut_off(self) -> dict[str, str]:
@@ -310,7 +352,7 @@ class App:
 
     @property
     def turn_limits(self) -> TurnLimits:
-        return turn_limits(self.config.settings)
+        return replace(turn_limits(self.config.settings), cap_usd=self._cap_usd)
 
     def invoker_factory(self, *, ask: Ask | None, grant_all: bool) -> Callable[[Emit], Invoker]:
         """Makes the invoker of a session around its event sink."""
@@ -349,7 +391,7 @@ class App:
         if "models" in self.__dict__:
             await self.models.close()
         for name in ("traces", "transcript", "archival", "recall"):
-            if name in self.__dict__:  # a cached property that was used
+            if name in self.__dict__ and name not in self._borrowed:  # a cached property that was used
                 getattr(self, name).close()
         if self._private is not None:
             self._private.remove()

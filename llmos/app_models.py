@@ -12,7 +12,7 @@ from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Model
-from llmos.engine.metered import MeteredModel
+from llmos.engine.metered import MeteredModel, OneAtATime
 from llmos.memory.config_schema import Settings
 from llmos.memory.model_store import ModelStore
 from llmos.memory.money_journal import MoneyJournal
@@ -45,6 +45,7 @@ class Models:
         self._answering: Model | None = None
         self._updating: Model | None = None
         self._judging: Model | None = None
+        self._shared: Model | None = None
 
     def answering(self) -> Model:
         """The model that the configuration names. Raises NoModelError, OfflineError."""
@@ -116,6 +117,21 @@ class Models:
         from llmos.adapters.anthropic_request import capabilities_of
 
         return capabilities_of(chosen).context_tokens
+
+    def shared(self) -> Model | None:
+        """What other sessions of this process use too, one call at a time: a model that is loaded, which takes its
+        time and memory. None where each makes its own; that costs a connection, and each is charged to its session.
+        """
+        if self._given is not None or self._offline:
+            return self._given
+        if self._shared is None:
+            try:
+                if isinstance(self._chosen(self._settings.model), str):
+                    return None
+                self._shared = OneAtATime(self.answering())
+            except NoModelError:
+                return None  # said by the goal that needs one
+        return self._shared
 
     def warm_up(self) -> None:
         """Import the SDK if the API will be used; meant for a thread while a person types."""

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from llmos.adapters.bash_parser import parse_bash
+from llmos.core.batch import BatchGoal
 from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
 from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
 from llmos.memory.approvals import Approvals, key_path
+from llmos.memory.batch_files import BatchFiles, read_input
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
 from llmos.memory.memory_engine import MemoryEngine
@@ -37,6 +39,9 @@ def test_every_kind_has_a_sample() -> None:
     assert sorted(SAMPLES) == [
         "approvals",
         "archival",
+        "batch",
+        "batch-journal",
+        "batch-results",
         "changes",
         "config",
         "core-block",
@@ -172,3 +177,27 @@ def test_the_names_of_events_are_those_of_the_code() -> None:
     from llmos.core.events import Notice
 
     assert event_record(Notice(text="x")) == {"event": "notice", "text": "x"}
+
+
+def test_batch_input(tmp_path: Path) -> None:
+    found = list(read_input(SAMPLES["batch"].encode(), "goals.txt", tmp_path, goal_bytes=1_000))
+    assert [(one.id, one.goal, one.directory, one.cap_usd) for one in found if isinstance(one, BatchGoal)] == [
+        ("1", "count the lines of notes.txt", str(tmp_path), None),
+        ("site", "sort names.txt", f"{tmp_path}/sites/a", 0.25),
+        ("3", "list the biggest files", str(tmp_path), None),
+    ]
+
+
+def test_batch_results_and_journal(tmp_path: Path) -> None:
+    (tmp_path / "x.results.jsonl").write_text(SAMPLES["batch-results"])
+    (tmp_path / "x.results.jsonl.journal").write_text(SAMPLES["batch-journal"])
+    files = BatchFiles(tmp_path / "x.results.jsonl", FixedClock().now(), print)
+    files.close()
+    known = files.progress.known
+    assert files.batch == "057bb7e255f3b7b5"
+    assert [(key, one.begun, one.row is not None and one.todo.value) for key, one in known.items()] == [
+        ("5e3c17b417049d99", "", "done"),
+        ("c695c327ccaea048", "", "unknown"),
+        ("0d6f0e5a11bb2c3d", "d4e5f6a7", False),
+    ]
+    assert (tmp_path / "x.results.jsonl").read_text() == SAMPLES["batch-results"]

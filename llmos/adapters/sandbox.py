@@ -69,6 +69,13 @@ def find_sandbox(private: Path, *, path: str | None = None) -> Sandbox:
     return NoSandbox()
 
 
+def sandbox_beside(sandbox: Sandbox, private: Path) -> Sandbox:
+    """The same boundary for another session, whose commands get a /tmp of their own. Nothing is tried again."""
+    if isinstance(sandbox, Bubblewrap | Landlock | Seatbelt):
+        return sandbox.beside(private)
+    return sandbox
+
+
 def _bubblewrap(private: Path, path: str) -> Sandbox | None:
     if not sys.platform.startswith("linux") or program(namespaces=True, network=True) is None:
         return None

@@ -34,6 +34,10 @@ class Bubblewrap:
         self._executable = executable
         self._private = private
 
+    def beside(self, private: Path) -> Bubblewrap:
+        """The same for another session."""
+        return Bubblewrap(self._executable, private)
+
     @contextmanager
     def launch(self, argv: Sequence[str], confinement: Confinement) -> Iterator[Launch]:
         plan = layout(confinement, exceptions=True)

@@ -44,6 +44,10 @@ class Landlock:
         self._abi = abi
         self._private = private
 
+    def beside(self, private: Path) -> Landlock:
+        """The same for another session."""
+        return Landlock(self._abi, private)
+
     @contextmanager
     def launch(self, argv: Sequence[str], confinement: Confinement) -> Iterator[Launch]:
         plan = layout(confinement, exceptions=False)

@@ -26,6 +26,10 @@ class Seatbelt:
     def __init__(self, private: Path) -> None:
         self._private = private
 
+    def beside(self, private: Path) -> Seatbelt:
+        """The same for another session."""
+        return Seatbelt(private)
+
     @contextmanager
     def launch(self, argv: Sequence[str], confinement: Confinement) -> Iterator[Launch]:
         plan = layout(confinement, exceptions=True)

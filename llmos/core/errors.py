@@ -7,6 +7,7 @@ LlmosError                 the person: one sentence that names the cause and the
 ├── NoModelError           no model can answer; names the ways out
 │   └── OfflineError       none may be asked
 ├── NoSandboxError         commands must be held back, and nothing here can
+├── WorkerLostError        a worker of a batch is gone in the middle of a goal
 ├── BudgetError            the cap does not allow the next model call
 └── ModelError             a model call failed; says whether trying again can help
 ToolError                  the model: text that it may act on
@@ -66,6 +67,10 @@ class OfflineError(NoModelError):
 
 class NoSandboxError(LlmosError):
     exit_status = ExitStatus.NO_SANDBOX
+
+
+class WorkerLostError(LlmosError):
+    """What a goal ran on is gone; how far the goal had come stands in its transcript."""
 
 
 class BudgetError(LlmosError):

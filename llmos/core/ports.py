@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
+from llmos.core.batch import GoalDone, GoalJob
 from llmos.core.events import Event
 from llmos.core.messages import Message, StopReason, ToolCall, Usage
 from llmos.core.permission import GrantScope
@@ -172,6 +173,23 @@ class PassageVectors(Protocol):
         """The nearest ids and their cosines. Raises StoreError."""
 
     def close(self) -> None: ...
+
+
+class Executor(Protocol):
+    """Carries out goals, in this process or on other machines, as many at once as are asked of it."""
+
+    @property
+    def workers(self) -> int:
+        """How many goals it works on at once."""
+
+    async def run(self, job: GoalJob) -> GoalDone:
+        """Carry out one goal. Raises WorkerLostError when what it ran on is gone, and its effects may be there.
+
+        Cancelling it stops the goal at once, and it then returns what it had done.
+        """
+
+    async def close(self) -> None:
+        """Stop everything and release the workers."""
 
 
 class Clock(Protocol):

@@ -63,3 +63,28 @@ class MeteredModel:
 
     async def close(self) -> None:
         await self._model.close()
+
+
+class OneAtATime:
+    """The Model port around one that several sessions share and that answers one question after the other."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._turn = asyncio.Lock()
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._model.info
+
+    def reserve_usd(self, request: ModelRequest) -> float | None:
+        return self._model.reserve_usd(request)
+
+    async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
+        async with self._turn:
+            return await self._model.reply(request, emit)
+
+    def abandoned_usd(self) -> float:
+        return self._model.abandoned_usd()
+
+    async def close(self) -> None:
+        await self._model.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmos.app import App, AppOptions
 
 
-def _cost(value: float | None) -> float | None:
+def cost(value: float | None) -> float | None:
     if value is not None and not (math.isfinite(value) and value >= 0):
         raise typer.BadParameter("give US dollars, 0 or more")
     return value
@@ -32,7 +32,7 @@ WorkspaceOption = Annotated[
 ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model that answers; auto chooses.")]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option("--max-cost", metavar="USD", callback=_cost, help="Most that a goal may cost, in US dollars."),
+    typer.Option("--max-cost", metavar="USD", callback=cost, help="Most that a goal may cost, in US dollars."),
 ]
 
 

@@ -16,6 +16,7 @@ import typer
 from llmos import __version__
 from llmos.core.errors import UsageError
 from llmos.interfaces import (
+    cli_batch,
     cli_config,
     cli_doctor,
     cli_memory,
@@ -55,6 +56,7 @@ Examples:
   llmos run -y -o json "sort names.txt"      grant the tools, answer as JSON
   echo "list the biggest files" | llmos run  the goal from standard input
   llmos -c                                   go on with the last session of this folder
+  llmos batch goals.txt                      many goals, several at once; goes on after a stop
   llmos traces list                          what can be replayed without a model
 
 \b
@@ -217,6 +219,7 @@ def run(
     raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 
 
+app.command()(cli_batch.batch)
 app.command()(cli_doctor.doctor)
 app.command()(cli_stats.stats)
 app.command()(cli_undo.undo)

@@ -369,7 +369,7 @@ class Dispatcher:
         except StoreError as error:
             self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
-        if not self._freeze:
+        if not self._freeze and self._consolidator is not None:
             self._record.nested.track_message()
             # A replay that a script waits for starts no model for memory: what is due stays due.
             replayed = turn.mode is Mode.FOLLOWER and ending.outcome is Outcome.OK

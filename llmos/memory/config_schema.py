@@ -212,6 +212,11 @@ class Archival:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    workers: int = _whole(4, 1, 256, "goals of a batch that are worked on at once", ProjectMay.LOWER)
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     verbose: bool = _flag(False, "show decisions, calls and outputs whole at the prompt", ProjectMay.NOTHING)
 
@@ -250,6 +255,7 @@ class Settings:
     )
     tiers: Tiers = Tiers()
     archival: Archival = Archival()
+    batch: Batch = Batch()
     screen: Screen = Screen()
     prices: dict[str, ModelPrice] = field(
         default_factory=dict,

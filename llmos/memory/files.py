@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from llmos.core.errors import StoreError
-from llmos.memory.locks import lock_descriptor
+from llmos.memory.locks import BusyError, lock_descriptor, try_lock
 from llmos.memory.words import os_cause as os_cause
 from llmos.memory.words import show_path as show_path
 
@@ -182,6 +182,42 @@ def remove_stale_temporaries(folder: Path, *, now: float) -> int:
                         Path(entry.path).unlink()
                         removed += 1
     return removed
+
+
+class OwnLines:
+    """A file of lines that belongs to one process while it is open: made when missing, locked once, and appended to.
+
+    Raises StoreError; where another process has the file open, that is `BusyError`, at once. Not for two threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            created = not path.exists()
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._descriptor = os.open(path, flags, 0o600)
+            try:
+                _require_regular(self._descriptor, path)
+                if not try_lock(self._descriptor):
+                    raise BusyError(f"another llmos writes to {show_path(path)} now; let it finish")
+                if created:
+                    _sync_folder(path.parent)
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+        except (OSError, ValueError) as error:
+            raise _failure("write", path, error) from error
+
+    def append(self, line: bytes) -> None:
+        """Append one line, with its newline, durably. What a crash left half-written is cut off first."""
+        try:
+            _append_locked(self._descriptor, line)
+            _sync_data(self._descriptor)
+        except OSError as error:
+            raise _failure("write", self.path, error) from error
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 @contextmanager

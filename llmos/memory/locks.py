@@ -23,12 +23,16 @@ _POLL_S = 0.01
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
+class BusyError(StoreError):
+    """Another process has it."""
+
+
 def lock_descriptor(descriptor: int, path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Hold the lock on an open file until it is closed. Raises StoreError when it is not free in time."""
     deadline = time.monotonic() + timeout_s
     while not try_lock(descriptor):
         if time.monotonic() >= deadline:
-            raise StoreError(
+            raise BusyError(
                 f"another llmos has held {show_path(path)} for {timeout_s:g} s{_owner(descriptor)}; "
                 "let it finish and try again"
             )

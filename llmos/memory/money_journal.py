@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import secrets
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from llmos.core.ports import Clock
-from llmos.core.spending import Caps, Spending, is_amount
+from llmos.core.spending import Caps, SharedCap, Spending, is_amount
 from llmos.memory.codec import dump_line
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
 from llmos.memory.locks import StoreLock
@@ -30,12 +30,22 @@ def money_folder(home: Path) -> Path:
 class MoneyJournal:
     """The journal as one session writes it."""
 
-    def __init__(self, home: Path, *, clock: Clock, session: str, workspace: Path, caps: Caps) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        clock: Clock,
+        session: str,
+        workspace: Path,
+        caps: Caps,
+        shared: tuple[SharedCap, ...] = (),
+    ) -> None:
         self._folder = money_folder(home)
         self._clock = clock
         self.session = session
         self._workspace = str(workspace)
         self._caps = caps
+        self._shared = shared
         self._read: dict[Path, tuple[int, Spending]] = {}
 
     def check(self, amount: float | None, *, model: str) -> None:
@@ -57,6 +67,8 @@ class MoneyJournal:
                 "model": model,
                 "reserved_usd": usd,
             }
+            if self._shared:
+                record["under"] = [one.id for one in self._shared]
             append_line(self._path(now), dump_line(record), sync=True)
         return f"{now:%Y-%m}/{identifier}"
 
@@ -86,8 +98,16 @@ class MoneyJournal:
         return spending
 
     def _require(self, now: datetime, amount: float | None, model: str) -> float:
-        day = now.date().isoformat()
-        return self.spending(now).require(amount, model=model, session=self.session, day=day, caps=self._caps)
+        last_month = self.spending(now.replace(day=1) - timedelta(days=1))
+        return self.spending(now).require(
+            amount,
+            model=model,
+            session=self.session,
+            day=now.date().isoformat(),
+            caps=self._caps,
+            shared=self._shared,
+            earlier=last_month,
+        )
 
     def _path(self, now: datetime) -> Path:
         return self._folder / f"{now:%Y-%m}.jsonl"

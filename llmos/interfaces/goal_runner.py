@@ -1,0 +1,131 @@
+"""Carries out the goals of a batch in this process: each is what `llmos run` in its folder would be.
+
+What takes time at the start (imports, configuration, index, sandbox) is done once for each workspace; every goal is a
+session of its own, with a transcript, a conversation and a /tmp that no other goal sees. Memory is read and not
+updated: what becomes due stays due for the next session at the prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmos.app import App, AppOptions
+from llmos.core.batch import EffectFold, GoalDone, GoalJob
+from llmos.core.errors import ExitStatus, LlmosError, UsageError
+from llmos.core.events import Event, TurnEnded, event_record
+from llmos.interfaces.dispatcher import Dispatcher
+from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.turn import TurnResult
+from llmos.memory.workspace import find_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerOptions:
+    """What holds for every goal."""
+
+    app: AppOptions
+    yes: bool = False
+    dry_run: bool = False
+
+
+class GoalRunner:
+    """The Executor port on asyncio, in this process."""
+
+    def __init__(self, options: RunnerOptions, *, workers: int, environ: Mapping[str, str]) -> None:
+        self.workers = workers
+        self._options = options
+        self._environ = environ
+        self._apps: dict[Path, App] = {}
+
+    def app_for(self, directory: Path) -> App:
+        """The app over the workspace that `llmos run` would use there. Raises LlmosError."""
+        root = find_workspace(self._options.app.workspace, self._environ, directory).root
+        if root not in self._apps:
+            self._apps[root] = App.open(self._options.app, cwd=directory, environ=self._environ)
+        return self._apps[root]
+
+    def notices(self) -> list[str]:
+        """What the person should know of the workspaces before the first goal."""
+        return [said for app in self._apps.values() for said in (*app.config.notices, *app.close_abandoned())]
+
+    async def run(self, job: GoalJob) -> GoalDone:
+        fold, ended = EffectFold(), list[TurnEnded]()
+
+        def emit(event: Event) -> None:
+            fold.take(event_record(event))
+            if isinstance(event, TurnEnded):
+                ended.append(event)
+
+        try:
+            return self._done(await self._dispatch(job, emit), fold)
+        except asyncio.CancelledError:
+            return _interrupted(ended[0] if ended else None, fold)
+        except LlmosError as error:
+            return _failed(str(error), error.exit_status, fold)
+        except Exception as error:  # one goal's fault must not end the others
+            return _failed(report_unexpected(error, self._environ), ExitStatus.FAILED, fold)
+
+    async def _dispatch(self, job: GoalJob, emit: Callable[[Event], None]) -> TurnResult:
+        directory = Path(job.directory)
+        if not directory.is_dir():
+            raise UsageError(f"its directory {directory} does not exist; make it, or correct the line")
+        shared = self.app_for(directory)
+        app = shared.beside(directory, job.session, cap_usd=job.cap_usd)
+        try:
+            dispatcher = Dispatcher(
+                record=app.record,
+                invoker=app.invoker_factory(ask=None, grant_all=self._options.yes),
+                model=app.model,
+                clock=app.clock,
+                limits=app.turn_limits,
+                workspace=app.workspace.root,
+                emit=emit,
+                freeze=app.freeze,
+                one_shot=True,
+            )
+            return await dispatcher.dispatch(job.goal, dry_run=self._options.dry_run)
+        finally:
+            await app.close()
+
+    def _done(self, result: TurnResult, fold: EffectFold) -> GoalDone:
+        return GoalDone(
+            status=result.outcome.value if result.outcome else "planned",
+            reason=result.reason or (result.reasons[0] if result.outcome is None and result.reasons else ""),
+            mode=result.mode.value,
+            answer=result.answer,
+            confidence=result.confidence,
+            trace=result.trace_id,
+            kept=result.kept,
+            cost_usd=result.cost_usd,
+            saved_usd=result.saved_usd,
+            model_calls=result.model_calls,
+            elapsed_s=result.elapsed_s,
+            effects=fold.effects,
+            exit_code=int(result.exit_status),
+        )
+
+    async def close(self) -> None:
+        for app in self._apps.values():
+            await app.close()
+        self._apps.clear()
+
+
+def _interrupted(ended: TurnEnded | None, fold: EffectFold) -> GoalDone:
+    return GoalDone(
+        status="interrupted",
+        reason=ended.reason if ended else "stopped before it began",
+        mode=ended.mode.value if ended else "",
+        cost_usd=ended.cost_usd if ended else 0.0,
+        model_calls=ended.model_calls if ended else 0,
+        elapsed_s=ended.elapsed_s if ended else 0.0,
+        effects=fold.effects,
+        exit_code=int(ExitStatus.INTERRUPTED),
+    )
+
+
+def _failed(reason: str, status: ExitStatus, fold: EffectFold) -> GoalDone:
+    outcome = "denied" if status is ExitStatus.NO_SANDBOX else "failed"
+    return GoalDone(status=outcome, reason=reason, effects=fold.effects, exit_code=int(status))
