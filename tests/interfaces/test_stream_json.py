@@ -80,7 +80,7 @@ def test_the_page_names_every_key_of_every_event(cls: type) -> None:
 
 
 def test_the_page_names_no_event_that_is_not_there() -> None:
-    assert set(documented()) - {event_name(cls) for cls in EVENTS} == {"result"}
+    assert set(documented()) - {event_name(cls) for cls in EVENTS} == {"result", "goal_ended", "batch_ended"}
 
 
 def test_what_is_streamed_keeps_the_contract(llmos: Llmos, api: FakeMessagesServer) -> None:
@@ -97,3 +97,15 @@ def test_what_is_streamed_keeps_the_contract(llmos: Llmos, api: FakeMessagesServ
 def test_the_check_of_types_can_fail() -> None:
     assert not fits("1", "integer") and not fits(True, "number") and not fits([1], "list of text")
     assert fits(None, "text or null") and fits([["a", "b"]], "list of list of text")
+
+
+def test_a_batch_keeps_it_too(llmos: Llmos, kept: str, work: Path) -> None:
+    (work / "goals.txt").write_text(f"{COUNT}\nwhat nobody has done before\n")
+    lines = [
+        json.loads(line) for line in llmos("batch", "--offline", "-o", "stream-json", "goals.txt").out.splitlines()
+    ]
+    assert [line["event"] for line in lines] == ["goal_ended", "goal_ended", "batch_ended"]
+    for record in lines:
+        keys = documented()[record.pop("event")]
+        assert set(record) == set(keys)
+        assert all(fits(record[key], words) for key, words in keys.items())

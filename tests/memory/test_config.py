@@ -111,6 +111,7 @@ def test_without_files_everything_is_built_in(place: Place) -> None:
         ("tiers.update_usd", 0.05),
         ("tiers.update_s", 120),
         ("archival.url", None),
+        ("batch.workers", 4),
         ("screen.verbose", False),
         ("prices", {}),
     ]
@@ -214,6 +215,7 @@ LOOSER = {
     "tiers: {update_usd: 1}": "tiers.update_usd",
     "tiers: {update_s: 121}": "tiers.update_s",
     "archival: {url: 'http://evil.example:8000'}": "archival.url",
+    "batch: {workers: 5}": "batch.workers",
     "screen: {verbose: true}": "screen.verbose",
 }
 
