@@ -52,6 +52,7 @@ def test_every_kind_has_a_sample() -> None:
         "permissions",
         "tombstones",
         "trace",
+        "trace-foreign",
         "transcript",
     ]
 
@@ -67,8 +68,9 @@ def test_config(tmp_path: Path) -> None:
     check_examples(config.rules, parse_bash)
 
 
-def test_trace_is_read_and_written_back_to_the_letter() -> None:
-    sample = SAMPLES["trace"].encode()
+@pytest.mark.parametrize("name", ["trace", "trace-foreign"])
+def test_trace_is_read_and_written_back_to_the_letter(name: str) -> None:
+    sample = SAMPLES[name].encode()
     assert encode_trace(decode_trace(sample, name="docs/formats.md")) == sample
 
 

@@ -216,6 +216,8 @@ class TraceKept:
     path: str
     status: str
     reason: str
+    provenance: tuple[str, ...] = ()
+    """Why a person must say yes before it is replayed; empty where nobody need be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from llmos.core.answer import derive
 from llmos.core.events import Outcome
 from llmos.core.goal import context_reference
+from llmos.core.provenance import Source, reasons
 from llmos.core.replayable import obstacle
 from llmos.core.template import generalise
+from llmos.core.tool import Effect
 from llmos.core.trace import AnswerTemplate, Learned, RunStep, Trace, TraceHeader, TraceStatus, steps_from_runs
 
 
@@ -39,6 +41,10 @@ class FinishedRun:
     """Why a run that went on from a replay is not to be replayed itself; empty when it may be, or went on from none."""
     supersedes: str = ""
     """Id of the trace that it takes the place of, where it may be replayed itself."""
+    sandbox: str = ""
+    """The tier that held its commands."""
+    foreign: Sequence[Source] = ()
+    """What the model was shown that neither the person nor a model wrote, besides the results of this run."""
 
 
 def trace_of(run: FinishedRun, learned: Learned) -> Trace:
@@ -53,6 +59,8 @@ def trace_of(run: FinishedRun, learned: Learned) -> Trace:
         tools={step.tool: step.version for step in run.steps},
         learned=learned,
         supersedes=run.supersedes if status is TraceStatus.VERIFIED else "",
+        sandbox=run.sandbox if any(step.effect is Effect.EXECUTE for step in run.steps) else "",
+        provenance=reasons(run.goal, run.steps, run.foreign),
     )
     by_place = bool(generalise(run.goal, run.steps).columns)
     return Trace(header, steps_from_runs(run.steps, run.cwd, heads=by_place), template or AnswerTemplate())

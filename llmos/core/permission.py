@@ -204,6 +204,11 @@ def _why_not_reading(call: Call, world: ShellWorld | None) -> str:
     return why_not_read_only(call.reading.plain, world) if world is not None else "the world is not known"
 
 
+def only_looks(call: Call, world: ShellWorld) -> bool:
+    """Whether the call is known to do no more than look, whatever the rules say of it."""
+    return not _why_not_reading(call, world)
+
+
 def propose_rule(tool: str, effect: Effect, subjects: Sequence[str]) -> str:
     """The rule that "always" would save for this call: its exact command, or the folder of the files that it names."""
     if not subjects:

@@ -12,6 +12,9 @@ from llmos.core.explain import Considered, GateCheck, first_closed
 from llmos.core.goal import context_reference
 from llmos.core.trace import Step, Trace, TraceHeader, TraceStatus
 
+PROVENANCE = "provenance"
+"""The gate that a person's yes opens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -67,6 +70,8 @@ class Candidate:
     """What a judging model said to join the two goals, and the gates that it explained; empty when none was asked."""
     claimed: float = 1.0
     """The confidence of that judgement."""
+    unproven: tuple[str, ...] = ()
+    """Why a person must say yes before it is replayed; empty where one did, or nobody need be asked."""
     suggests_only: str = ""
     """Why that judgement may propose guidance and no replay; empty when it may propose both."""
 
@@ -231,11 +236,17 @@ def gate_checks(goal: str, candidate: Candidate, thresholds: Thresholds) -> tupl
         *((GateCheck("retired", False, ended),) if retired else ()),
         GateCheck("status", verified, "verified" if verified else header.reason or header.status.value),
         GateCheck("origin", candidate.approved, "learned or approved here" if candidate.approved else foreign),
+        *((GateCheck(PROVENANCE, False, _needs_yes(candidate)),) if candidate.unproven else ()),
         GateCheck("context", not reference, f"{reference!r} points at something outside the goal" if reference else ""),
         GateCheck("tools", not changed, f"{changed} changed since it was learned" if changed else "unchanged"),
         GateCheck("precondition", not candidate.unmet, candidate.unmet[0] if candidate.unmet else "as it needs it"),
         _sure_enough(candidate.evidence, thresholds.follower),
     )
+
+
+def _needs_yes(candidate: Candidate) -> str:
+    identifier = candidate.trace.header.id
+    return f"{candidate.unproven[0]}; `llmos traces approve {identifier}` shows it whole and lets it be replayed"
 
 
 def _sure_enough(evidence: Evidence, floor: float) -> GateCheck:

@@ -43,6 +43,14 @@ NO_SANDBOX = SandboxTier(
 SANDBOX_OFF = SandboxTier("off", "commands run with your own rights, as you decided", isolates=False)
 
 
+_STRENGTH = {"": 0, LANDLOCK.name: 1, SEATBELT.name: 1, BUBBLEWRAP.name: 2}
+
+
+def weaker(now: str, recorded: str) -> bool:
+    """Whether the tier of this name holds less than the other; one that this version does not know is stronger."""
+    return _STRENGTH.get(now, 0) < _STRENGTH.get(recorded, 3)
+
+
 DERIVED = ".llmos"
 """The folder of a workspace that llmos can make anew from its files."""
 

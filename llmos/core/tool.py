@@ -92,6 +92,11 @@ class ToolContext:
         """Whether commands should be held and nothing here can: then nothing runs unattended."""
         return self.sandbox is not None and not self.sandbox.tier.isolates
 
+    @property
+    def tier_name(self) -> str:
+        """The tier that holds commands; empty where none does."""
+        return self.sandbox.tier.name if self.sandbox is not None and self.sandbox.tier.isolates else ""
+
 
 ToolRun: TypeAlias = Callable[[Mapping[str, Any], ToolContext], Awaitable[ToolOutput]]
 

@@ -135,6 +135,10 @@ class TraceHeader:
     learned: Learned
     supersedes: str = ""
     """Id of the trace that this one takes the place of: that one is listed still, and used no more."""
+    sandbox: str = ""
+    """The tier that held its commands when it was learned; empty where it ran none, and in files of before that."""
+    provenance: tuple[str, ...] = ()
+    """Why a person must say yes before it is replayed (core/provenance); empty where nobody need be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,10 @@ class RunStep:
     """Seconds since the step before, where something that the call reads came only after that step; else 0.0."""
     world: str = ""
     """Digest of the working directory's content before the call; empty where it was not taken in whole."""
+    looks: bool = False
+    """The call was known to only look, whoever allowed it."""
+    reached: tuple[str, ...] = ()
+    """What it reached beyond the working directory, each as words that follow "step 2"."""
 
     @property
     def warning(self) -> str:

@@ -27,6 +27,7 @@ from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
 from llmos.engine.contents import heads_of
 from llmos.engine.permits import NO_SANDBOX_HERE, Permits
+from llmos.engine.reach import reached
 from llmos.engine.shell_world import FileWorld
 from llmos.memory.saved_permissions import SavedPermissions
 
@@ -125,13 +126,15 @@ class Invoker:
         if tool is None:
             known = ", ".join(sorted(self.tools))
             return Invocation(ToolResult(call.id, f"there is no tool {call.name!r}; there are {known}", True), None)
-        decided = await self.permits.judge(call, tool.spec, self._subjects(tool, call.args), saved_run)
+        subjects = self._subjects(tool, call.args)
+        decided = await self.permits.judge(call, tool.spec, subjects, saved_run)
         self._emit(decided)
         if decided.verdict is Verdict.DENY:
             reason = decided.reason
             self.denied_unheld = self.denied_unheld or decided.by == NO_SANDBOX_HERE
             return Invocation(ToolResult(call.id, f"not allowed: {reason}", True), None, reason)
-        return await self._run(tool, call, replayed=saved_run is not None)
+        looks = self.permits.only_looks(tool.spec, subjects)
+        return await self._run(tool, call, replayed=saved_run is not None, looks=looks)
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""
@@ -141,7 +144,7 @@ class Invoker:
         command = args.get("command")
         return (command,) if isinstance(command, str) else ()
 
-    async def _run(self, tool: Tool, call: ToolCall, *, replayed: bool) -> Invocation:
+    async def _run(self, tool: Tool, call: ToolCall, *, replayed: bool, looks: bool) -> Invocation:
         spec, cwd = tool.spec, self.context.cwd
         paths = tool.paths(call.args)
         changing = spec.effect is not Effect.READ
@@ -183,6 +186,8 @@ class Invoker:
             truncated=output.truncated,
             waited_s=round(waited_s, 3),
             world=world_digest(before) if before is not None else "",
+            looks=looks,
+            reached=reached(call, reads, self.context),
         )
         return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from llmos.core.permission import (
     SavedRun,
     decide,
     matches,
+    only_looks,
     parse_rule,
     propose_rule,
     read_call,
@@ -25,8 +27,10 @@ from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.read_only import ShellWorld
 from llmos.core.shell_syntax import ParseShell
 from llmos.core.tool import Effect, ToolSpec
+from llmos.core.trace import Trace
 from llmos.memory.saved_permissions import SavedPermissions
 
+_STEP = re.compile(r"step ([1-9]\d{0,3})\b")
 NO_SANDBOX_HERE = "no sandbox"
 """Who decided, where a command was denied because nothing holds it."""
 _UNHELD = "no sandbox holds commands on this machine, so each needs a person's yes"
@@ -81,6 +85,10 @@ class Permits:
         """The call as the verdict sees it."""
         return read_call(spec.name, spec.effect, subjects, self._parse, replayed=replayed)
 
+    def only_looks(self, spec: ToolSpec, subjects: Sequence[str]) -> bool:
+        """Whether a call is known to do no more than look."""
+        return only_looks(self.read(spec, subjects), self._world)
+
     def decide(self, call: Call) -> Decision:
         """What floor, rules and mode say of a call, before anybody is asked. Raises StoreError."""
         saved = self._saved.rules(self._cwd) if self._saved is not None else ()
@@ -114,6 +122,22 @@ class Permits:
             return decided(Verdict.ALLOW, "person", self._keep(question, answer, run))
         except StoreError as error:
             return decided(Verdict.DENY, "rule", f"what is allowed cannot be read or kept: {error}")
+
+    async def judge_run(self, trace: Trace, reason: str) -> PermissionDecided | None:
+        """A person's answer to whether a saved run is replayed this time; None where there is nobody to ask.
+
+        `reason` begins with the step that it is about. Nothing that was said before stands for this yes.
+        """
+        if self._ask is None:
+            return None
+        found = _STEP.match(reason)
+        step = trace.steps[min(int(found[1]), len(trace.steps)) - 1] if found else trace.steps[0]
+        call = ToolCall("saved-run", step.tool, step.args)
+        why = f"the saved run {trace.header.id} rests on more than the goal and this folder: {reason}"
+        answer = await self._ask(PermissionQuestion(call, step.effect.value, why, replayed=True))
+        verdict = Verdict.ALLOW if answer.allow else Verdict.DENY
+        said = "this replay is allowed" if answer.allow else answer.reason or "the person said no to this replay"
+        return PermissionDecided(call_id=call.id, tool=step.tool, verdict=verdict, by="person", reason=said)
 
     async def _judge_unheld(self, call: ToolCall, spec: ToolSpec, *, replayed: bool) -> tuple[Verdict, str, str]:
         """A command that nothing holds runs on a person's yes to this very command, and on nothing else."""

@@ -17,6 +17,7 @@ from llmos.core.journal import AS_RECORDED, REPLAY_CALL
 from llmos.core.messages import ToolCall
 from llmos.core.permission import SavedRun
 from llmos.core.ports import Clock, Emit
+from llmos.core.sandbox import weaker
 from llmos.core.tool import Tool, ToolContext
 from llmos.core.trace import RunStep, Step, Trace, mismatch
 from llmos.engine.contents import head_digest, stands_inside
@@ -56,7 +57,7 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
     if context.unheld:
         return ("no sandbox holds commands on this machine, and nothing is replayed without one",)
     there: dict[str, bool] = {}
-    found: list[str] = []
+    found = [problem] if (problem := _weaker_sandbox(trace, context)) else []
     for step in trace.steps:
         found += [
             f"{path} is missing"
@@ -80,6 +81,14 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
         there.update(dict.fromkeys(step.expect.created, True))
         there.update(dict.fromkeys(step.expect.deleted, False))
     return tuple(found)
+
+
+def _weaker_sandbox(trace: Trace, context: ToolContext) -> str:
+    """Why what holds commands here is not enough for a run that was learned behind more; empty where it is."""
+    recorded, now = trace.header.sandbox, context.tier_name
+    if not weaker(now, recorded):
+        return ""
+    return f"its commands were held by {recorded} when it was learned, and here by {now or 'nothing'}, which is weaker"
 
 
 def _may_come(step: Step, path: str, context: ToolContext) -> bool:

@@ -48,7 +48,7 @@ def approve(
 
     with closing(opened.traces):
         shown = exchange(opened).read(load_trace(opened, identifier).header.id)
-        if exchange(opened).approved(shown.trace.header.id):
+        if not exchange(opened).waits(shown):
             say(f"{shown.trace.header.id} is approved already")
             return
         _show_and_approve(opened, shown, yes)
@@ -106,10 +106,11 @@ def edit(
         write_diff(diff_lines(old, new))
         taken = exchange(opened).take(new)
         say(f"written as {taken.trace.header.id}")
-        if taken.approved:
+        shown = exchange(opened).read(taken.trace.header.id)
+        if not exchange(opened).waits(shown):
             say("it is approved already")
             return
-        _show_and_approve(opened, exchange(opened).read(taken.trace.header.id), yes)
+        _show_and_approve(opened, shown, yes)
         say(f"{old.header.id} is used no more; `llmos traces diff` shows what is different")
 
 

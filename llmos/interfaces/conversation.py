@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from llmos.core.compaction import summary_request
 from llmos.core.events import Notice
-from llmos.core.messages import Message, Text, ToolCall, all_text, user_text
+from llmos.core.messages import Message, Text, ToolCall, ToolResult, all_text, user_text
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Emit, Example, Model, ModelRequest
 from llmos.core.prompt import (
@@ -23,6 +23,7 @@ from llmos.core.prompt import (
     sandbox_words,
     system_prompt,
 )
+from llmos.core.provenance import Source
 from llmos.core.replayable import MEMORY_TOOLS
 from llmos.core.tool import ToolSpec
 from llmos.core.trace import RunStep
@@ -80,13 +81,16 @@ class Conversation:
             # Nearest last: what stands next to the goal weighs most with a small model.
             found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
             examples = tuple(example_of(trace) for trace in reversed(found))
-            context = f"{surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)}\nTask: "
+            around = surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)
+            context = f"{around}\nTask: "
+            turn.foreign += (Source("what stands in the working directory", around),)
         else:
             # A change of memory enters a conversation that has begun as a new message: its prefix stays as it was.
             news = news_text(self._news()) if self._system is not None else ""
             memory = self._invoker.context.memory
             recalled = await memory.context(turn.goal) if memory is not None else ""
             context = news + recalled + guidance
+            turn.foreign += (Source("what is remembered", news + recalled),)
         earlier = () if small else self._messages_for(model)
         attached, begun = await self._attached(turn)
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
@@ -94,6 +98,12 @@ class Conversation:
         loop = self._loop(turn, model, [run for run in done if run is not None])
         shown = [self._record.memory.core_text(), self._project, context, *(all_text(message) for message in earlier)]
         turn.shown = "\n".join(shown)
+        results = (part.content for message in earlier for part in message.parts if isinstance(part, ToolResult))
+        turn.foreign += (
+            Source("what is remembered", self._record.memory.core_text()),
+            Source("the project's own instructions", self._project),
+            Source("what a call of an earlier turn gave", "\n".join(results)),
+        )
         opening = Message("user", (Text(handoff + attached + form + context + turn.goal),))
         try:
             return await loop.run(earlier, opening, examples, begun)

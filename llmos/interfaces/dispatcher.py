@@ -27,11 +27,12 @@ from llmos.core.events import (
     Outcome,
     RetryCountdown,
     TurnStarted,
+    Verdict,
 )
 from llmos.core.goal import goal_key, normalise_goal
 from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
-from llmos.core.policy import Candidate, TurnLimits, plan_event
+from llmos.core.policy import PROVENANCE, Candidate, Plan, TurnLimits, plan_event
 from llmos.core.ports import AnswerForm, Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
@@ -43,7 +44,7 @@ from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.compacting import summary_of
 from llmos.interfaces.conversation import Conversation
-from llmos.interfaces.guiding import differs_of, failures_of, guides_of
+from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult
 from llmos.memory.record import Record
@@ -91,7 +92,14 @@ class Dispatcher:
             emit=self._sink,
             news=consolidator.take_news if consolidator else list,
         )
-        self._keeper = Keeper(traces=record.traces, clock=clock, cwd=str(self._cwd), emit=self._sink, freeze=freeze)
+        self._keeper = Keeper(
+            traces=record.traces,
+            clock=clock,
+            cwd=str(self._cwd),
+            sandbox=self._invoker.context.tier_name,
+            emit=self._sink,
+            freeze=freeze,
+        )
         self._turn = self._typed = 0
         self._cut_off = dict(cut_off or {})
 
@@ -127,7 +135,7 @@ class Dispatcher:
         turn.attached, turn.form = tuple(attached), form
         if dry_run:
             self._begin(turn, emit)
-            await self._decide(turn, emit)
+            await self._decide(turn, emit, ask=False)
             return turn.result(Ending(Outcome.OK), self._clock.monotonic(), ran=False)
         try:
             self._begin(turn, emit)
@@ -261,19 +269,35 @@ class Dispatcher:
                 "put long material in a file and name the file in the goal"
             )
 
-    async def _decide(self, turn: Turn, emit: Emit) -> None:
+    async def _decide(self, turn: Turn, emit: Emit, *, ask: bool = True) -> None:
         """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
         traces = self._record.traces
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
         try:
             plan = await traces.plan(turn.goal, candidates, self._unmet)
+            if ask and (vouched := await self._vouched(plan, candidates, emit)):
+                plan = await traces.plan(turn.goal, vouched, self._unmet)
             turn.plan, turn.pieces = blended(turn.goal, plan, traces.nearest, k=self._limits.mixed_k)
             turn.mode = turn.plan.mode
         finally:
             turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
         turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
         emit(turn.planned)
+
+    async def _vouched(self, plan: Plan, candidates: Sequence[Candidate], emit: Emit) -> list[Candidate]:
+        """The candidates, one of them with a person's yes, where that was all that kept it from being replayed."""
+        waiting = {one.trace_id for one in plan.considered if [gate.name for gate in one.closed] == [PROVENANCE]}
+        chosen = next((one for one in candidates if one.trace.header.id in waiting), None)
+        if chosen is None or plan.mode is Mode.FOLLOWER:
+            return []
+        answer = await self._invoker.permits.judge_run(chosen.trace, chosen.unproven[0])
+        if answer is None:
+            return []
+        emit(answer)
+        if answer.verdict is not Verdict.ALLOW:
+            return []
+        return [replace(one, unproven=()) if one is chosen else one for one in candidates]
 
     def _unmet(self, candidate: Candidate) -> tuple[str, ...]:
         """Why the world is not as the trace needs it; a replay that was cut off is not begun anew over its effects."""
@@ -324,8 +348,11 @@ class Dispatcher:
         except OfflineError as error:
             reason = f"no saved run may be replayed ({turn.plan.reasons[0]}), and {error}"
             return Ending(Outcome.FAILED, "", reason, error.exit_status)
+        guides = guides_of(turn.goal, turn.plan, turn.pieces, self._record.traces)
+        went_on = [turn.plan.trace] if stopped and turn.plan.trace else []
+        turn.foreign = unproven([*(guide.trace for guide in guides), *went_on], self._record.traces)
         guidance = guidance_text(
-            guides_of(turn.goal, turn.plan, turn.pieces, self._record.traces),
+            guides,
             failures_of(turn.goal, turn.plan, self._record.traces),
             self._cut_off.get(turn.plan.trace.header.id, "") if turn.plan.trace else "",
         )

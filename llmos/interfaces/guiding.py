@@ -11,6 +11,7 @@ from llmos.core.goal import goal_key
 from llmos.core.journal import call_line
 from llmos.core.policy import Plan
 from llmos.core.prompt import Avoid, Guide
+from llmos.core.provenance import Source
 from llmos.core.trace import Trace
 from llmos.memory.traces_sdk import TraceManager
 
@@ -50,6 +51,15 @@ def failures_of(goal: str, plan: Plan, traces: TraceManager) -> list[Avoid]:
     runs = traces.failed_runs([goal, *(header.goal for header in plan.guidance)], FAILURES_SHOWN)
     failed = [Avoid(run.header.goal, run.header.reason, _calls(run)) for run in runs]
     return [*_verdicts(goal, plan, traces), *failed]
+
+
+def unproven(runs: Sequence[Trace], traces: TraceManager) -> tuple[Source, ...]:
+    """What those of these runs do that rest on foreign text and that no person said yes to."""
+    return tuple(
+        Source(f"the saved run {run.header.id}, to which nobody said yes", "\n".join(_calls(run)))
+        for run in runs
+        if run.header.provenance and not traces.vouched(run.header.id)
+    )
 
 
 def _verdicts(goal: str, plan: Plan, traces: TraceManager) -> list[Avoid]:

@@ -17,10 +17,14 @@ from llmos.memory.traces_sdk import TraceManager
 
 
 class Keeper:
-    """Writes for one session, nothing with `freeze`; `cwd` is the working directory of its runs."""
+    """Writes for one session, nothing with `freeze`. `cwd` is the working directory of its runs, `sandbox` the tier
+    that holds their commands."""
 
-    def __init__(self, *, traces: TraceManager, clock: Clock, cwd: str, emit: Emit, freeze: bool = False) -> None:
+    def __init__(
+        self, *, traces: TraceManager, clock: Clock, cwd: str, sandbox: str, emit: Emit, freeze: bool = False
+    ) -> None:
         self._traces = traces
+        self._sandbox = sandbox
         self._clock = clock
         self._cwd = cwd
         self._emit = emit
@@ -69,6 +73,8 @@ class Keeper:
             secret=_holds_secret(turn.goal, conversed),
             healed=why_not_replayed(stopped.done, at_fault=stopped.at_fault) if stopped else "",
             supersedes=replaced,
+            sandbox=self._sandbox,
+            foreign=turn.foreign,
         )
         learned = Learned(
             when=self._clock.now().isoformat(timespec="seconds"),
@@ -87,7 +93,13 @@ class Keeper:
         if kept.new:
             header = kept.header
             self._emit(
-                TraceKept(trace_id=header.id, path=str(kept.path), status=header.status.value, reason=header.reason)
+                TraceKept(
+                    trace_id=header.id,
+                    path=str(kept.path),
+                    status=header.status.value,
+                    reason=header.reason,
+                    provenance=header.provenance,
+                )
             )
 
 

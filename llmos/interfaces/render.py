@@ -287,6 +287,8 @@ class Renderer:
         if self._kept is not None:
             why = _STATUS_WORDS.get(self._kept.status, self._kept.status)
             reason = f": {self._kept.reason}" if self._kept.reason else ""
+            if self._kept.provenance and self._kept.status == "verified":
+                why, reason = "replayed only after your yes", f": {self._kept.provenance[0]}"
             parts.insert(0, f"kept as {self._kept.trace_id} ({why}{reason})")
         return "".join(f" · {part}" for part in parts)
 

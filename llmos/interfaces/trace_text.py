@@ -45,6 +45,8 @@ def head_pairs(
         ),
         *evidence,
         ("tools", one_line(tools) or "none"),
+        *([("sandbox", f"its commands were held by {one_line(header.sandbox)}")] if header.sandbox else []),
+        *(("needs a yes", one_line(reason)) for reason in header.provenance),
     ]
 
 

@@ -22,6 +22,7 @@ from llmos.core.events import (
 from llmos.core.journal import Journal
 from llmos.core.policy import Plan
 from llmos.core.ports import AnswerForm, Emit
+from llmos.core.provenance import Source
 from llmos.engine.model_calls import ModelCalls
 
 EXIT_OF_OUTCOME = {
@@ -83,6 +84,8 @@ class Turn:
     """What the final answer must look like; None: as it comes."""
     shown: str = ""
     """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
+    foreign: tuple[Source, ...] = ()
+    """The part of it that neither the person nor a model wrote."""
 
     def ended(self, ending: Ending, now: float) -> TurnEnded:
         """The event of this end; `now` is of the clock that `started` was read from."""

@@ -13,6 +13,7 @@ import hmac
 import json
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -30,6 +31,9 @@ from llmos.memory.files import (
 _LINE = re.compile(rb'^(.*"sha256"\s*:\s*"([0-9a-f]{64})".*)$', re.MULTILINE)
 _MAX_BYTES = 1 << 28
 _KEY_BYTES = 32
+_FIELDS = ("sha256", "trace", "when")
+PERSON = "person"
+"""Who approved, where it was a person and not the run that was learned."""
 
 
 def key_path(home: Path) -> Path:
@@ -56,24 +60,32 @@ class Approvals:
         self._home = home
         self._path = home / "approvals.jsonl"
         self._lines: dict[str, list[bytes]] = {}
-        self._valid: dict[str, bool] = {}
+        self._valid: dict[str, list[dict[str, str]]] = {}
         self._stamp: tuple[int, int] | None = None
         self._key: bytes | None = None
 
-    def add(self, content_sha256: str, trace: str, when: str) -> None:
-        """Durably approve a content. Raises StoreError."""
+    def add(self, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> None:
+        """Durably approve a content: it was learned here, or a person saw it and said yes. Raises StoreError."""
         make_private_folder(self._home)
         key = signing_key(self._home) or _new_key(self._home)
-        append_line(self._path, approval_line(key, content_sha256, trace, when), sync=True)
+        append_line(self._path, approval_line(key, content_sha256, trace, when, by_person=by_person), sync=True)
 
     def __contains__(self, content_sha256: object) -> bool:
+        return isinstance(content_sha256, str) and bool(self._signed(content_sha256))
+
+    def by_person(self, content_sha256: str) -> bool:
+        """Whether a person said yes to this content."""
+        return any(record.get("by") == PERSON for record in self._signed(content_sha256))
+
+    def _signed(self, content_sha256: str) -> list[dict[str, str]]:
+        """The approvals of a content that bear the signature of this user."""
         self._refresh()
-        if not isinstance(content_sha256, str) or self._key is None:
-            return False
+        if self._key is None:
+            return []
         known = self._valid.get(content_sha256)
         if known is None:
-            lines = self._lines.get(content_sha256, [])
-            known = self._valid[content_sha256] = any(_is_signed(self._key, line, content_sha256) for line in lines)
+            read = (_signed_record(self._key, line, content_sha256) for line in self._lines.get(content_sha256, []))
+            known = self._valid[content_sha256] = [record for record in read if record is not None]
         return known
 
     def _refresh(self) -> None:
@@ -107,24 +119,29 @@ def _new_key(home: Path) -> bytes:
     return key
 
 
-def approval_line(key: bytes, content_sha256: str, trace: str, when: str) -> bytes:
+def approval_line(key: bytes, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> bytes:
     """The signed line of one approval."""
-    record = {"sha256": content_sha256, "trace": trace, "when": when}
+    record = {"sha256": content_sha256, "trace": trace, "when": when} | ({"by": PERSON} if by_person else {})
     return dump_line({**record, "mac": _mac(key, record)})
 
 
-def _mac(key: bytes, record: dict[str, str]) -> str:
-    said = "\n".join(["llmos-approval/1", record["sha256"], record["trace"], record["when"]])
+def _mac(key: bytes, record: Mapping[str, str]) -> str:
+    said = "\n".join(["llmos-approval/1", *(record[name] for name in (*_FIELDS, "by") if name in record)])
     return hmac.new(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def _is_signed(key: bytes, line: bytes, content_sha256: str) -> bool:
+def _signed_record(key: bytes, line: bytes, content_sha256: str) -> dict[str, str] | None:
+    """What a line approves; None where it is no approval of this content by this user."""
     try:
         record = json.loads(line)
-        said = {name: record[name] for name in ("sha256", "trace", "when")}
+        said = {name: record[name] for name in _FIELDS} | ({"by": record["by"]} if "by" in record else {})
         mac = record["mac"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None
     if said["sha256"] != content_sha256 or not all(isinstance(text, str) for text in (*said.values(), mac)):
-        return False
-    return hmac.compare_digest(_mac(key, said).encode(), mac.encode("utf-8", "surrogatepass"))
+        return None
+    # A line break in a field would let one signed line be read as another.
+    if any("\n" in text for text in said.values()):
+        return None
+    signed = hmac.compare_digest(_mac(key, said).encode(), mac.encode("utf-8", "surrogatepass"))
+    return said if signed else None

@@ -68,9 +68,15 @@ class TraceExchange:
             return False
         return hashlib.sha256(data).hexdigest() in self._approvals
 
+    def waits(self, shown: Shown) -> bool:
+        """Whether a person's yes would let it be replayed: it is not approved, or rests on what others wrote."""
+        if shown.sha256 not in self._approvals:
+            return True
+        return bool(shown.trace.header.provenance) and not self._approvals.by_person(shown.sha256)
+
     def approve(self, shown: Shown, when: datetime) -> None:
         """Allow exactly these bytes to be replayed. Raises StoreError."""
-        self._approvals.add(shown.sha256, shown.trace.header.id, when.isoformat(timespec="seconds"))
+        self._approvals.add(shown.sha256, shown.trace.header.id, when.isoformat(timespec="seconds"), by_person=True)
 
     def take(self, trace: Trace) -> Imported:
         """Write a trace under the id that its content gives, unless the same is there. It is not approved by this.
@@ -153,6 +159,8 @@ def edited_trace(old: Trace, data: bytes, tools: Mapping[str, ToolSpec], when: d
         ("learned", before.learned, after.learned),
         ("tools", dict(before.tools), dict(after.tools)),
         ("supersedes", before.supersedes, after.supersedes),
+        ("sandbox", before.sandbox, after.sandbox),
+        ("provenance", before.provenance, after.provenance),
     ):
         if was != is_now:
             raise UsageError(f"{what} of a trace cannot be edited; change its goal, steps or answer, and nothing else")

@@ -56,7 +56,7 @@ def trace_id(trace: Trace) -> str:
     for step in steps:
         del step["saw"]
     facts = {"goal": header.goal, "status": header.status.value, "tools": dict(sorted(header.tools.items()))}
-    facts |= {"supersedes": header.supersedes} if header.supersedes else {}
+    facts |= _only_said(header)
     content = dump_documents([facts, {**_body_data(trace), "steps": steps}])
     return f"{slug(redactor().text(header.goal))}-{hashlib.sha256(content).hexdigest()[:8]}"
 
@@ -153,6 +153,8 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
                 float(learned["elapsed_s"]),
             ),
             supersedes=data.get("supersedes", ""),
+            sandbox=data.get("sandbox", ""),
+            provenance=tuple(data.get("provenance", ())),
         )
         if parse_time(header.learned.when).tzinfo is None:
             raise ValueError(f"the time {header.learned.when!r} has no zone")
@@ -161,6 +163,8 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
             header.goal,
             header.reason,
             header.supersedes,
+            header.sandbox,
+            *header.provenance,
             header.learned.mode,
             header.learned.model,
             *header.tools.values(),
@@ -189,7 +193,13 @@ def _header_data(header: TraceHeader) -> dict[str, Any]:
         "tools": dict(header.tools),
         "learned": asdict(header.learned),
     }
-    return data | ({"supersedes": header.supersedes} if header.supersedes else {})
+    return data | _only_said(header)
+
+
+def _only_said(header: TraceHeader) -> dict[str, Any]:
+    """The keys that are there only where they say something."""
+    data = {"supersedes": header.supersedes, "sandbox": header.sandbox, "provenance": list(header.provenance)}
+    return {key: value for key, value in data.items() if value}
 
 
 def _body_data(trace: Trace) -> dict[str, Any]:

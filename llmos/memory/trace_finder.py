@@ -225,8 +225,12 @@ class TraceFinder:
             changed,
             (),
             blocked=_ban(wrong, trace, source or header.goal, goal),
+            unproven=header.provenance if header.provenance and not self._vouched(header.id) else (),
             family=self._index.family(header.id),
         )
+
+    def _vouched(self, identifier: str) -> bool:
+        return self._approvals.by_person(self.read(identifier)[1])
 
     def judged(self, goal: str, header: TraceHeader, judgement: Judgement, judge: str) -> Candidate | None:
         """An approved trace as a judgement binds it to `goal`, or with the gate that is closed all the same."""

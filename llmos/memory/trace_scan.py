@@ -158,4 +158,6 @@ def header_from_json(text: str) -> TraceHeader:
         data["tools"],
         Learned(**data["learned"]),
         data.get("supersedes", ""),
+        data.get("sandbox", ""),
+        tuple(data.get("provenance", ())),
     )

@@ -155,6 +155,16 @@ class TraceManager:
         """Whether this user learned or approved the file as it is now."""
         return read_trace(self._finder.path(identifier))[1] in self._approvals
 
+    def vouched(self, identifier: str) -> bool:
+        """Whether a person said yes to the file as it is now, and not only a run was learned. Raises StoreError."""
+        return self._approvals.by_person(self.content_hash(identifier))
+
+    def vouch(self, identifier: str, when: datetime) -> None:
+        """Keep a person's yes to the file as it is now. Raises StoreError."""
+        self._approvals.add(
+            self.content_hash(identifier), identifier, when.isoformat(timespec="seconds"), by_person=True
+        )
+
     def content_hash(self, identifier: str) -> str:
         """The SHA-256 of the trace's file. Raises StoreError."""
         return read_trace(self._finder.path(identifier))[1]
