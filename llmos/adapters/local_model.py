@@ -36,6 +36,8 @@ DRAWS = 4
 """How many more are drawn of a call that is not sure, all at once."""
 SECOND_ROOM = 300
 """Tokens for each draw of a call that was not whole within its limit."""
+CONSIDERED = 20
+"""Tokens whose probabilities are asked for where the answer is a choice."""
 CIRCLES = 8
 AGREED = 3
 """How many of all draws must be the same call for it not to be doubted."""
@@ -51,6 +53,8 @@ class _Generation:
     finish: str = ""
     usage: Usage = field(default_factory=Usage)
     logprobs: list[float] = field(default_factory=list)
+    first: dict[str, float] = field(default_factory=dict)
+    """The probabilities of the tokens that might have been the first, where they were asked for."""
 
     @property
     def certainty(self) -> float:
@@ -139,6 +143,10 @@ class LocalModel:
         }
         if request.tools:
             return await self._tool_turn(request, body, emit)
+        self._prefix = ""  # whatever was kept of a turn's prompt gives way to this one
+        if request.choices:
+            (made,) = await self._generate(body | _choice(), lambda text: None)
+            return replace(self._reply(Text(made.text), made), chances=chances(request.choices, made.first))
         if request.output_schema is not None:
             body |= _constraint(request.output_schema)
             (made,) = await self._generate(body, lambda text: None)
@@ -326,6 +334,22 @@ def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "turn", "schema": dict(schema)}}}
 
 
+def _choice() -> dict[str, Any]:
+    """One token, with the probabilities of those that it might have been."""
+    return {"max_tokens": 1, "logprobs": True, "top_logprobs": CONSIDERED}
+
+
+def chances(choices: Sequence[str], tokens: Mapping[str, float]) -> dict[str, float]:
+    """How likely each choice is, whatever its capitals and the space before it; empty where no token is one of them."""
+    said: dict[str, float] = dict.fromkeys(choices, 0.0)
+    for token, probability in tokens.items():
+        word = token.strip().lower()
+        if word in said:
+            said[word] += probability
+    total = sum(said.values())
+    return {word: probability / total for word, probability in said.items()} if total > 0.0 else {}
+
+
 def _turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
     """What asks for a turn. After a result it may be an answer; after words (a goal, or why an answer was sent back) it
     must be a call, since without one the answer would be worth as little as before."""
@@ -350,7 +374,10 @@ def _take(made: Sequence[_Generation], chunk: Mapping[str, Any]) -> bool:
     for choice in chunk.get("choices", ()):
         one = made[choice.get("index", 0)]
         one.finish = choice.get("finish_reason") or one.finish
-        one.logprobs += [token["logprob"] for token in (choice.get("logprobs") or {}).get("content") or ()]
+        tokens = (choice.get("logprobs") or {}).get("content") or ()
+        if tokens and not one.logprobs:
+            one.first = {other["token"]: math.exp(other["logprob"]) for other in tokens[0].get("top_logprobs") or ()}
+        one.logprobs += [token["logprob"] for token in tokens]
         if text := (choice.get("delta") or {}).get("content"):
             one.text += text
             brought = brought or one is made[0]

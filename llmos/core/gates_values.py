@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
+from itertools import pairwise
 
 from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
@@ -105,6 +106,8 @@ def _misplaced(case: Case, landing: Landing) -> str:
         return f"{place.written!r} is how names end, and the saved run took it for a whole name"
     if place.role is Role.PATTERN and word == "in" and place.program in ("-name", "-iname"):
         return f"{place.written!r} is a place in the goal, and the saved run looked for that name"
+    if place.program in ("-name", "-iname") and "/" in (landing.value or "").strip("/"):
+        return f"{landing.new.text!r} is a path, and the saved run looked for a name"
     text = _argument_around(case, landing)
     before, _, after = text.partition(place.written)
     if place.role is Role.PATTERN and ((word == "NAMESTART" and before) or (word == "NAMEEND" and after)):
@@ -138,7 +141,29 @@ def check_pairing(case: Case) -> str:
             alike = old.kind is other.kind and old.kind not in (Kind.NUMBER, Kind.PORT)
             if not case.template.only_lists and alike and old.text != other.text and new.text == again.text:
                 return f"the goal has {new.text!r} twice, the saved run had {old.text!r} and {other.text!r}"
+    return _turned_range(case)
+
+
+_RANGE = frozenset("to and through until - , kilobyte megabyte gigabyte byte day hour minute week month line".split())
+"""What may stand between the two ends of a range."""
+
+
+def _turned_range(case: Case) -> str:
+    """Why the ends of a range ("between 1 and 5") do not stand to each other as in the saved goal."""
+    form = case.goal.form
+    at = [index for index, word in enumerate(form) if word == "§"]
+    pairs = list(zip(at, case.pairs, strict=False))
+    for (first, (a, x)), (second, (b, y)) in pairwise(pairs):
+        between = form[first + 1 : second]
+        if {x.kind, y.kind} != {Kind.NUMBER} or not between or not set(between) <= _RANGE:
+            continue
+        if _sign(float(a.text) - float(b.text)) != _sign(float(x.text) - float(y.text)):
+            return f"from {x.text} to {y.text} is no range as from {a.text} to {b.text} is"
     return ""
+
+
+def _sign(number: float) -> int:
+    return (number > 0) - (number < 0)
 
 
 def check_unused(case: Case) -> str:

@@ -77,6 +77,9 @@ def check_number(case: Case) -> str:
     before, after = _ranked(case.template.analysis), _ranked(case.goal)
     if any(before[noun] != after[noun] for noun in before.keys() & after.keys()):
         return "one of the goals asks for one, the other for several"
+    looks = case.goal.form[:1] in (("LOOK",), ("count",)) and not case.template.only_lists
+    if looks and ("all" in case.goal.surface) != ("all" in case.template.analysis.surface):
+        return "only one of the goals says 'all', and the saved run may show a part"
     return ""
 
 
@@ -85,9 +88,9 @@ def _numbers(goal: Analysis) -> dict[str, set[bool]]:
     found: dict[str, set[bool]] = {}
     for before, word in pairwise(goal.surface):
         base = base_word(word)
-        noun = before in _ARTICLES or class_of(base) in (WordClass.TOPIC, WordClass.QUANTIFIER)
+        noun = before in _ARTICLES or before in _MANY or class_of(base) in (WordClass.TOPIC, WordClass.QUANTIFIER)
         if noun and before != "§" and base not in _MASS:
-            found.setdefault(base, set()).add(word.endswith("s") and word != base)
+            found.setdefault(base, set()).add(before in _MANY or (word.endswith("s") and word != base))
     return found
 
 

@@ -31,3 +31,11 @@ def pairing(earlier: Analysis, goal: Analysis, pairs: Sequence[tuple[str, str]])
         return None
     found = tuple((text, given.get(text, text)) for text in old)
     return found if sorted(text for _, text in found) == sorted(new) else None
+
+
+def in_order(earlier: Analysis, goal: Analysis) -> Values | None:
+    """The values of two goals paired one after the other; None where their kinds do not follow each other so."""
+    old, new = earlier.literals, goal.literals
+    if [literal.kind for literal in old] != [literal.kind for literal in new]:
+        return None
+    return pairing(earlier, goal, [(a.text, b.text) for a, b in zip(old, new, strict=True)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -60,6 +60,8 @@ class ModelRequest:
     """Solved goals for a small model; a large one gets them as words in its first message."""
     output_schema: Mapping[str, Any] | None = None
     """JSON Schema that the whole answer must follow; not combined with tools."""
+    choices: tuple[str, ...] = ()
+    """Words of which the answer is one, for a small model that can say how likely each is; not combined with tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class ModelReply:
     """What the server said of a refusal or of a stop reason that this version does not know."""
     doubt: str = ""
     """Why the model itself is not sure of the call that it makes; empty when it is, or cannot say."""
+    chances: Mapping[str, float] = field(default_factory=dict)
+    """For each of the request's choices how likely it is, together 1; empty where the model cannot say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
 
 _DROPPED = frozenset(
-    """a an the all of that which who is are be been being was were has have had do does please so there every me
+    """a an the all of that which who is are be been being was were has have had do does please so there me
     us""".split()
 )
 """Words that carry no meaning of their own in a request; removed after the phrases were read."""
@@ -27,8 +27,8 @@ _IRREGULAR = {
     "folder": "directory", "folders": "directory", "directories": "directory", "dir": "directory",
     "dirs": "directory", "subfolder": "subdirectory", "subfolders": "subdirectory",
     "subdirectories": "subdirectory", "subdir": "subdirectory", "subdirs": "subdirectory", "sub": "sub",
-    "filesystem": "filesystem", "filesystems": "filesystem", "symlinks": "symlink", "files": "file",
-    "contents": "content", "copies": "copy", "begins": "begin", "beginning": "begin", "ending": "end",
+    "numbers": "numbers", "filesystem": "filesystem", "filesystems": "filesystem", "symlinks": "symlink",
+    "files": "file", "contents": "content", "copies": "copy", "begins": "begin", "beginning": "begin", "ending": "end",
     "finding": "find", "putting": "put", "running": "running", "getting": "get", "setting": "setting",
     "containing": "contain", "contains": "contain", "has": "have", "having": "have", "matches": "match",
     "matching": "match", "starting": "start", "lines": "line", "uses": "use", "using": "using", "mb": "megabyte",
@@ -66,10 +66,15 @@ def base_word(word: str) -> str:
 # n number, p others).
 _V = r"§[a-z]\d+"
 _W = r"§[a-mo-z]\d+"
+_RANK = r"(?:other|last|next|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|nth)\b"
 _PLACE = r"(?:CWD|HOME|ROOT|§[pf]\d+)"
 _RULES: tuple[tuple[str, str], ...] = (
     (r"^(?:please )?(?:can|could|would|will) you (?:please )?|^i (?:want|need|would like|wish) (?:you )?to ", ""),
     (r"\bnot (?:all|every)\b", "NOTALL"),
+    # "every" is "all" right behind the verb that looks or takes away; elsewhere what is done is done to each
+    (rf"\bevery (?={_RANK}|§n)", "each "),
+    (r"^(?P<v>find|list|display|show|print|view|see|output|get|search|locate|delete|remove) every ", r"\g<v> "),
+    (r"\bevery\b", "each"),
     (r"\ball(?= (?:with|in|from|to|and|into|under|except|but|by|on|at|,)|$)", "ALL"),
     # alternatives and compounds
     (r"\b(?:normal|regular|ordinary)(?: / | or )(?:normal|regular|ordinary)\b", "regular"),
@@ -87,7 +92,7 @@ _RULES: tuple[tuple[str, str], ...] = (
      r"(?: recursively)?(?= (?:and|for|that|whose|which|with|named|§)|$)(?<!SUB)", "SUBS"),
     (r"\band (?:everything )?(?:below|under|beneath)(?: it)?\b", "RECURSE"),
     (r"\brecursive(?:ly)?\b", "RECURSE"),
-    (r"\bdirectory (?:tree|hierarchy|structure)\b", "directory RECURSE"),
+    (r"\bdirectory (?:tree|hierarchy)\b", "directory RECURSE"),
     (r"\b(?:starting|start) (?:in|from|at) (?=the current|current|/)", "in "),
     # well-known places
     (r"\b(?:the )?(?:current|present)(?: working)? directory\b|\bthis directory\b|\bworking directory\b"
@@ -109,7 +114,7 @@ _RULES: tuple[tuple[str, str], ...] = (
     (rf"\b(?:search|look) (?:through |in |within |under |over )?(?:the )?(?:directory )?(?P<p>{_PLACE}|{_V})"
      rf"(?: directory)?(?P<r> RECURSE)? (?:recursively )?for (?P<y>.+)$", r"find \g<y> in \g<p>\g<r>"),
     (r"\b(?:search|look) for\b", "find"),
-    (r"\blocate\b|\bsearch\b(?= (?:all |the |every )*(?:file|directory|ENTRY|§|regular|symlink))", "find"),
+    (r"\blocate\b|\bsearch\b(?= (?:all )?(?:file|directory|ENTRY|§|regular|symlink))", "find"),
     # case
     (r"\b(?:search |match )?(?:in )?(?:an? |with )?(?:case insensitive(?:ly)?|case independent)"
      r"(?: (?:search|manner|way|mode|name|pattern|match|comparison|fashion))?\b|"
@@ -133,7 +138,7 @@ _RULES: tuple[tuple[str, str], ...] = (
      r"NAMEHAS \g<v>"),
     (rf"\b(?:whose |with |have )?(?:the |their )?(?:file)?name(?:s)? (?:that )?match (?:the )?(?:shell |glob )?"
      rf"(?:pattern )?(?P<v>{_V})", r"LIKE \g<v>"),
-    (rf"\b(?:match|like|of|with)(?: to)?(?: the)? (?:shell |glob )?pattern (?P<v>{_V})", r"LIKE \g<v>"),
+    (rf"\b(?:match|like)(?: to)?(?: the)? (?:shell |glob )?pattern (?P<v>{_V})", r"LIKE \g<v>"),
     (r"\b(?:that )?match(?: the)? (?P<v>§[eg]\d+)", r"LIKE \g<v>"),
     # extensions: "files ending in .txt", "files with extension txt" and "*.txt files" are one
     (r"\b(?P<n>file|ENTRY) (?:NAMEEND|LIKE|(?:with|have|of)(?: the| an?)? extension(?: of)?|named) (?P<v>§e\d+)",
@@ -156,12 +161,11 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\badd(?= .* to the (?:end|bottom) of )", "append"),
     (rf"\bappend (?P<x>.+) to the (?:end|bottom) of (?=(?:the )?{_V})", r"append \g<x> to "),
     (rf"^rename (?P<v>{_V}) as (?={_V})", r"rename \g<v> to "),
-    (r"\b(?:delete|remove|erase)\b", "delete"),
+    (r"\b(?:delete|remove)\b", "delete"),
     (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|symlink)"
      r"| an? (?:new )?(?:empty )?(?:[a-z]+ )?(?:file|script|module|branch|repository)\b)"
      r"(?!.* (?:\w+able|read|write|public|private|owned|belong|sure)\b)", "create"),
     (r"^create (?:an? |the )?new ", "create "),
-    (r"\bevery (?=§n)", "each "),
     (r"\b(?:greater|larger|bigger|more) than\b", "MORE"),
     (r"\b(?:less|smaller|fewer) than\b", "LESS"),
     (r"\bolder than (?P<v>§n\d+) (?P<u>day|hour|minute|week|month)\b(?: ago)?", r"modified MORE \g<v> \g<u> ago"),
@@ -169,7 +173,6 @@ _RULES: tuple[tuple[str, str], ...] = (
     (r"\bbelong(?:ing)? to (?:the )?(?=user|group)", "owned by "),
     (r"\bowned by (?:the )?(?=user|group)", "OWNED "),
     (r"\bin (?:size|length)\b", ""),
-    (r"\bwrite (?=content|output)", "write "),
 )  # fmt: skip
 
 
@@ -263,7 +266,18 @@ def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
             literals.append(token)
         else:
             words.append(base_word(token.text.replace("§", "")))
-    return " ".join(words), literals
+    return _numerals(" ".join(words), tokens), literals
+
+
+_NUMERAL = re.compile(
+    r"\bnumber of the (?:\w+ ){0,2}?(?P<noun>\w+)(?= (?:that|which|with|in|of|for|contain\w*|where|at)\b|$)"
+)
+
+
+def _numerals(text: str, tokens: tuple[Token, ...]) -> str:
+    """The text with "the number of the line", which is not how many there are, as its own word."""
+    said = {token.text for token in tokens if isinstance(token, Plain)}
+    return _NUMERAL.sub(lambda found: found[0] if found["noun"] not in said else f"numeral{found[0][6:]}", text)
 
 
 def _is_name(after: Token | None) -> bool:

@@ -17,7 +17,7 @@ from llmos.memory.codec import CodecError, dump_line
 from llmos.memory.files import append_line, make_private_folder, read_bounded
 
 _MAX_BYTES = 1 << 28
-FORMAT = 1
+FORMAT = 2
 """Part of each key: another way of asking makes other judgements."""
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 from llmos.core.errors import BudgetError, LlmosError, ModelError, ModelErrorKind, StoreError
 from llmos.core.goal import content_stems, goal_key
-from llmos.core.judgement import Judgement, pairing
+from llmos.core.judgement import Judgement, in_order, pairing
 from llmos.core.messages import user_text
-from llmos.core.ports import Emit, Model, ModelRequest
+from llmos.core.ports import Emit, Model, ModelReply, ModelRequest
 from llmos.core.trace import TraceHeader
 from llmos.core.wording import analyse
+from llmos.memory import small_judge
 from llmos.memory.judgements import Judgements
 
 HIGHEST_UNPROVEN = 0.91
@@ -120,7 +121,7 @@ class TraceAnalyzer:
         return [(header, judgement.confidence) for header, judgement in (await self.verdicts(goal, traces))[:top_k]]
 
     async def verdicts(self, goal: str, traces: Sequence[TraceHeader]) -> list[tuple[TraceHeader, Judgement]]:
-        """Each trace with what is said of it, best first, ties by id; one model call for all."""
+        """Each trace with what is said of it, best first, ties by id; one call of a large model for all."""
         asked = [(header.goal, {"tools": sorted(header.tools)}) for header in traces]
         judged = list(zip(traces, await self.judge(goal, asked), strict=True))
         return sorted(judged, key=lambda pair: (-pair[1].confidence, pair[0].id))
@@ -147,21 +148,42 @@ class TraceAnalyzer:
         name = model.info.name
         found = {i: known for i in wanted if (known := self._known.find(name, earlier[i][0], goal)) is not None}
         left = [index for index in wanted if index not in found]
-        if model.info.small:
-            left = left[:MOST_OF_A_SMALL_MODEL]
         if not left:
             return found
+        async with asyncio.timeout(self._longest_s):
+            if model.info.small:
+                answers = await self._one_by_one(model, goal, earlier, left[:MOST_OF_A_SMALL_MODEL])
+            else:
+                answers = await self._all_at_once(model, goal, earlier, left)
+        for index, judgement in answers.items():
+            self._known.keep(name, earlier[index][0], goal, judgement)
+        return found | answers
+
+    async def _all_at_once(
+        self, model: Model, goal: str, earlier: Sequence[tuple[str, Mapping[str, Any]]], wanted: Sequence[int]
+    ) -> dict[int, Judgement]:
         goals = [
             {"number": number, "goal": earlier[index][0], "values": _texts(earlier[index][0]), **earlier[index][1]}
-            for number, index in enumerate(left, start=1)
+            for number, index in enumerate(wanted, start=1)
         ]
         question = json.dumps({"goal": goal, "values": _texts(goal), "earlier goals": goals}, ensure_ascii=False)
-        request = ModelRequest(_SYSTEM, (user_text(question),), max_tokens=200 + 300 * len(left), output_schema=_SCHEMA)
-        async with asyncio.timeout(self._longest_s):
-            answer = await self._ask(model, request)
-        for number, judgement in _read(answer, goal, [earlier[index][0] for index in left]).items():
-            found[left[number]] = judgement
-            self._known.keep(name, earlier[left[number]][0], goal, judgement)
+        room = 200 + 300 * len(wanted)
+        request = ModelRequest(_SYSTEM, (user_text(question),), max_tokens=room, output_schema=_SCHEMA)
+        reply = await self._ask(model, request)
+        found = _read(reply.message.text, goal, [earlier[index][0] for index in wanted])
+        return {wanted[number]: judgement for number, judgement in found.items()}
+
+    async def _one_by_one(
+        self, model: Model, goal: str, earlier: Sequence[tuple[str, Mapping[str, Any]]], wanted: Sequence[int]
+    ) -> dict[int, Judgement]:
+        """What a small model says of each; it is not asked for a pairing, values go by their order."""
+        found: dict[int, Judgement] = {}
+        for index in wanted:
+            text = earlier[index][0]
+            likely = small_judge.confidence(await self._ask(model, small_judge.request(text, goal)))
+            if likely is not None:
+                values = in_order(analyse(text), analyse(goal))
+                found[index] = Judgement(likely, values, "asked whether it is the same job")
         return found
 
     @property
@@ -176,7 +198,7 @@ class TraceAnalyzer:
             self._model = self._make()
         return self._model
 
-    async def _ask(self, model: Model, request: ModelRequest) -> str:
+    async def _ask(self, model: Model, request: ModelRequest) -> ModelReply:
         most = model.reserve_usd(request) or 0.0
         try:
             reply = await model.reply(request, self._emit)
@@ -189,7 +211,7 @@ class TraceAnalyzer:
             self._charge(most)
             raise
         self._charge(reply.cost_usd)
-        return reply.message.text
+        return reply
 
     def _charge(self, cost_usd: float) -> None:
         self.judging = Judging(self.judging.calls + 1, self.judging.cost_usd + cost_usd)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias, TypeVar
 
@@ -29,12 +29,15 @@ def model_reply(
     cost_usd: float = 0.001,
     model: str = "scripted",
     stop_detail: str = "",
+    chances: Mapping[str, float] | None = None,
 ) -> ModelReply:
     """A reply of these parts (a string is a Text); stops with TOOL_USE when it calls a tool, else with END_TURN."""
     made = tuple(Text(part) if isinstance(part, str) else part for part in parts)
     calls = any(isinstance(part, ToolCall) for part in made)
     reason = stop_reason or (StopReason.TOOL_USE if calls else StopReason.END_TURN)
-    return ModelReply(Message("assistant", made), reason, usage, cost_usd, model, stop_detail=stop_detail)
+    return ModelReply(
+        Message("assistant", made), reason, usage, cost_usd, model, stop_detail=stop_detail, chances=chances or {}
+    )
 
 
 class ScriptedModel:

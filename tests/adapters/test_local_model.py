@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from llmos.adapters import local_runtime
-from llmos.adapters.local_model import LocalModel, available
+from llmos.adapters.local_model import LocalModel, available, chances
 from llmos.core.catalogue import find_model
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import Event, TextStreamed
@@ -78,6 +78,11 @@ async def model(loaded: LocalModel) -> AsyncIterator[LocalModel]:
 
 def ignore(event: Event) -> None:
     return
+
+
+def test_the_chance_of_a_choice_is_that_of_all_its_spellings_and_nothing_where_none_was_likely() -> None:
+    assert chances(("yes", "no"), {"yes": 0.25, " Yes": 0.25, "NO": 0.125, "maybe": 0.375}) == {"yes": 0.8, "no": 0.2}
+    assert chances(("yes", "no"), {"maybe": 1.0}) == {}
 
 
 class TestWithoutAModel:
@@ -172,6 +177,14 @@ class TestWithTheSmallModel:
         facts = json.loads(reply.message.text)
         assert sorted(facts) == ["same", "why"] and isinstance(facts["same"], bool)
         assert reply.stop_reason is StopReason.END_TURN
+
+    async def test_a_choice_comes_with_the_chance_of_each_word(self, model: LocalModel) -> None:
+        asked = ModelRequest("Answer yes or no.", (user_text("Is 2 + 2 = 4?"),), choices=("yes", "no"))
+        reply = await model.reply(asked, ignore)
+        assert reply.chances.keys() == {"yes", "no"}
+        assert sum(reply.chances.values()) == pytest.approx(1.0)
+        assert 0.0 < reply.chances["yes"] < 1.0
+        assert reply.usage.output_tokens == 1
 
     async def test_plain_words_are_streamed(self, model: LocalModel) -> None:
         seen: list[Event] = []

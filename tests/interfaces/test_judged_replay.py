@@ -13,7 +13,7 @@ from llmos.core.errors import ModelError, ModelErrorKind
 from llmos.core.events import Mode, Outcome
 from llmos.core.messages import ToolCall
 from llmos.core.ports import ModelInfo, ModelReply
-from llmos.testing import FakeMessagesServer, ScriptedModel, model_reply, reply, text
+from llmos.testing import Answer, FakeMessagesServer, ScriptedModel, error, model_reply, reply, text
 
 SAVED = "count the lines of notes.txt"
 GOAL = "tally the rows of other.txt"
@@ -30,8 +30,14 @@ def says(confidence: float, *pairs: tuple[str, str]) -> str:
 SAME = says(0.97, ("notes.txt", "other.txt"))
 
 
-def judge(answer: str | ModelError, info: ModelInfo = ModelInfo("big", "a test")) -> ScriptedModel:
-    entry: ModelReply | ModelError = model_reply(answer, cost_usd=0.25) if isinstance(answer, str) else answer
+def judge(
+    answer: str | ModelError, info: ModelInfo = ModelInfo("big", "a test"), yes: float | None = None
+) -> ScriptedModel:
+    """A judge that answers this; a small one, of which only the chance of "yes" is read, with that."""
+    chances = {} if yes is None else {"yes": yes, "no": 1 - yes}
+    entry: ModelReply | ModelError = (
+        model_reply(answer, cost_usd=0.25, chances=chances) if isinstance(answer, str) else answer
+    )
     return ScriptedModel([entry], info=info)
 
 
@@ -69,7 +75,7 @@ async def test_otherwise_a_judgement_only_suggests_what_guides(
     learned: World, replays: bool, info: ModelInfo, why: str
 ) -> None:
     learned.judged_replay = replays
-    result = await learned.dispatcher(ScriptedModel([]), judge=judge(SAME, info)).dispatch(GOAL, dry_run=True)
+    result = await learned.dispatcher(ScriptedModel([]), judge=judge(SAME, info, yes=0.97)).dispatch(GOAL, dry_run=True)
     assert (result.mode, result.confidence) == (Mode.MIXED, 0.91)
     assert why in result.reasons[0]
 
@@ -118,3 +124,24 @@ def test_the_api_judges_in_one_call_and_the_cost_is_shown(
     second = json.loads(llmos("run", "-y", "-o", "json", GOAL).out)
     assert (second["mode"], second["answer"], second["model_calls"]) == ("FOLLOWER", "1", 0)
     assert api.unexpected == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "charged"),
+    [
+        (reply(text("I am quite sure that these are the same!")), True),
+        (reply(text(says(7.5, ("notes.txt", "other.txt")))), True),
+        (reply(text(says(0.97, ("notes.txt", "; rm -rf /")))), True),
+        (error(400, "invalid_request_error", "no"), False),
+    ],
+)
+def test_what_the_api_answers_amiss_leads_to_no_replay(
+    llmos: Llmos, api: FakeMessagesServer, kept: str, work: Path, answer: Answer, charged: bool
+) -> None:
+    (work / "other.txt").write_text("a\n")
+    for setting in ("matching.judge", "matching.judged_replay"):
+        assert llmos("config", "set", setting, "true").code == 0
+    api.add(answer)
+    plan = json.loads(llmos("run", "--dry-run", "-o", "json", GOAL).out)
+    assert (plan["mode"] != "FOLLOWER", plan["cost_usd"] > 0) == (True, charged)
+    assert [request.body["model"] for request in api.requests[-1:]] == ["claude-haiku-5-5"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.judgement import Judgement
+from llmos.core.ports import ModelInfo
 from llmos.core.trace import Learned, TraceHeader, TraceStatus
 from llmos.memory.judgements import Judgements
 from llmos.memory.trace_analyzer import HIGHEST_UNPROVEN, Judging, TraceAnalyzer
@@ -198,6 +199,43 @@ async def test_a_failure_is_asked_again(tmp_path: Path) -> None:
     analyzer = TraceAnalyzer(model, known=known)
     assert [await analyzer.analyze_goal_similarity("x", "y") for _ in range(3)] == [0.0, 0.8, 0.8]
     assert analyzer.judging.calls == 2
+
+
+SMALL = ModelInfo("tiny", "nobody (local model)", small=True)
+
+
+def likely(yes: float, word: str = "yes") -> Any:
+    return model_reply(word, cost_usd=0.0, chances={"yes": yes, "no": 1 - yes})
+
+
+async def test_a_small_model_says_one_word_about_each_of_the_nearest_two_and_its_chances_count() -> None:
+    model = ScriptedModel([likely(0.75), likely(0.25, "no")], info=SMALL)
+    analyzer = TraceAnalyzer(model)
+    found = await analyzer.judge("tally b.txt", [("count a.txt", {}), ("delete the a.txt", {}), ("x", {})])
+    assert found == [
+        Judgement(0.75, (("a.txt", "b.txt"),), "asked whether it is the same job"),
+        Judgement(0.25, (("a.txt", "b.txt"),), "asked whether it is the same job"),
+        Judgement(),
+    ]
+    assert analyzer.judging == Judging(2, 0.0)
+    assert [request.choices for request in model.requests] == [("yes", "no")] * 2
+    assert model.requests[0].messages[:-1] == model.requests[1].messages[:-1]
+    assert model.requests[0].messages[-1].text == "First: count a.txt\nSecond: tally b.txt"
+
+
+@pytest.mark.parametrize("chances", [{}, {"no": 1.0}, {"yes": float("nan")}, {"yes": 2.0}])
+async def test_a_small_model_that_does_not_say_how_likely_is_a_miss_and_is_asked_again(
+    chances: dict[str, float],
+) -> None:
+    model = ScriptedModel([model_reply("yes", chances=chances), likely(0.5)], info=SMALL)
+    analyzer = TraceAnalyzer(model, known=Judgements(None))
+    assert [await analyzer.analyze_goal_similarity("x", "y") for _ in range(3)] == [0.0, 0.5, 0.5]
+
+
+async def test_values_of_other_kinds_or_numbers_are_not_paired() -> None:
+    model = ScriptedModel([likely(0.9), likely(0.9)], info=SMALL)
+    found = await TraceAnalyzer(model).judge("tally b.txt", [("count 5 lines", {}), ("count lines", {})])
+    assert [judgement.values for judgement in found] == [None, None]
 
 
 async def test_the_best_must_reach_the_bar() -> None:
