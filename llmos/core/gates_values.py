@@ -144,7 +144,8 @@ def check_pairing(case: Case) -> str:
     return _turned_range(case)
 
 
-_RANGE = frozenset("to and through until - , kilobyte megabyte gigabyte byte day hour minute week month line".split())
+_JOINTS = frozenset("to and through until -".split())
+_UNITS = frozenset("kilobyte megabyte gigabyte byte second minute hour day week month line".split())
 """What may stand between the two ends of a range."""
 
 
@@ -155,7 +156,7 @@ def _turned_range(case: Case) -> str:
     pairs = list(zip(at, case.pairs, strict=False))
     for (first, (a, x)), (second, (b, y)) in pairwise(pairs):
         between = form[first + 1 : second]
-        if {x.kind, y.kind} != {Kind.NUMBER} or not between or not set(between) <= _RANGE:
+        if {x.kind, y.kind} != {Kind.NUMBER} or not _JOINTS & set(between) or not set(between) <= _JOINTS | _UNITS:
             continue
         if _sign(float(a.text) - float(b.text)) != _sign(float(x.text) - float(y.text)):
             return f"from {x.text} to {y.text} is no range as from {a.text} to {b.text} is"
