@@ -70,10 +70,26 @@ class TickNote:
     """Time of the newest message that it took in; messages after it are for the next one."""
 
 
+_KEPT_FAILURES = 40
+
+
 def last_done(notes: Iterable[TickNote], tier: Tier) -> TickNote | None:
     """The latest completed update of a tier."""
     done = [note for note in notes if note.tier == tier and note.done]
     return max(done, key=_order, default=None)
+
+
+def that_count(notes: Iterable[TickNote]) -> tuple[TickNote, ...]:
+    """Of each tier the latest completed update and the last failed ones since: no rule looks at others."""
+    kept: list[TickNote] = []
+    notes = list(notes)
+    for tier in (Tier.CORE, Tier.ARCHIVAL):
+        done = last_done(notes, tier)
+        since = _order(done) if done is not None else ("", -1)
+        failed = [note for note in notes if note.tier == tier and not note.done and _order(note) > since]
+        kept += [done] if done is not None else []
+        kept += sorted(failed, key=_order)[-_KEPT_FAILURES:]
+    return tuple(kept)
 
 
 def is_due(rule: TierRule, count: int, notes: Iterable[TickNote]) -> bool:

@@ -28,7 +28,7 @@ class ChangeLog:
         append_line(self.path, dump_line(_record(change)), sync=True)
 
     def all(self) -> list[MemoryChange]:
-        """Every change on record."""
+        """Every change on record, in one list that grows with the log."""
         try:
             with open_regular(self.path) as file:
                 inode = os.fstat(file.fileno()).st_ino
@@ -40,7 +40,7 @@ class ChangeLog:
         except OSError:
             return []
         whole = data[: data.rfind(b"\n") + 1]
-        changes = [*changes, *_changes(whole)]
+        changes.extend(_changes(whole))
         self._taken = (size + len(whole), inode, changes)
         return changes
 

@@ -1,27 +1,29 @@
 """NestedLearning: how many messages a person has sent, and which memory tier is due.
 
 Both are folds over the transcripts: each `turn_started` is one message, each `memory_ticked` one update of a tier. So
-they survive a kill at any point, and two sessions that write at once are each counted once. A cache in the derived
-folder spares reading old transcripts again; delete it and everything comes back the same.
+they survive a kill at any point, and two sessions that write at once are each counted once. What a transcript said is
+kept by its size, so a message costs a look at the sizes and the reading of what was added. A cache in the derived folder
+spares the next process reading old transcripts again; delete it and everything comes back the same.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError
-from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, last_done, may_try
+from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, last_done, may_try, that_count
 from llmos.memory.files import make_private_folder, open_regular, read_bounded, write_atomic
+from llmos.memory.recall_reader import transcript_sizes
 
 _MESSAGE = b'"event":"turn_started"'
 _TICK = b'"event":"memory_ticked"'
 _MAX_BYTES = 1 << 28
-_KEPT_NOTES = 40
-"""Updates remembered of one transcript; more would only repeat what the later ones say."""
+_WORTH_CACHING = 128_000
+"""Bytes that were read since the cache was written: below it reading them again costs less than writing it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +44,37 @@ class NestedLearning:
         self.rules = rules
         self.count = 0
         self._notes: tuple[TickNote, ...] = ()
+        self._counted: dict[str, _Counted] | None = None
+        self._uncached = 0
 
     def track_message(self) -> int:
         """Take up what any process recorded since the last call; the count of all messages ever."""
-        counted = self._load()
-        fresh: dict[str, _Counted] = {}
-        for path in sorted(self._recall.glob("*.jsonl")):
-            known = counted.get(path.name, _Counted())
+        known = self._load() if self._counted is None else self._counted
+        sizes = transcript_sizes(self._recall)
+        changed = {name for name, size in sizes.items() if name not in known or known[name].size != size}
+        if self._counted is not None and not changed and len(sizes) == len(known):
+            return self.count
+        fresh = {name: known[name] for name in sizes if name not in changed}
+        for name in changed:
             with suppress(OSError):  # removed or made unreadable just now: it does not count
-                size = path.stat().st_size
-                fresh[path.name] = known if known.size == size else _count(path, known if known.size < size else None)
-        if fresh != counted:
-            with suppress(StoreError):  # the cache saves time only
-                make_private_folder(self._cache.parent)
-                write_atomic(self._cache, json.dumps({name: _to_json(item) for name, item in fresh.items()}).encode())
+                fresh[name] = self._read(self._recall / name, known.get(name, _Counted()), sizes[name])
+        self._counted = fresh
+        if self._uncached >= _WORTH_CACHING or not self._cache.exists():
+            self._keep(fresh)
         self.count = sum(item.messages for item in fresh.values())
-        self._notes = tuple(note for item in fresh.values() for note in item.notes)
+        self._notes = that_count(note for item in fresh.values() for note in item.notes)
         return self.count
+
+    def _read(self, path: Path, known: _Counted, size: int) -> _Counted:
+        counted = _count(path, known if known.size < size else None)
+        self._uncached += counted.size - min(known.size, counted.size)
+        return counted
+
+    def _keep(self, counted: dict[str, _Counted]) -> None:
+        with suppress(StoreError):  # the cache saves time only
+            make_private_folder(self._cache.parent)
+            write_atomic(self._cache, json.dumps({name: _to_json(item) for name, item in counted.items()}).encode())
+            self._uncached = 0
 
     def should_update_core(self) -> bool:
         """Whether `core.every` messages have passed since the last core update that was completed."""
@@ -89,7 +105,8 @@ class NestedLearning:
 
 
 def _to_json(item: _Counted) -> list[Any]:
-    return [item.size, item.messages, [list(astuple(note)) for note in item.notes]]
+    notes = [[note.tier, note.message, note.done, note.at, note.through] for note in item.notes]
+    return [item.size, item.messages, notes]
 
 
 def _from_json(item: Any) -> _Counted:
@@ -108,7 +125,7 @@ def _count(path: Path, known: _Counted | None) -> _Counted:
     lines = whole.splitlines()
     notes = [*known.notes, *(note for line in lines if _TICK in line and (note := _note(line)) is not None)]
     messages = known.messages + sum(_MESSAGE in line for line in lines)
-    return _Counted(known.size + len(whole), messages, tuple(notes[-_KEPT_NOTES:]))
+    return _Counted(known.size + len(whole), messages, that_count(notes))
 
 
 def _note(line: bytes) -> TickNote | None:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
 from llmos.memory.files import make_private_folder, open_regular
-from llmos.memory.recall_reader import RecallMessage, TranscriptReader
+from llmos.memory.recall_reader import RecallMessage, TranscriptReader, transcript_sizes
 
 _SCHEMA_VERSION = 2
 _SCHEMA = """
@@ -27,6 +27,7 @@ create table if not exists messages(
   project text, text text);
 create index if not exists messages_by_place on messages(session, ordinal);
 create unique index if not exists messages_by_name on messages(session, seq);
+create index if not exists messages_by_time on messages(at);
 create virtual table if not exists keys using fts5(text, before, tokenize='porter unicode61');
 create table if not exists identifiers(word text, message integer, primary key(word, message)) without rowid;
 create table if not exists folded(name text primary key, size integer, session text, state text);
@@ -53,6 +54,7 @@ class RecallIndex:
     def __init__(self, recall: Path, derived: Path | None) -> None:
         self._recall = recall
         self._path = derived / "memory.sqlite" if derived is not None else None
+        self._known: tuple[tuple[int, int], dict[str, int]] | None = None
         self._connection = self._open()
 
     def close(self) -> None:
@@ -222,6 +224,7 @@ class RecallIndex:
 
     def _start_over(self, *, in_memory: bool) -> None:
         self._connection.close()
+        self._known = None
         if self._path is not None and not in_memory:
             with suppress(OSError, sqlite3.Error):
                 self._connection = self._renewed()
@@ -231,8 +234,8 @@ class RecallIndex:
     # ------------------------------------------------------------------------------------------------- the files
 
     def _refresh(self, report: Report | None = None) -> None:
-        sizes = _sizes(self._recall)
-        known = {str(name): int(size) for name, size in self._connection.execute("select name, size from folded")}
+        sizes = transcript_sizes(self._recall)
+        known = self._folded()
         if known == sizes:
             return
         for name, size in known.items():
@@ -245,6 +248,15 @@ class RecallIndex:
                 self._fold(name)
             if report is not None:
                 report(done, len(waiting))
+
+    def _folded(self) -> dict[str, int]:
+        """The bytes of each transcript that are taken in; asked for again only where it was written to since."""
+        (version,) = self._connection.execute("pragma data_version").fetchone()  # changes with others' writes
+        mark = (version, self._connection.total_changes)
+        if self._known is None or self._known[0] != mark:
+            rows = self._connection.execute("select name, size from folded")
+            self._known = (mark, {str(name): int(size) for name, size in rows})
+        return dict(self._known[1])
 
     def drop(self, name: str) -> None:
         """Take the messages of a transcript out, so that none of their words is left in the file of the index."""
@@ -334,15 +346,6 @@ def keyword_query(question: str) -> str:
     """The FTS5 query of a question: its content words, OR-ed; empty when it has none."""
     words = dict.fromkeys(content_words(question))
     return " OR ".join('"' + word.replace('"', '""') + '"' for word in list(words)[:64])
-
-
-def _sizes(recall: Path) -> dict[str, int]:
-    """Bytes up to the last line break of each transcript are what counts; the size is near enough to see a change."""
-    sizes = {}
-    for path in recall.glob("*.jsonl"):
-        with suppress(OSError):
-            sizes[path.name] = path.stat().st_size
-    return sizes
 
 
 def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +31,17 @@ class RecallMessage:
     @property
     def name(self) -> str:
         return f"{self.session}:{self.seq}"
+
+
+def transcript_sizes(recall: Path) -> dict[str, int]:
+    """The bytes of each transcript: that is how a reader that goes on where it stopped sees which have grown."""
+    sizes = {}
+    with suppress(OSError), os.scandir(recall) as entries:
+        for entry in entries:
+            if entry.name.endswith(".jsonl"):
+                with suppress(OSError):
+                    sizes[entry.name] = entry.stat().st_size
+    return sizes
 
 
 @dataclass(slots=True)
