@@ -1,12 +1,14 @@
 """How well memory finds what was said: the product's own search beside its parts and the plain alternatives.
 
-    python -m bench.memory [--locomo FILE] [--generated N] [--json OUT] [--no-embedder]
+    python -m bench.memory [--locomo FILE] [--generated N] [--json OUT] [--no-embedder] [--ladder] [--relevance]
 
 Without --locomo the generated set is measured. recall@k is the share of a question's evidence messages among the
 first k, the mean over questions; of LoCoMo the categories 1 to 4 count. No model is called. Methods: llmos (words,
 meaning where the embedder is there, and structure), llmos-keywords (the same without embedder), fts5 (SQLite on the
 plain messages), embedding (cosine alone), chroma (the same vectors in Chroma), rrf (equal-weight rank fusion of fts5
-and embedding), last-k (the newest messages).
+and embedding), last-k (the newest messages). --ladder measures the product's search rung by rung instead; --relevance
+how often it says that nothing is about a question: for the questions of each conversation (wrong when it says so), and
+for those of the others, whose answers it does not hold (right).
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.memory_data import CATEGORIES, Conversation, Question, generated, load_locomo
+from llmos.core.memory_ranking import RankWeights
 from llmos.core.ports import Embedder
 from llmos.memory.memory_search import MemorySearch
 from llmos.memory.model_store import ModelStore, models_folder
@@ -28,6 +32,16 @@ from llmos.memory.recall_index import RecallIndex, keyword_query
 from llmos.memory.vectors import MessageVectors
 
 DEPTHS = (5, 10, 20)
+WEIGHTS = RankWeights()
+RUNGS = (
+    ("words and meaning", ("keyword",)),
+    ("+ how many words", ("coverage",)),
+    ("+ neighbours", ("neighbour",)),
+    ("+ session", ("session",)),
+    ("+ who speaks", ("speaker", "user")),
+    ("+ time", ("time", "window", "recency")),
+    ("+ project, identifiers", ("project", "identifier")),
+)
 NOWHERE = Path("/nonexistent")
 Method = Callable[[str], list[str]]
 """A question to the names of messages, best first."""
@@ -66,13 +80,17 @@ def embedder() -> CachedEmbedder | None:
     return CachedEmbedder(MiniLmEmbedder(path)) if path else None
 
 
-def product(conversation: Conversation, embeds: Embedder | None) -> Method:
+def searcher(conversation: Conversation, embeds: Embedder | None, weights: RankWeights) -> MemorySearch:
     index = RecallIndex(NOWHERE, None)
     index.add(conversation.messages)
     vectors = MessageVectors(index, embeds, None) if embeds else None
     if vectors:
         vectors.embed_pending(len(conversation.messages))
-    search = MemorySearch(index, vectors)
+    return MemorySearch(index, vectors, weights)
+
+
+def product(conversation: Conversation, embeds: Embedder | None, weights: RankWeights = WEIGHTS) -> Method:
+    search = searcher(conversation, embeds, weights)
     now = conversation.messages[-1].at
     return lambda question: [hit.message.name for hit in search.search(question, now=now, limit=max(DEPTHS))]
 
@@ -152,15 +170,48 @@ def methods(conversation: Conversation, embeds: CachedEmbedder | None) -> dict[s
     return found
 
 
-def measure(conversations: Sequence[Conversation], embeds: CachedEmbedder | None) -> dict[str, dict[str, object]]:
+def ladder(conversation: Conversation, embeds: CachedEmbedder | None) -> dict[str, Method]:
+    """The product's search with one part more at each rung; the keyword text has date and previous turn throughout."""
+    bare = RankWeights(**{field: 0.0 for _, parts in RUNGS for field in parts})
+    found: dict[str, Method] = {"words": product(conversation, None, bare)}
+    for name, parts in RUNGS:
+        bare = replace(bare, **{part: getattr(WEIGHTS, part) for part in parts})
+        found[name] = product(conversation, embeds, bare)
+    return found
+
+
+def relevance(conversations: Sequence[Conversation], embeds: CachedEmbedder | None) -> dict[str, float]:
+    """Shares of questions: found nothing for one that is answered there, found something for one that is not."""
+    missed, wrong = list[bool](), list[bool]()
+    for conversation in conversations:
+        search, now = searcher(conversation, embeds, WEIGHTS), conversation.messages[-1].at
+        for other in conversations:
+            for question in other.questions:
+                if question.category == 5:
+                    continue
+                hits = search.search(question.text, now=now, limit=10)
+                some = any(hit.relevant for hit in hits)
+                if other is conversation:
+                    missed.append(not some)
+                else:
+                    wrong.append(some)
+    shares = {"nothing for what is there": missed, "something for what is not": wrong}
+    return {name: round(statistics.fmean(part), 3) for name, part in shares.items() if part}
+
+
+def measure(
+    conversations: Sequence[Conversation],
+    embeds: CachedEmbedder | None,
+    made: Callable[[Conversation, CachedEmbedder | None], dict[str, Method]] | None = None,
+) -> dict[str, dict[str, object]]:
     """By method: recall@5/10/20 over categories 1 to 4, the same by category, latency in milliseconds."""
     shares: defaultdict[str, list[tuple[Question, list[float]]]] = defaultdict(list)
     took: defaultdict[str, list[float]] = defaultdict(list)
     for conversation in conversations:
-        for name, method in methods(conversation, embeds).items():
+        for name, method in (made or methods)(conversation, embeds).items():
             for question in conversation.questions:
                 if embeds:
-                    embeds.embed([question.text])  # the same for all methods, so it is timed for none
+                    method(question.text)  # embeds the question, which is the same work for all: timed for none
                 started = time.thread_time()
                 found = method(question.text)
                 took[name].append((time.thread_time() - started) * 1000)
@@ -199,6 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--generated", type=int, default=5_000, metavar="N", help="messages of the generated set")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the numbers here")
     parser.add_argument("--no-embedder", action="store_true", help="measure without the embedder")
+    parser.add_argument("--ladder", action="store_true", help="measure the product's search rung by rung")
+    parser.add_argument("--relevance", action="store_true", help='measure "nothing is about that"')
     chosen = parser.parse_args(arguments)
     if chosen.locomo is not None:
         conversations = load_locomo(chosen.locomo)
@@ -207,12 +260,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     embeds = None if chosen.no_embedder else embedder()
     if embeds is None:
         print("without the embedder: `llmos models pull minilm` fetches it")
-    results = measure(conversations, embeds)
+    if chosen.relevance:
+        print(json.dumps(relevance(conversations, embeds), indent=2))
+        return
+    results = measure(conversations, embeds, ladder if chosen.ladder else None)
     messages = sum(len(conversation.messages) for conversation in conversations)
     print(f"{messages} messages, {next(iter(results.values()))['questions']} questions (categories 1 to 4)")
     for name, summary in results.items():
         figures = " ".join(f"{summary[f'recall@{depth}'] or 0:>9.3f}" for depth in DEPTHS)
-        print(f"{name:<16}{figures}   {summary['latency_ms']}")
+        print(f"{name:<24}{figures}   {summary['latency_ms']}")
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(results, indent=2) + "\n", "utf-8")
 

@@ -1,9 +1,12 @@
 """The small talk of bench/data as a file in LoCoMo's format, with that format's oddities.
 
-    python -m bench.small_talk OUT
+    python -m bench.small_talk OUT [--only 1 2 3 | --merged]
 
-Written for llmos, so it may be shipped. Two named people, dated sessions, image turns, questions of all five
-categories. Evidence ids come as the published file has them: lists, joined by "; ", with a stray colon or a leading
+Written for llmos, so it may be shipped. Three conversations of two named people, dated sessions, image turns, questions
+of all five categories; those of the first share few words with the answers, those of the others about as many as
+LoCoMo's do. `--merged` makes one conversation of the three, in the order of their dates and between the same two
+people, which is about as long as one of LoCoMo's and as hard to search.
+Evidence ids come as the published file has them: lists, joined by "; ", with a stray colon or a leading
 zero, and a few that name no turn.
 """
 
@@ -12,14 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).parent / "data" / "small_talk.txt"
+SOURCES = tuple(Path(__file__).parent / "data" / f"small_talk{end}.txt" for end in ("", "_2", "_3"))
 
 
-def samples(text: str) -> list[dict[str, Any]]:
-    """The conversations as LoCoMo has them."""
+def samples(text: str, number: int = 1) -> list[dict[str, Any]]:
+    """A conversation as LoCoMo has them."""
     talk: dict[str, Any] = {}
     questions: list[dict[str, Any]] = []
     session = 0
@@ -37,7 +42,28 @@ def samples(text: str) -> list[dict[str, Any]]:
     talk[f"session_{session + 1}_date_time"] = "9:00 am on 1 November, 2024"  # a date without a session, as there are
     questions.append({"question": "Is there evidence for this?", "answer": "no", "evidence": [], "category": 3})
     questions.append({"question": "Whose evidence is no turn?", "answer": "nobody's", "evidence": ["D"], "category": 1})
-    return [{"sample_id": "small-talk-1", "conversation": talk, "qa": questions, "event_summary": {}}]
+    return [{"sample_id": f"small-talk-{number}", "conversation": talk, "qa": questions, "event_summary": {}}]
+
+
+def merged(texts: Sequence[str]) -> str:
+    """One conversation of several: their sessions by date, everybody renamed to the same two people."""
+    sessions: list[tuple[datetime, int, int, list[str]]] = []
+    for place, text in enumerate(texts):
+        names = list(dict.fromkeys(re.findall(r"^(\w+): ", text, re.MULTILINE)))
+        for name, put in zip(names, ("Carla", "Dennis"), strict=True):
+            text = re.sub(rf"\b{name}\b", put, text)
+        for number, part in enumerate(re.split(r"^# ", text, flags=re.MULTILINE)[1:], start=1):
+            head, *lines = part.splitlines()
+            sessions.append((datetime.strptime(head, "%I:%M %p on %d %B, %Y"), place, number, [f"# {head}", *lines]))
+    sessions.sort()
+    now = {(place, number): str(at) for at, (_, place, number, _) in enumerate(sessions, start=1)}
+    made = []
+    for _, place, _, lines in sessions:
+        for line in lines:
+            if line.startswith("? "):
+                line = re.sub(r"\bD(\d+):", lambda m, place=place: f"D{now[place, int(m[1])]}:", line)  # type: ignore[misc]
+            made.append(line)
+    return "\n".join(made) + "\n"
 
 
 def _turn(line: str, name: str) -> dict[str, Any]:
@@ -66,8 +92,14 @@ def _question(line: str, number: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("out", type=Path)
+    parser.add_argument("--only", type=int, nargs="+", choices=(1, 2, 3), default=(1, 2, 3), help="conversations")
+    parser.add_argument("--merged", action="store_true", help="one conversation of all")
     chosen = parser.parse_args()
-    chosen.out.write_text(json.dumps(samples(SOURCE.read_text("utf-8")), indent=2) + "\n", "utf-8")
+    texts = {number: SOURCES[number - 1].read_text("utf-8") for number in chosen.only}
+    if chosen.merged:
+        texts = {0: merged(list(texts.values()))}
+    made = [one for number, text in texts.items() for one in samples(text, number)]
+    chosen.out.write_text(json.dumps(made, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

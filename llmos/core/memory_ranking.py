@@ -20,9 +20,9 @@ class RankWeights:
     keyword: float = 0.4
     coverage: float = 0.4
     """Of the keyword score: for how many of the question's words there are, however rare each is."""
-    neighbour: float = 0.15
+    neighbour: float = 0.1
     session: float = 0.4
-    speaker: float = 0.15
+    speaker: float = 0.25
     user: float = 0.2
     """For the person's own words, where a store holds others' too."""
     project: float = 0.1

@@ -51,6 +51,21 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(stem(word) for word in content_words(text))
 
 
+def named_in(question: str, speakers: frozenset[str]) -> frozenset[str]:
+    """The speakers (in lower case) that a question names."""
+    return frozenset(word.removesuffix("'s") for word in words_of(question)) & speakers if speakers else speakers
+
+
+def in_first_person(question: str, speakers: frozenset[str]) -> str:
+    """The question as the speakers that it names would put it ("my band" for "Maya's band"): who tells something of
+    themselves does not say their name, so the name would lead the meaning to those who address them."""
+    if not speakers:
+        return question
+    names = "|".join(sorted(map(re.escape, speakers), key=len, reverse=True))
+    possessive = re.sub(rf"\b(?:{names})['\u2019]s?(?!\w)", "my", question, flags=re.IGNORECASE)
+    return re.sub(rf"\b(?:{names})\b", "I", possessive, flags=re.IGNORECASE)
+
+
 def fingerprint(text: str) -> str:
     """16 hex digits by which a text is known again however it is cased and punctuated."""
     return hashlib.sha256(" ".join(words_of(text)).encode("utf-8", "surrogatepass")).hexdigest()[:16]

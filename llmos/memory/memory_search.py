@@ -5,9 +5,8 @@ Works with words alone where no embedder is there. What it finds is data with a 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +14,9 @@ from llmos.core.errors import LlmosError
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
 from llmos.core.memory_text import (
     asks_for_a_time,
-    content_words,
     identifiers,
+    in_first_person,
+    named_in,
     names_a_time,
     spoken_date,
     stems,
@@ -30,12 +30,21 @@ DEPTH = 100
 """How many messages each list brings in."""
 SCORED = 1_000
 """How many messages the words give a score to, whichever list brings them in."""
+_JUDGED = 10
+"""The best hits, one of which must be about the question for any to be shown."""
 EMBED_AT_SEARCH = 8
 """Messages without a vector that a search may embed before it answers."""
 LEAST_WORDS = 0.3
 LEAST_COSINE = 0.38
-"""Below both a message is not about the question (calibrated on the generated set, bench/memory.py)."""
+"""Below both a message is not worth showing for a question, whatever else is."""
+LEAST_BEST = 0.42
+WORDS_BESIDE_COSINE = 0.3
+"""Where no hit has this much of cosine and, weighing less, of the question's words, nothing is about the question at
+all. Calibrated with `bench/memory.py --relevance`; docs/benchmarks.md says how often it is wrong."""
 
+
+THE_TWO = frozenset({"user", "llmos"})
+"""Whoever else speaks has a name that a question may call."""
 
 Place = tuple[str, int]
 """Session and place in it."""
@@ -69,7 +78,9 @@ class MemorySearch:
         self.index.refresh()
         exact = self.index.by_identifiers(question, DEPTH)
         keyword = self.index.by_keywords(question, SCORED)
-        near, cosines = self._near(question)
+        spoken = named_in(question, self.index.speakers() - THE_TWO)
+        told = in_first_person(question, spoken)
+        near, cosines = self._near(told)
         messages = self._candidates({*list(keyword)[:DEPTH], *near, *exact})
         by_place = {(message.session, message.ordinal): message for message in messages}
         coverage = _coverage(question, by_place)
@@ -90,13 +101,14 @@ class MemorySearch:
             )
             for place, message in by_place.items()
         ]
-        spoken = frozenset(content_words(question)) & frozenset(c.speaker.lower() for c in candidates) - {
-            "user",
-            "llmos",
-        }
         asked = Asked(now, project, spoken, time_window(question, now), wants_time)
-        ranked = rank(candidates, asked, self._weights)[:limit]
-        return [self._hit(question, item, by_place[item.candidate.session, item.candidate.number]) for item in ranked]
+        ranked = rank(candidates, asked, self._weights)[: max(limit, _JUDGED)]
+        hits = [self._hit(question, item, by_place[item.candidate.session, item.candidate.number]) for item in ranked]
+        if not any(
+            is_about(told, _dated(hit.message), item.candidate.cosine) for hit, item in zip(hits, ranked, strict=True)
+        ):
+            hits = [replace(hit, relevant=False) for hit in hits]
+        return hits[:limit]
 
     def _near(self, question: str) -> tuple[dict[int, float], Any]:
         if self.vectors is None:
@@ -115,7 +127,7 @@ class MemorySearch:
         return list(found.values())
 
     def _hit(self, question: str, item: Ranked, message: RecallMessage) -> Hit:
-        said = f"{message.speaker} {spoken_date(message.at)} {message.text}"
+        said = f"{message.speaker} {_dated(message)}"
         return Hit(message, item.score, dict(item.parts), is_relevant(question, said, item.candidate.cosine))
 
 
@@ -129,29 +141,17 @@ def is_relevant(question: str, text: str, cosine: float | None) -> bool:
     return bool(wanted) and len(wanted & stems(text)) / len(wanted) >= LEAST_WORDS
 
 
-def quoted(hits: Sequence[Hit], *, budget: int) -> str:
-    """Hits as dated data for a model, grouped by session, at most about `budget` characters; empty without any."""
-    lines: list[str] = []
-    spent, session = 0, ""
-    for hit in sorted(hits[: _fitting(hits, budget)], key=lambda hit: (hit.message.session, hit.message.ordinal)):
-        message = hit.message
-        if message.session != session:
-            session = message.session
-            lines.append(f"[session {session}, {message.at.date().isoformat()}, in {message.project}]")
-        said = re.sub(r"\s+", " ", message.text)[: max(200, budget // 3)]
-        lines.append(f"  {message.name} {message.speaker}: {said}")
-        spent += len(lines[-1])
-    return "\n".join(lines)
+def is_about(question: str, text: str, cosine: float | None) -> bool:
+    """Whether a text is enough to say that something is known about a question."""
+    if identifiers(question) & identifiers(text):
+        return True
+    wanted = stems(question)
+    share = len(wanted & stems(text)) / len(wanted) if wanted else 0.0
+    return share >= LEAST_WORDS if cosine is None else cosine + WORDS_BESIDE_COSINE * share >= LEAST_BEST
 
 
-def _fitting(hits: Sequence[Hit], budget: int) -> int:
-    """How many of the best hits fit; at least one."""
-    spent = 0
-    for count, hit in enumerate(hits):
-        spent += min(len(hit.message.text), max(200, budget // 3)) + 40
-        if spent > budget and count:
-            return count
-    return len(hits)
+def _dated(message: RecallMessage) -> str:
+    return f"{spoken_date(message.at)} {message.text}"
 
 
 def _coverage(question: str, by_place: Mapping[Place, RecallMessage]) -> dict[Place, float]:

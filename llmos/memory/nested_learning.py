@@ -2,7 +2,7 @@
 
 Both are folds over the transcripts: each `turn_started` is one message, each `memory_ticked` one update of a tier. So
 they survive a kill at any point, and two sessions that write at once are each counted once. What a transcript said is
-kept by its size, so a message costs a look at the sizes and the reading of what was added. A cache in the derived folder
+kept by its size, so a message costs a look at the sizes and reading what was added. A cache in the derived folder
 spares the next process reading old transcripts again; delete it and everything comes back the same.
 """
 

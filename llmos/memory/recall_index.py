@@ -28,6 +28,7 @@ create table if not exists messages(
 create index if not exists messages_by_place on messages(session, ordinal);
 create unique index if not exists messages_by_name on messages(session, seq);
 create index if not exists messages_by_time on messages(at);
+create index if not exists messages_by_speaker on messages(speaker);
 create virtual table if not exists keys using fts5(text, before, tokenize='porter unicode61');
 create table if not exists identifiers(word text, message integer, primary key(word, message)) without rowid;
 create table if not exists folded(name text primary key, size integer, session text, state text);
@@ -169,8 +170,12 @@ class RecallIndex:
         return rows[::-1]
 
     def speakers(self) -> frozenset[str]:
-        sql = "select distinct speaker from messages"
-        return self.guarded(lambda: frozenset(str(row[0]).lower() for row in self._connection.execute(sql)))
+        """The names of all who spoke, in lower case."""
+        sql = """with recursive names(name) as (
+          select min(speaker) from messages
+          union all select (select min(speaker) from messages where speaker > name) from names where name is not null)
+        select lower(name) from names where name is not null"""
+        return frozenset(str(row[0]) for row in self._rows(sql, ()))
 
     # ---------------------------------------------------------------------------------------------- the database
 

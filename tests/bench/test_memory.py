@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from bench.memory import main, measure
+from bench.memory import RUNGS, ladder, main, measure
 from bench.memory_data import generated, load_locomo
-from bench.small_talk import SOURCE, samples
+from bench.small_talk import SOURCES, merged, samples
 
 SAMPLE = [
     {
@@ -66,9 +66,34 @@ def test_the_generated_set_is_found_far_better_than_by_taking_the_newest() -> No
     assert numbers["last-k"]["recall@20"] <= 0.15  # type: ignore[operator]
 
 
+def test_one_conversation_of_all_keeps_every_turn_and_question(tmp_path: Path) -> None:
+    path = tmp_path / "locomo.json"
+    texts = [source.read_text("utf-8") for source in SOURCES]
+    path.write_text(json.dumps([one for place, text in enumerate(texts) for one in samples(text, place)]))
+    apart = load_locomo(path)
+    path.write_text(json.dumps(samples(merged(texts))))
+    (conversation,) = load_locomo(path)
+    assert {message.speaker for message in conversation.messages} == {"Carla", "Dennis"}
+    assert [message.at for message in conversation.messages] == sorted(message.at for message in conversation.messages)
+    said = {message.name: message.text for message in conversation.messages}
+    assert len(said) == sum(len(one.messages) for one in apart)
+    assert len(conversation.questions) == sum(len(one.questions) for one in apart)
+    (wanted,) = [
+        q for q in conversation.questions if q.text == "Who is Amir's climbing trainer?".replace("Amir", "Dennis")
+    ]
+    assert ["Kofi" in said[name] for name in wanted.evidence] == [True]
+
+
+def test_rung_by_rung_the_last_is_the_product() -> None:
+    conversation = generated(3, 400)
+    rungs = measure([conversation], None, ladder)
+    assert list(rungs) == ["words", *(name for name, _ in RUNGS)]
+    assert rungs[RUNGS[-1][0]]["recall@10"] == measure([conversation], None)["llmos"]["recall@10"]
+
+
 def test_small_talk_in_the_format_with_its_oddities(tmp_path: Path) -> None:
     path = tmp_path / "locomo.json"
-    made = samples(SOURCE.read_text("utf-8"))
+    made = samples(SOURCES[0].read_text("utf-8"))
     path.write_text(json.dumps(made))
     (conversation,) = load_locomo(path)
     written = [entry for entry in made[0]["qa"] if entry["evidence"] not in ([], ["D"])]

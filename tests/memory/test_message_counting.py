@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -88,6 +89,37 @@ def test_a_transcript_that_was_cut_is_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "recall/2026-11-22-one.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:4]))
     assert nested.track_message() == 2
+
+
+def test_a_message_reads_only_what_was_added_and_writes_no_cache_for_it(tmp_path: Path) -> None:
+    say(tmp_path, "old", 5)
+    nested = counter(tmp_path)
+    nested.track_message()
+    cache = (tmp_path / "derived/message_count.json").read_bytes()
+    old = tmp_path / "recall/2026-11-22-old.jsonl"
+    old.write_bytes(b"x" * old.stat().st_size)  # not looked into again while it has its size
+    say(tmp_path, "new")
+    assert nested.track_message() == 6
+    assert (tmp_path / "derived/message_count.json").read_bytes() == cache
+    say(tmp_path, "long", 600)
+    assert (nested.track_message(), counter(tmp_path).track_message()) == (606, 606)
+    assert (tmp_path / "derived/message_count.json").read_bytes() != cache
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counting_on_and_counting_anew_agree(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    nested = counter(tmp_path, core_every=3, archival_every=7)
+    for minute in range(40):
+        say(tmp_path, f"s{draw.randrange(4)}x{minute}", draw.randrange(1, 4))
+        if draw.random() < 0.6:
+            tier = draw.choice(["core", "archival"])
+            tick(tmp_path, f"t{minute}", tier, nested.track_message(), done=draw.random() < 0.5, minute=minute)
+        fresh = counter(tmp_path, core_every=3, archival_every=7)
+        assert nested.track_message() == fresh.track_message()
+        for tier in (Tier.CORE, Tier.ARCHIVAL):
+            assert (nested.may_try(tier), nested.last_done(tier)) == (fresh.may_try(tier), fresh.last_done(tier))
+        assert nested.should_update_core() == fresh.should_update_core()
 
 
 def test_a_torn_last_line_counts_when_it_is_whole(tmp_path: Path) -> None:

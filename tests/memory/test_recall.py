@@ -12,9 +12,16 @@ from pathlib import Path
 import pytest
 
 from llmos.core.events import Event, Mode, Outcome, ToolStarted, TurnEnded, TurnStarted
-from llmos.core.memory_text import holds_secret, identifiers, is_near_duplicate, time_window
+from llmos.core.memory_text import (
+    holds_secret,
+    identifiers,
+    in_first_person,
+    is_near_duplicate,
+    named_in,
+    time_window,
+)
 from llmos.core.tool import Effect
-from llmos.memory.memory_search import MemorySearch, quoted
+from llmos.memory.memory_search import MemorySearch
 from llmos.memory.recall_index import RecallIndex, keyword_query
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.transcript import Transcript
@@ -235,20 +242,20 @@ def test_meaning_finds_what_no_word_does(tmp_path: Path) -> None:
     index.close()
 
 
-def test_for_a_model_hits_are_dated_data_within_a_budget() -> None:
-    index = RecallIndex(Path("/nonexistent"), None)
-    said = [
-        RecallMessage(
-            "one", seq, NOW + timedelta(minutes=seq), "user", "user", "/work/atlas", f"port of host {seq} " * 9
-        )
-        for seq in range(30)
-    ]
-    index.add(said)
-    hits = MemorySearch(index).search("port of host", now=NOW, limit=30)
-    text = quoted(hits, budget=1_000)
-    assert text.splitlines()[0] == "[session one, 2026-11-24, in /work/atlas]"
-    assert len(text) < 1_600
-    assert quoted([], budget=100) == ""
+def test_whoever_is_named_is_asked_in_the_first_person() -> None:
+    names = frozenset({"maya", "jo"})
+    assert named_in("What is Maya's cat called, Ruben?", names) == {"maya"}
+    assert in_first_person("What is Maya's cat called?", frozenset({"maya"})) == "What is my cat called?"
+    assert in_first_person("Where did Jo and Maya meet Mayas?", names) == "Where did I and I meet Mayas?"
+    assert in_first_person("Where did Jo go?", frozenset()) == "Where did Jo go?"
+
+
+def test_the_meaning_of_a_question_is_looked_up_without_the_name_it_calls() -> None:
+    index, embedder = RecallIndex(Path("/nonexistent"), None), LetterEmbedder()
+    index.add([RecallMessage("one", 1, NOW, "user", "Maya", "", "I called her Pickle.")])
+    MemorySearch(index, MessageVectors(index, embedder, None)).search("What is Maya's cat called?", now=NOW)
+    assert embedder.embedded == ["I called her Pickle.", "What is my cat called?"]
+    assert index.speakers() == {"maya"}
     index.close()
 
 
