@@ -49,7 +49,8 @@ from llmos.core.trace import (
     TraceHeader,
     TraceStatus,
 )
-from llmos.memory.approvals import approval_line, key_path
+from llmos.memory.approvals import approval_line
+from llmos.memory.signing import key_path
 from llmos.memory.trace_files import encode_trace, file_name
 from llmos.memory.traces_sdk import TraceManager
 from llmos.tools import builtin_tools

@@ -31,7 +31,8 @@ from llmos.core.events import Event
 from llmos.core.goal import slug
 from llmos.core.messages import ToolCall
 from llmos.interfaces.session import open_dispatcher
-from llmos.memory.approvals import approval_line, signing_key
+from llmos.memory.approvals import approval_line
+from llmos.memory.signing import signing_key
 from llmos.memory.trace_files import encode_trace, read_trace
 from llmos.testing import ScriptedModel, model_reply
 

@@ -15,11 +15,11 @@ from llmos.core.shell_syntax import Node, no_parser
 from llmos.core.tool import Effect, Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.engine.remembering import Remembering
-from llmos.memory.approvals import key_path
 from llmos.memory.config import Config
 from llmos.memory.money_journal import money_folder
 from llmos.memory.quarantine import FOLDER as QUARANTINE
 from llmos.memory.saved_permissions import SavedPermissions
+from llmos.memory.signing import key_path
 from llmos.memory.workspace import Workspace
 
 

@@ -14,7 +14,7 @@ from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
 from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
-from llmos.memory.approvals import Approvals, key_path
+from llmos.memory.approvals import Approvals
 from llmos.memory.batch_files import BatchFiles, read_input
 from llmos.memory.block_files import dump_block
 from llmos.memory.config import load_config
@@ -24,6 +24,7 @@ from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.passage_files import dump_passage
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.setting_kinds import RuleWithExamples
+from llmos.memory.signing import key_path
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels
@@ -118,8 +119,13 @@ def test_money(tmp_path: Path) -> None:
 
 
 def test_saved_permissions(tmp_path: Path) -> None:
-    (tmp_path / "permissions.jsonl").write_text(SAMPLES["permissions"])
-    (kept,) = SavedPermissions(tmp_path, lambda: datetime.now(UTC)).all()
+    home = tmp_path / ".llmos"
+    home.mkdir()
+    (home / "permissions.jsonl").write_text(SAMPLES["permissions"])
+    key_path(home).write_bytes(bytes(range(32)))
+    saved = SavedPermissions(home, lambda: datetime.now(UTC))
+    assert saved.unconfirmed() == ()
+    (kept,) = saved.all()
     assert kept.run is not None
     assert (kept.id, kept.folder, kept.run.trace) == ("c2d4e6f8", "/home/ada/site", "sort-names-txt-4a6b8e04")
 

@@ -38,7 +38,7 @@ from llmos.core.messages import ToolResult
 from llmos.core.ports import ModelReply, ModelRequest, PermissionAnswer, PermissionQuestion
 from llmos.interfaces.dispatcher import TurnResult
 from llmos.interfaces.session import open_dispatcher
-from llmos.memory.approvals import key_path
+from llmos.memory.signing import key_path
 from llmos.testing import ScriptedModel, model_reply
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -113,8 +114,9 @@ class Permits:
                 return decided(Verdict.ALLOW, *granted)
             if self._ask is None:
                 flag = "--yes does not cover it" if self._grant_all else "--yes was not given"
-                reason = f"{decision.reason}; there is nobody to ask, and {flag}"
+                reason = f"{decision.reason}{self._unsigned(facts)}; there is nobody to ask, and {flag}"
                 return decided(Verdict.DENY, "nobody to ask", reason)
+            decision = replace(decision, reason=f"{decision.reason}{self._unsigned(facts)}")
             question = self._question(call, spec, subjects, decision, run)
             answer = await self._ask(question)
             if not answer.allow:
@@ -172,6 +174,14 @@ class Permits:
         if run is not None and decision.by != "rule" and self._saved is not None and self._saved.covers(run, self._cwd):
             return "person", "this saved run is always allowed here"
         return None
+
+    def _unsigned(self, call: Call) -> str:
+        """That a rule would allow the call, and nobody knows who saved it; empty where there is none."""
+        rules = self._saved.unconfirmed_rules(self._cwd) if self._saved is not None else ()
+        found = next((rule for rule in rules if matches(rule, call)), None)
+        if found is None:
+            return ""
+        return f"; {found.text} ({found.origin}) is not signed with your key, see `llmos permissions list`"
 
     def _question(
         self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], decision: Decision, run: SavedRun | None

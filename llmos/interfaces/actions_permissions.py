@@ -26,6 +26,10 @@ def permission_rows(app: App, granted: Sequence[Rule] = ()) -> list[dict[str, An
         {"id": one.id, "verdict": "allow", "what": one.text, "folder": one.folder, "from": f"saved {one.when[:10]}"}
         for one in app.saved_permissions.all()
     ]
+    saved += [
+        {"id": one.id, "verdict": "unsigned", "what": one.text, "folder": one.folder, "from": f"saved {one.when[:10]}"}
+        for one in app.saved_permissions.unconfirmed()
+    ]
     session = [
         {"id": "", "verdict": "allow", "what": rule.text, "folder": str(app.cwd), "from": "this session"}
         for rule in granted
@@ -75,3 +79,18 @@ def revoke(app: App, identifier: str) -> str:
     """Take back a saved permission. A sentence. Raises UsageError, StoreError."""
     saved: SavedPermission = app.saved_permissions.revoke(identifier)
     return f"revoked: {one_line(saved.text)} in {one_line(saved.folder)}"
+
+
+def unsigned_line(rows: Sequence[dict[str, Any]]) -> str:
+    """What is to be said of saved permissions without a signature; empty where there is none."""
+    count = sum(row["verdict"] == "unsigned" for row in rows)
+    if not count:
+        return ""
+    them = "1 of them is" if count == 1 else f"{count} of them are"
+    return f"{them} not signed with your key: no effect until `llmos permissions confirm ID`, or `revoke ID` it"
+
+
+def confirm(app: App, identifier: str) -> str:
+    """Sign a saved permission that was not signed. A sentence. Raises UsageError, StoreError."""
+    saved = app.saved_permissions.confirm(identifier)
+    return f"allowed, as {saved.id}: {one_line(saved.text)} in {one_line(saved.folder)}"

@@ -31,7 +31,7 @@ def list_permissions(
     """
     opened = open_app(ctx, workspace)
     from llmos.core.permission import PermissionMode
-    from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows
+    from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows, unsigned_line
     from llmos.interfaces.layout import screen_width
 
     rows = permission_rows(opened)
@@ -42,8 +42,28 @@ def list_permissions(
         return
     write_lines(permission_lines(rows, screen_width()))
     say(mode_line(PermissionMode(opened.config.settings.permissions.mode)))
+    if unsigned := unsigned_line(rows):
+        say(unsigned)
     if not rows:
         say("no rule, and nothing was allowed for always")
+
+
+@app.command()
+def confirm(
+    ctx: typer.Context,
+    identifier: Annotated[str, typer.Argument(metavar="ID", help="The id, or the beginning of it.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Allow what stands among the saved permissions without your signature, because you saved it yourself.
+
+    \b
+    Example:
+      llmos permissions confirm 1f0c77aa
+    """
+    opened = open_app(ctx, workspace)
+    from llmos.interfaces.actions_permissions import confirm as sign
+
+    say(sign(opened, identifier))
 
 
 @app.command()

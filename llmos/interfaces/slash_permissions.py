@@ -5,7 +5,14 @@ from __future__ import annotations
 from llmos.app import App
 from llmos.core.errors import UsageError
 from llmos.core.permission import PermissionMode
-from llmos.interfaces.actions_permissions import mode_line, permission_lines, permission_rows, revoke, verdict_lines
+from llmos.interfaces.actions_permissions import (
+    mode_line,
+    permission_lines,
+    permission_rows,
+    revoke,
+    unsigned_line,
+    verdict_lines,
+)
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.slash import Offers, SlashCommand, SlashContext
 
@@ -27,7 +34,12 @@ async def permissions(context: SlashContext) -> None:
     if verb not in ("", "list"):
         raise UsageError("write /permissions, /permissions revoke ID, or /permissions test COMMAND")
     rows = permission_rows(context.app, context.dispatcher.permits.granted)
-    context.say("\n".join([mode_line(context.dispatcher.permission_mode), *permission_lines(rows, context.width())]))
+    said = [
+        mode_line(context.dispatcher.permission_mode),
+        *permission_lines(rows, context.width()),
+        unsigned_line(rows),
+    ]
+    context.say("\n".join(line for line in said if line))
 
 
 async def mode(context: SlashContext) -> None:

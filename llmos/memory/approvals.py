@@ -8,49 +8,21 @@ nobody's way.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
-import secrets
-from collections.abc import Mapping
 from pathlib import Path
 
 from llmos.core.errors import StoreError
 from llmos.memory.codec import dump_line
-from llmos.memory.files import (
-    MissingFileError,
-    append_line,
-    make_private_folder,
-    os_cause,
-    read_bounded,
-    show_path,
-    write_once,
-)
+from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
+from llmos.memory.signing import is_signed, ready_key, signature, signing_key
 
 _LINE = re.compile(rb'^(.*"sha256"\s*:\s*"([0-9a-f]{64})".*)$', re.MULTILINE)
 _MAX_BYTES = 1 << 28
-_KEY_BYTES = 32
+_KIND = "llmos-approval/1"
 _FIELDS = ("sha256", "trace", "when")
 PERSON = "person"
 """Who approved, where it was a person and not the run that was learned."""
-
-
-def key_path(home: Path) -> Path:
-    """The signing key of the user whose llmos folder is `home`: its sibling, as in ~/.llmos.key."""
-    return home.parent / f"{home.name}.key"
-
-
-def signing_key(home: Path) -> bytes | None:
-    """The key; None when there is none. Raises StoreError for one that is unreadable or of another length."""
-    path = key_path(home)
-    try:
-        key = read_bounded(path, _KEY_BYTES)
-    except MissingFileError:
-        return None
-    if len(key) != _KEY_BYTES:
-        raise StoreError(f"{show_path(path)} is no signing key ({len(key)} bytes, not {_KEY_BYTES}); move it away")
-    return key
 
 
 class Approvals:
@@ -67,8 +39,11 @@ class Approvals:
     def add(self, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> None:
         """Durably approve a content: it was learned here, or a person saw it and said yes. Raises StoreError."""
         make_private_folder(self._home)
-        key = signing_key(self._home) or _new_key(self._home)
-        append_line(self._path, approval_line(key, content_sha256, trace, when, by_person=by_person), sync=True)
+        append_line(
+            self._path,
+            approval_line(ready_key(self._home), content_sha256, trace, when, by_person=by_person),
+            sync=True,
+        )
 
     def __contains__(self, content_sha256: object) -> bool:
         return isinstance(content_sha256, str) and bool(self._signed(content_sha256))
@@ -107,27 +82,10 @@ class Approvals:
         self._stamp = stamp
 
 
-def _new_key(home: Path) -> bytes:
-    key = secrets.token_bytes(_KEY_BYTES)
-    try:
-        write_once(key_path(home), key)
-    except StoreError:
-        made = signing_key(home)  # another process was first
-        if made is None:
-            raise
-        return made
-    return key
-
-
 def approval_line(key: bytes, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> bytes:
     """The signed line of one approval."""
     record = {"sha256": content_sha256, "trace": trace, "when": when} | ({"by": PERSON} if by_person else {})
-    return dump_line({**record, "mac": _mac(key, record)})
-
-
-def _mac(key: bytes, record: Mapping[str, str]) -> str:
-    said = "\n".join(["llmos-approval/1", *(record[name] for name in (*_FIELDS, "by") if name in record)])
-    return hmac.new(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    return dump_line({**record, "mac": signature(key, _KIND, record.values())})
 
 
 def _signed_record(key: bytes, line: bytes, content_sha256: str) -> dict[str, str] | None:
@@ -140,8 +98,4 @@ def _signed_record(key: bytes, line: bytes, content_sha256: str) -> dict[str, st
         return None
     if said["sha256"] != content_sha256 or not all(isinstance(text, str) for text in (*said.values(), mac)):
         return None
-    # A line break in a field would let one signed line be read as another.
-    if any("\n" in text for text in said.values()):
-        return None
-    signed = hmac.compare_digest(_mac(key, said).encode(), mac.encode("utf-8", "surrogatepass"))
-    return said if signed else None
+    return said if is_signed(key, _KIND, said.values(), mac) else None

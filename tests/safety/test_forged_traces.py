@@ -16,7 +16,8 @@ from llmos.core.errors import NoModelError
 from llmos.core.events import Mode
 from llmos.core.messages import ToolCall
 from llmos.core.ports import Model
-from llmos.memory.approvals import Approvals, key_path, signing_key
+from llmos.memory.approvals import Approvals
+from llmos.memory.signing import key_path, signing_key
 from llmos.testing import ScriptedModel, model_reply
 
 GOAL = "create the file mark.txt"

@@ -1,0 +1,65 @@
+"""What a person allowed is signed (HMAC-SHA256, RFC 2104) with a key that lies beside the llmos folder, not in it.
+
+Who can write to the store, and does not have the key, can neither approve a saved run nor allow a command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from llmos.core.errors import StoreError
+from llmos.memory.files import MissingFileError, make_private_folder, read_bounded, show_path, write_once
+
+KEY_BYTES = 32
+
+
+def key_path(home: Path) -> Path:
+    """The signing key of the user whose llmos folder is `home`: its sibling, as in ~/.llmos.key."""
+    return home.parent / f"{home.name}.key"
+
+
+def signing_key(home: Path) -> bytes | None:
+    """The key; None when there is none. Raises StoreError for one that is unreadable or of another length."""
+    path = key_path(home)
+    try:
+        key = read_bounded(path, KEY_BYTES)
+    except MissingFileError:
+        return None
+    if len(key) != KEY_BYTES:
+        raise StoreError(f"{show_path(path)} is no signing key ({len(key)} bytes, not {KEY_BYTES}); move it away")
+    return key
+
+
+def ready_key(home: Path) -> bytes:
+    """The key, made where there is none. Raises StoreError."""
+    known = signing_key(home)
+    if known is not None:
+        return known
+    make_private_folder(home)
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        write_once(key_path(home), key)
+    except StoreError:
+        made = signing_key(home)  # another process was first
+        if made is None:
+            raise
+        return made
+    return key
+
+
+def signature(key: bytes, kind: str, fields: Iterable[str]) -> str:
+    """The signature of some fields, one a line below their kind; `is_signed` refuses fields that hold a line break."""
+    said = "\n".join([kind, *fields])
+    return hmac.new(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def is_signed(key: bytes | None, kind: str, fields: Iterable[str], mac: str) -> bool:
+    """Whether `mac` is the signature of these fields; never without a key."""
+    fields = list(fields)
+    if key is None or any("\n" in field for field in fields):
+        return False
+    return hmac.compare_digest(signature(key, kind, fields).encode(), mac.encode("utf-8", "surrogatepass"))
