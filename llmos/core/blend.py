@@ -37,13 +37,13 @@ class Piece:
 def parts_of(goal: str) -> tuple[str, ...]:
     """The parts of a goal that asks for several things; one part, the whole goal, for any other."""
     lines = [_BULLET.sub("", line).strip() for line in goal.splitlines() if line.strip()]
-    parts = [part for line in lines for part in _clauses(line)]
+    parts = [part for line in lines for part in clauses(line)]
     if not 2 <= len(parts) <= MOST_PARTS or any(len(words_of(part)) < 2 for part in parts):
         return (goal,)
     return tuple(parts)
 
 
-def _clauses(line: str) -> list[str]:
+def clauses(line: str) -> list[str]:
     """A line cut at "; ", at "then", and at "and" or a comma before another order."""
     tokens = tokens_of(line)
     cuts: list[tuple[int, int]] = []
