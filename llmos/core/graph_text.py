@@ -129,6 +129,8 @@ def graph_of_answer(goal: str, answer: Any) -> tuple[Graph | None, str]:
 
 
 def _sub_goal(one: Mapping[str, Any]) -> SubGoal:
-    texts = {key: str(one[key]).strip() for key in ("id", "goal", "role")}
-    lists = {key: tuple(str(item).strip() for item in one[key]) for key in ("depends_on", "inputs", "leaves")}
-    return SubGoal(**texts, **lists)
+    def listed(key: str) -> tuple[str, ...]:
+        return tuple(str(item).strip() for item in one[key])
+
+    identifier, text, role = (str(one[key]).strip() for key in ("id", "goal", "role"))
+    return SubGoal(identifier, text, listed("depends_on"), listed("inputs"), listed("leaves"), role)

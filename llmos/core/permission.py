@@ -48,6 +48,12 @@ class PermissionMode(StrEnum):
         return modes[(modes.index(self) + 1) % len(modes)]
 
 
+def stricter(one: PermissionMode, other: PermissionMode) -> PermissionMode:
+    """The stricter of two modes."""
+    modes = list(PermissionMode)
+    return min(one, other, key=modes.index)
+
+
 _MODE_WORDS = {
     PermissionMode.READ_ONLY: "only looks, changes nothing",
     PermissionMode.ASK: "asks before it changes anything",

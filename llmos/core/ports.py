@@ -127,6 +127,8 @@ class PermissionQuestion:
     """What may be answered."""
     run: str = ""
     """The id of the saved run that is replayed; a yes may then cover the whole of it."""
+    agent: str = ""
+    """The sub-goal or sub-agent that asks; empty for the turn itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ runs and after every check, so a log without `ToolFinished` means "effect unknow
 
 from __future__ import annotations
 
+import copy
+import itertools
 import os
 import re
 import time
@@ -25,6 +27,7 @@ from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot, compare, snapshot, world_digest
+from llmos.engine.claims import Claims, Held
 from llmos.engine.contents import heads_of
 from llmos.engine.permits import NO_SANDBOX_HERE, Permits
 from llmos.engine.reach import reached
@@ -95,7 +98,9 @@ class Invoker:
         self._pool = CopyPool(backups.folder / ".pool")
         self._last: Snapshot | None = None
         self._looked_at: float | None = None
-        self._steps = 0
+        self._steps = itertools.count(1)
+        self._claims = Claims()
+        self._who, self._after = "", frozenset[str]()
         self._told: set[str] = set()
         self.denied_unheld = False
         """Whether a command of this turn was denied because nothing here can hold it back."""
@@ -115,10 +120,36 @@ class Invoker:
         self.permits.begin_turn()
         self.denied_unheld = False
 
-    async def invoke(self, call: ToolCall, *, saved_run: SavedRun | None = None) -> Invocation:
+    def child(
+        self,
+        who: str,
+        emit: Emit,
+        *,
+        after: frozenset[str] = frozenset(),
+        tools: Mapping[str, Tool] | None = None,
+        strictest: PermissionMode | None = None,
+    ) -> Invoker:
+        """An invoker for a sub-goal or sub-agent of the turn, named `who`, that waits for the sub-goals `after`.
+
+        It works in the same place, inside the same sandbox and under the same permissions; `tools` and `strictest` may
+        make it stricter, and nothing makes it looser. What a person grants for the session holds for all of them.
+        """
+        made = copy.copy(self)  # backups, claims and what was told are shared
+        made._emit, made._who, made._after = emit, who, after
+        made._last = made._looked_at = None
+        made.permits = self.permits.child(who, strictest)
+        made.denied_unheld = False
+        if tools is not None:
+            made.tools = {name: tool for name, tool in tools.items() if name in self.tools}
+        return made
+
+    async def invoke(
+        self, call: ToolCall, *, saved_run: SavedRun | None = None, touches: Sequence[str] | None = None
+    ) -> Invocation:
         """Run one call, or say why not. Never raises for what a model or a tool did wrong.
 
-        `saved_run` is what the call is replayed from; None for a live call.
+        `saved_run` is what the call is replayed from; None for a live call. `touches` are the files that it changes,
+        where that is on record.
         """
         if call.problem:
             return Invocation(ToolResult(call.id, f"the call was not run: {call.problem}", True), None)
@@ -134,7 +165,26 @@ class Invoker:
             self.denied_unheld = self.denied_unheld or decided.by == NO_SANDBOX_HERE
             return Invocation(ToolResult(call.id, f"not allowed: {reason}", True), None, reason)
         looks = self.permits.only_looks(tool.spec, subjects)
-        return await self._run(tool, call, replayed=saved_run is not None, looks=looks)
+        if tool.spec.effect is Effect.READ:
+            return await self._run(tool, call, Held(frozenset()), replayed=saved_run is not None, looks=looks)
+        paths = self._touched(tool, call, touches, looks=looks)
+        command = str(call.args.get("command", "")) if paths is None else ""
+        if self._who and (refusal := self._claims.refusal(self._who, self._after, paths or (), command)):
+            return Invocation(ToolResult(call.id, f"the call was not run: {refusal}", True), None)
+        if self._who:
+            self._claims.take(self._who, paths or ())
+        async with self._claims.hold(paths) as held:
+            return await self._run(tool, call, held, replayed=saved_run is not None, looks=looks)
+
+    def _touched(
+        self, tool: Tool, call: ToolCall, recorded: Sequence[str] | None, *, looks: bool
+    ) -> tuple[str, ...] | None:
+        """The files that a call is known to change, and no others; None where that cannot be known."""
+        if tool.spec.effect is Effect.WRITE:
+            return tuple(_relative(path, self.context.cwd) for path in tool.paths(call.args))
+        if recorded is not None:
+            return tuple(recorded)
+        return () if looks else None
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""
@@ -144,7 +194,7 @@ class Invoker:
         command = args.get("command")
         return (command,) if isinstance(command, str) else ()
 
-    async def _run(self, tool: Tool, call: ToolCall, *, replayed: bool, looks: bool) -> Invocation:
+    async def _run(self, tool: Tool, call: ToolCall, held: Held, *, replayed: bool, looks: bool) -> Invocation:
         spec, cwd = tool.spec, self.context.cwd
         paths = tool.paths(call.args)
         changing = spec.effect is not Effect.READ
@@ -163,14 +213,18 @@ class Invoker:
         reads = _reads(call, paths, cwd, before)
         waited_s = started - since if known is not None and since is not None and _came(reads, known) else 0.0
         try:
-            output = await tool.run(call.args, self.context)
-        except ToolError as error:
-            output = ToolOutput(str(error), ok=False)
+            try:
+                output = await tool.run(call.args, self.context)
+            except ToolError as error:
+                output = ToolOutput(str(error), ok=False)
+            await self._claims.settle(
+                held, lambda: compare(before, self._look()) if before is not None else FileChanges()
+            )
         except BaseException:  # cancelled, or a fault in the tool: it ended either way, and what it did is known
             with suppress(StoreError):
-                self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started)
+                self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started, held)
             raise
-        changes = self._finish(call, output, before, backup, started)
+        changes = self._finish(call, output, before, backup, started, held)
         step = RunStep(
             tool=spec.name,
             version=spec.version,
@@ -203,11 +257,10 @@ class Invoker:
         )
 
     def _start_backup(self, tool: Tool, paths: tuple[str, ...], before: Snapshot) -> Backup:
-        self._steps += 1
         limits = self._backups
         backup = start_backup(
             self.context.cwd,
-            limits.folder / str(self._steps),
+            limits.folder / str(next(self._steps)),
             max_files=limits.max_files,
             max_bytes=limits.max_bytes,
             only=paths if tool.spec.effect is Effect.WRITE else None,
@@ -225,18 +278,27 @@ class Invoker:
         self._backups = replace(self._backups, folder=folder)
         self._pool = CopyPool(folder / ".pool")
         kept = folder.iterdir() if folder.is_dir() else ()
-        self._steps = max((int(path.name) for path in kept if path.name.isdecimal()), default=0)
+        last = max((int(path.name) for path in kept if path.name.isdecimal()), default=0)
+        self._steps = itertools.count(last + 1)
 
     def close(self) -> None:
         """Drop the copies that no step needed."""
         self._pool.close()
 
     def _finish(
-        self, call: ToolCall, output: ToolOutput, before: Snapshot | None, backup: Backup | None, started: float
+        self,
+        call: ToolCall,
+        output: ToolOutput,
+        before: Snapshot | None,
+        backup: Backup | None,
+        started: float,
+        held: Held,
     ) -> FileChanges:
         """Compare, keep the copies of what was touched, and say how the call ended."""
         elapsed = self._monotonic() - started
-        changes = compare(before, self._look()) if before is not None else FileChanges()
+        changes = held.own(compare(before, self._look())) if before is not None else FileChanges()
+        if self._who:
+            self._claims.take(self._who, changes.paths)
         kept = None
         if backup is not None:
             try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +25,7 @@ from llmos.core.permission import (
     parse_rule,
     propose_rule,
     read_call,
+    stricter,
 )
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.read_only import ShellWorld
@@ -54,7 +57,10 @@ class Permits:
         unheld: bool = False,
     ) -> None:
         """`unheld`: commands should be held inside a sandbox, and nothing here can."""
-        self.mode = mode
+        self._mode = mode
+        self._above: Permits | None = None
+        self._agent = ""
+        self._asking = asyncio.Lock()
         self._rules = tuple(rules)
         self._ask = ask
         self._grant_all = grant_all
@@ -68,6 +74,32 @@ class Permits:
         self._turn_runs: set[SavedRun] = set()
 
     @property
+    def mode(self) -> PermissionMode:
+        """How calls are judged that no rule speaks of; of a sub-agent never looser than that of the session."""
+        return self._mode if self._above is None else stricter(self._mode, self._above.mode)
+
+    @mode.setter
+    def mode(self, mode: PermissionMode) -> None:
+        self._mode = mode
+
+    def child(self, agent: str, strictest: PermissionMode | None = None) -> Permits:
+        """The same permissions for a sub-goal or sub-agent, `strictest` at most; its questions bear its name.
+
+        What a person grants for the session holds for all; a yes for a whole replay is for the one who asked.
+        """
+        made = copy.copy(self)
+        made._above, made._agent = self, agent
+        made._mode = strictest or PermissionMode.TRUSTED
+        made._turn_runs = set()
+        return made
+
+    async def _put(self, question: PermissionQuestion) -> PermissionAnswer:
+        """Ask the person; one question after the other, whoever has them."""
+        assert self._ask is not None
+        async with self._asking:
+            return await self._ask(replace(question, agent=self._agent))
+
+    @property
     def granted(self) -> tuple[Rule, ...]:
         """What was allowed for this session."""
         return tuple(self._session_rules)
@@ -76,7 +108,7 @@ class Permits:
         """Forget what was allowed for this session under this rule; whether there was such a rule."""
         left = [granted for granted in self._session_rules if granted.text != rule]
         found = len(left) < len(self._session_rules)
-        self._session_rules = left
+        self._session_rules[:] = left  # shared with those who work for this session
         return found
 
     def begin_turn(self) -> None:
@@ -118,7 +150,7 @@ class Permits:
                 return decided(Verdict.DENY, "nobody to ask", reason)
             decision = replace(decision, reason=f"{decision.reason}{self._unsigned(facts)}")
             question = self._question(call, spec, subjects, decision, run)
-            answer = await self._ask(question)
+            answer = await self._put(question)
             if not answer.allow:
                 return decided(Verdict.DENY, "person", answer.reason or "the person said no")
             return decided(Verdict.ALLOW, "person", self._keep(question, answer, run))
@@ -149,7 +181,7 @@ class Permits:
         question = PermissionQuestion(
             call, spec.effect.value, _UNHELD, replayed, rule="", scopes=(GrantScope.ONCE,), run=""
         )
-        answer = await self._ask(question)
+        answer = await self._put(question)
         if answer.allow:
             return Verdict.ALLOW, "person", "allowed"
         return Verdict.DENY, "person", answer.reason or "the person said no"

@@ -160,7 +160,9 @@ class Replay:
             if _exists(path, context):
                 return Outcome.DIVERGED, f"step {number + 1} creates {path}, which exists already", None
         call = ToolCall(f"{REPLAY_CALL}{number + 1}", step.tool, step.args)
-        invocation = await self._invoker.invoke(call, saved_run=self._saved_run)
+        expect = step.expect
+        touches = (*expect.created, *expect.changed, *expect.deleted)
+        invocation = await self._invoker.invoke(call, saved_run=self._saved_run, touches=touches)
         if invocation.denied:
             return Outcome.DENIED, invocation.denied, None
         run = invocation.step

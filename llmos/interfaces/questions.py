@@ -29,8 +29,9 @@ def question_text(question: PermissionQuestion, scope: str, cwd: Path) -> str:
     diff = call_diff(call.name, call.args, cwd)
     details = call_details(call.name, call.args, limit=200) if diff is None else diff
     subject = call_subject(call.name, call.args) if diff is None else str(call.args["path"])
+    who = f"{question.agent} asks: " if question.agent else ""
     lines = [
-        f"Allow {call.name}{again}? It {effect}:",
+        f"{who}Allow {call.name}{again}? It {effect}:",
         *(f"    {line}" for line in subject.split("\n")),
         *(f"    {line}" for line in details),
         f"  why you are asked: {question.reason}",

@@ -1,0 +1,126 @@
+"""Who may change what while several sub-goals work in one working directory at once.
+
+What a step did to files is seen by comparing the directory before and after it, so two steps may only overlap where it
+is known beforehand what each changes: a file tool names it, a replay recorded it, a command that only looks changes
+nothing. Any other command runs alone; models answer meanwhile. A file that one sub-goal wrote is its own: another one
+that does not wait for it is refused before it writes there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+import re
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from llmos.core.tool import FileChanges
+
+_WORD = re.compile(r"[^\s'\"`;|&<>()=,{}]+")
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """A step that may change `paths`, or anything where that is None."""
+
+    paths: frozenset[str] | None
+    others: set[str] = field(default_factory=set)
+    """What steps that ran at the same time were to change."""
+    ended: bool = False
+    """Whether its tool is done, and only what it changed is still looked at."""
+
+    def own(self, changes: FileChanges) -> FileChanges:
+        """The changes without those that steps at the same time were to make."""
+        strange = self.others - (self.paths or frozenset())
+        if not strange:
+            return changes
+
+        def kept(paths: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(path for path in paths if path not in strange)
+
+        return replace(
+            changes, created=kept(changes.created), changed=kept(changes.changed), deleted=kept(changes.deleted)
+        )
+
+    def announced(self, changes: FileChanges) -> bool:
+        """Whether all changes are ones that this step or one at the same time was to make."""
+        return (self.paths or frozenset()).issuperset(self.own(changes).paths)
+
+    def clashes(self, other: Held) -> bool:
+        if self.paths is None or other.paths is None:
+            return True
+        return bool(self.paths & other.paths)
+
+
+class Claims:
+    """One working directory, shared by the invokers that work in it."""
+
+    def __init__(self) -> None:
+        self._running: list[Held] = []
+        self._waiting: list[Held] = []
+        self._ended = asyncio.Event()
+        self._owners: dict[str, str] = {}
+
+    @asynccontextmanager
+    async def hold(self, paths: Iterable[str] | None) -> AsyncIterator[Held]:
+        """Run beside steps that change other files, after those that may change the same; first come, first served."""
+        held = Held(None if paths is None else frozenset(posixpath.normpath(path) for path in paths))
+        self._waiting.append(held)
+        try:
+            while self._must_wait(held):
+                await self._ended.wait()
+            self._waiting.remove(held)
+        except BaseException:
+            self._waiting.remove(held)
+            self._wake()
+            raise
+        for other in self._running:
+            other.others |= held.paths or frozenset()
+            held.others |= other.paths or frozenset()
+        self._running.append(held)
+        try:
+            yield held
+        finally:
+            self._running.remove(held)
+            self._wake()
+
+    async def settle(self, held: Held, seen: Callable[[], FileChanges]) -> None:
+        """The tool of this step ended. Where `seen` shows what nobody announced, wait for the steps beside it.
+
+        A program at work makes files that are gone when it ends; what is still there then was really changed.
+        """
+        held.ended = True
+        self._wake()
+        while any(not other.ended for other in self._running) and not held.announced(seen()):
+            await self._ended.wait()
+
+    def _must_wait(self, held: Held) -> bool:
+        before = self._waiting[: self._waiting.index(held)]
+        return any(held.clashes(other) for other in (*self._running, *before))
+
+    def _wake(self) -> None:
+        self._ended.set()
+        self._ended = asyncio.Event()
+
+    def take(self, who: str, paths: Iterable[str]) -> None:
+        """These files are written by the sub-goal `who`."""
+        for path in paths:
+            self._owners[posixpath.normpath(path)] = who
+
+    def refusal(self, who: str, after: frozenset[str], paths: Iterable[str], command: str = "") -> str:
+        """Why `who`, which waits for the sub-goals `after`, may not write these paths, or run a command that names one.
+
+        Empty where it may.
+        """
+        if not self._owners:
+            return ""
+        words = {posixpath.normpath(word) for word in _WORD.findall(command)} if command else set[str]()
+        for path in sorted({posixpath.normpath(path) for path in paths} | words):
+            owner = self._owners.get(path, who)
+            if owner != who and owner not in after and not who.startswith(f"{owner}/"):
+                return (
+                    f"sub-goal {owner} of this same turn has written {path}, and sub-goal {who} does not wait for it; "
+                    "write to another file"
+                )
+        return ""
