@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llmos.core.catalogue import CATALOGUE, LOCAL_PAYER, CatalogueModel
 from llmos.core.errors import NoModelError, OfflineError
-from llmos.core.policy import TurnLimits
+from llmos.core.policy import OrchestratorLimits, TurnLimits
 from llmos.core.ports import Model
 from llmos.engine.metered import MeteredModel, OneAtATime
 from llmos.memory.config_schema import Settings
@@ -217,4 +217,7 @@ def turn_limits(settings: Settings) -> TurnLimits:
         goal_bytes=settings.limits.goal_bytes,
         mixed_k=settings.matching.mixed_k,
         replay_wait_s=settings.limits.replay_wait_s,
+        orchestrator=OrchestratorLimits(
+            **{name: getattr(settings.orchestrator, name) for name in OrchestratorLimits.__dataclass_fields__}
+        ),
     )

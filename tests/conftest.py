@@ -18,6 +18,7 @@ from llmos.core.ports import Ask, Emit, Model
 from llmos.core.tool import Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
 from llmos.interfaces.dispatcher import Dispatcher
+from llmos.interfaces.orchestrating import AskPlan
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.record import Record
@@ -100,6 +101,7 @@ class World:
         limits: TurnLimits = TurnLimits(),
         judge: Model | None = None,
         emit: Emit | None = None,
+        ask_plan: AskPlan | None = None,
     ) -> Dispatcher:
         """A new session. `model` is one, or what gives one on demand."""
         record = self.record(judge)
@@ -125,6 +127,7 @@ class World:
             limits=limits,
             workspace=self.workspace,
             emit=emit or self.events.append,
+            ask_plan=ask_plan,
         )
 
     def take_events(self) -> list[Event]:

@@ -54,6 +54,7 @@ def test_every_kind_has_a_sample() -> None:
         "tombstones",
         "trace",
         "trace-foreign",
+        "trace-graph",
         "transcript",
     ]
 
@@ -69,7 +70,7 @@ def test_config(tmp_path: Path) -> None:
     check_examples(config.rules, parse_bash)
 
 
-@pytest.mark.parametrize("name", ["trace", "trace-foreign"])
+@pytest.mark.parametrize("name", ["trace", "trace-foreign", "trace-graph"])
 def test_trace_is_read_and_written_back_to_the_letter(name: str) -> None:
     sample = SAMPLES[name].encode()
     assert encode_trace(decode_trace(sample, name="docs/formats.md")) == sample

@@ -73,6 +73,20 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedSubGoal:
+    """A sub-goal as it will run; `mode` is FOLLOWER where a saved run stands ready for it, else empty."""
+
+    id: str
+    goal: str
+    depends_on: tuple[str, ...]
+    inputs: tuple[str, ...]
+    leaves: tuple[str, ...]
+    role: str
+    mode: str
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanMade:
     """The decision, before anything runs."""
 
@@ -98,6 +112,8 @@ class PlanMade:
     follower_from: float = 0.92
     mixed_from: float = 0.75
     """The thresholds that held: FOLLOWER and MIXED from these confidences on."""
+    sub_goals: tuple[PlannedSubGoal, ...] = ()
+    """What an ORCHESTRATOR will run, in the order of the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +309,26 @@ class TurnEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubGoalEnded:
+    """What became of a sub-goal, those among them that never began."""
+
+    id: str
+    goal: str
+    state: str
+    """done, failed, skipped (never begun), stopped (cut off, perhaps half done)."""
+    outcome: str
+    """How its own turn ended; empty where it had none."""
+    mode: str
+    answer: str
+    reason: str
+    """Why it is not done, or not checked."""
+    cost_usd: float
+    saved_usd: float
+    model_calls: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
     """An event of a sub-goal or sub-agent, in the log of the turn that it belongs to."""
 
@@ -321,6 +357,7 @@ Event: TypeAlias = (
     | ConversationCompacted
     | TurnUndone
     | TurnEnded
+    | SubGoalEnded
     | Nested
 )
 

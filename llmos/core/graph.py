@@ -15,11 +15,10 @@ from llmos.core.goal import content_stems, goal_key
 from llmos.core.literals import Literal, tokens_of
 from llmos.core.trace import shorten
 
-MOST_SUB_GOALS = 500
-"""No setting allows more: a plan of so many parts is a batch."""
 LONGEST_INPUT = 4_000
 """Characters of a result that are handed on to another sub-goal."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_VALUE = re.compile(r"[\w.,:/%+@=-]{1,80}")
 _TAKEN = re.compile(r"\{\{\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*\}\}")
 
 
@@ -61,8 +60,8 @@ def with_results(goal: str, results: Mapping[str, str]) -> tuple[str, str]:
     """The text of a sub-goal with the results that it takes in, and why that cannot be; one of the two is empty."""
     for identifier in _TAKEN.findall(goal):
         result = results.get(identifier, "").strip()
-        if not result or "\n" in result or len(result) > 200:
-            found = "nothing" if not result else "more than one line" if "\n" in result else "a long text"
+        if not _VALUE.fullmatch(result):  # words of a program must not become words of an order
+            found = "nothing" if not result else "more than one line" if "\n" in result else "more than one word"
             return "", f"it takes in the result of sub-goal {identifier}, which is {found} and not one value"
     return _TAKEN.sub(lambda found: results[found[1]].strip(), goal), ""
 
@@ -88,7 +87,7 @@ def graph_problem(graph: Graph, limit: int) -> str:
         return problem
     if circle := _circle(subs):
         return f"the sub-goals of the plan wait for each other: {' waits for '.join(circle)}"
-    return _same_file(graph)
+    return ""
 
 
 def _wrong_ids(subs: Sequence[SubGoal]) -> str:
@@ -140,14 +139,6 @@ def _circle(subs: Sequence[SubGoal]) -> tuple[str, ...]:
         seen.append(at)
         at = next(other for other in left[at] if other in left)
     return (*seen[seen.index(at) :], at)
-
-
-def _same_file(graph: Graph) -> str:
-    pair = same_writes(graph, {one.id: one.leaves for one in graph.sub_goals})
-    if pair is None:
-        return ""
-    first, second, path = pair
-    return f"sub-goals {first} and {second} would both write {path}, and neither waits for the other"
 
 
 def same_writes(graph: Graph, writes: Mapping[str, Iterable[str]]) -> tuple[str, str, str] | None:

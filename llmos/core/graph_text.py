@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmos.core.errors import UsageError
-from llmos.core.graph import Graph, SubGoal
+from llmos.core.graph import Graph, Progress, SubGoal, SubState
 from llmos.core.trace import shorten
 
 _HEAD = re.compile(
@@ -29,33 +29,6 @@ _ABOUT = """\
 #   as: NAME               (a line below, further in)  the agent that does it
 # Lines further in go on with the text of the sub-goal. Lines that begin with # are left out. Empty: nothing is run.
 """
-
-PLAN_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["several", "why", "sub_goals"],
-    "properties": {
-        "several": {"type": "boolean"},
-        "why": {"type": "string"},
-        "sub_goals": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["id", "goal", "depends_on", "inputs", "leaves", "role"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "goal": {"type": "string"},
-                    "depends_on": {"type": "array", "items": {"type": "string"}},
-                    "inputs": {"type": "array", "items": {"type": "string"}},
-                    "leaves": {"type": "array", "items": {"type": "string"}},
-                    "role": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-"""What a model is held to when it is asked for a plan."""
 
 
 def graph_text(graph: Graph, about: str = _ABOUT) -> str:
@@ -114,23 +87,17 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in (piece.strip() for piece in (text or "").split(",")) if name)
 
 
-def graph_of_answer(goal: str, answer: Any) -> tuple[Graph | None, str]:
-    """The graph that a model's answer holds and why; None where it says that the goal is one task.
-
-    Raises UsageError for an answer that has not the form that was asked for.
-    """
-    try:
-        if answer["several"] is not True or len(answer["sub_goals"]) < 2:
-            return None, str(answer["why"])
-        subs = tuple(_sub_goal(one) for one in answer["sub_goals"])
-        return Graph(goal, subs), str(answer["why"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"the plan of the model has not the form that was asked for: {error!r}") from None
-
-
-def _sub_goal(one: Mapping[str, Any]) -> SubGoal:
-    def listed(key: str) -> tuple[str, ...]:
-        return tuple(str(item).strip() for item in one[key])
-
-    identifier, text, role = (str(one[key]).strip() for key in ("id", "goal", "role"))
-    return SubGoal(identifier, text, listed("depends_on"), listed("inputs"), listed("leaves"), role)
+def results_text(graph: Graph, progress: Progress, answers: Mapping[str, str]) -> str:
+    """What came of each sub-goal, as an answer that no model wrote."""
+    lines: list[str] = []
+    for one in graph.sub_goals:
+        state, reason = progress.states[one.id], progress.reasons.get(one.id, "")
+        head = f"{one.id}. {shorten(' '.join(one.goal.split()), 100)}"
+        if state is SubState.DONE:
+            said = answers.get(one.id, "").strip() or "Done."
+        else:
+            said = f"{state.value}: {reason}" if reason else state.value
+        first, *rest = said.split("\n")
+        lines += [f"{head}: {first}" if not rest else f"{head}:"]
+        lines += [f"   {line}" for line in ([first, *rest] if rest else [])]
+    return "\n".join(lines)

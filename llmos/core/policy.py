@@ -25,6 +25,21 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class OrchestratorLimits:
+    """How goals are split. `depth` 0: never."""
+
+    split: str = "auto"
+    """auto: lists, and what a model plans; list: lists only; off: nothing."""
+    parallel: int = 3
+    max_sub_goals: int = 50
+    depth: int = 2
+    confirm: str = "planned"
+    """Whether a person is asked before a plan runs: always, planned (where a model made it), never."""
+    max_agents: int = 8
+    """Sub-agents in one turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnLimits:
     """The bounds of one turn. `cap_usd` is the most that its model calls may cost."""
 
@@ -38,6 +53,7 @@ class TurnLimits:
     """How many earlier runs guide a model for each part of a goal."""
     replay_wait_s: float = 30.0
     """The most that a replayed step waits for what it had to wait for when it was learned."""
+    orchestrator: OrchestratorLimits = OrchestratorLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,14 @@ class Shape:
     """The parts, from 0, that say that they come after the one before."""
 
 
+_JOINED = re.compile(r"[\n;]|[,.]\s|\b(?:and|then)\b|(?:^|\s)1[.)]\s")
+
+
+def may_hold_several(goal: str) -> bool:
+    """Whether a look at the structure can find more than one task: cheap, and right where it says no."""
+    return len(_JOINED.findall(goal)) > (0 if "\n" in goal or ";" in goal else 1)
+
+
 def shape_of(goal: str) -> Shape:
     """How many tasks the structure of a goal shows. Total."""
     if len(goal) > MOST_LOOKED_AT:

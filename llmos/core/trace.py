@@ -18,6 +18,11 @@ from llmos.core.shell_roles import Role, roles
 from llmos.core.shell_words import NotParsed, parse
 from llmos.core.tool import Effect, FileChanges, is_cache, is_folded
 
+SUB_GOAL = "sub_goal"
+"""What stands for the tool in a step that is a sub-goal. There is no tool of that name."""
+GRAPH_TOOLS = {SUB_GOAL: "000000000001"}
+"""Its version: a graph that is read in another way is another one."""
+
 
 class TraceStatus(StrEnum):
     """VERIFIED may be replayed; GUIDANCE only shown to a model; DRAFT is neither, kept for a person to read."""
@@ -139,6 +144,11 @@ class TraceHeader:
     """The tier that held its commands when it was learned; empty where it ran none, and in files of before that."""
     provenance: tuple[str, ...] = ()
     """Why a person must say yes before it is replayed (core/provenance); empty where nobody need be asked."""
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether its steps are sub-goals, which an orchestrator runs (core/graph_trace)."""
+        return SUB_GOAL in self.tools
 
 
 @dataclass(frozen=True, slots=True)

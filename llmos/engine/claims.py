@@ -27,12 +27,16 @@ class Held:
     paths: frozenset[str] | None
     others: set[str] = field(default_factory=set)
     """What steps that ran at the same time were to change."""
+    beside: tuple[Held, ...] = ()
+    """The steps that were running when it began."""
+    before: frozenset[str] | None = None
+    """What was there before it."""
     ended: bool = False
     """Whether its tool is done, and only what it changed is still looked at."""
 
     def own(self, changes: FileChanges) -> FileChanges:
         """The changes without those that steps at the same time were to make."""
-        strange = self.others - (self.paths or frozenset())
+        strange = (self.others | self._passing(changes)) - (self.paths or frozenset())
         if not strange:
             return changes
 
@@ -42,6 +46,14 @@ class Held:
         return replace(
             changes, created=kept(changes.created), changed=kept(changes.changed), deleted=kept(changes.deleted)
         )
+
+    def _passing(self, changes: FileChanges) -> set[str]:
+        """What was there at its beginning, and is no more, only because a step beside it had just made it."""
+        return {
+            path
+            for path in (*changes.changed, *changes.deleted)
+            if any(other.before is not None and path not in other.before for other in self.beside)
+        }
 
     def announced(self, changes: FileChanges) -> bool:
         """Whether all changes are ones that this step or one at the same time was to make."""
@@ -78,11 +90,13 @@ class Claims:
         for other in self._running:
             other.others |= held.paths or frozenset()
             held.others |= other.paths or frozenset()
+        held.beside = tuple(self._running)
         self._running.append(held)
         try:
             yield held
         finally:
             self._running.remove(held)
+            held.beside = ()
             self._wake()
 
     async def settle(self, held: Held, seen: Callable[[], FileChanges]) -> None:

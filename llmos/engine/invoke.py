@@ -201,6 +201,7 @@ class Invoker:
         known, since = self._last, self._looked_at
         try:
             before = self._look() if changing else None
+            held.before = frozenset(before.entries) if before is not None and self._who else None
             backup = self._start_backup(tool, paths, before) if before is not None else None
         except (StoreError, OSError) as error:
             return Invocation(ToolResult(call.id, f"the call was not run: {error}", True), None)

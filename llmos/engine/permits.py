@@ -168,7 +168,7 @@ class Permits:
         step = trace.steps[min(int(found[1]), len(trace.steps)) - 1] if found else trace.steps[0]
         call = ToolCall("saved-run", step.tool, step.args)
         why = f"the saved run {trace.header.id} rests on more than the goal and this folder: {reason}"
-        answer = await self._ask(PermissionQuestion(call, step.effect.value, why, replayed=True))
+        answer = await self._put(PermissionQuestion(call, step.effect.value, why, replayed=True))
         verdict = Verdict.ALLOW if answer.allow else Verdict.DENY
         said = "this replay is allowed" if answer.allow else answer.reason or "the person said no to this replay"
         return PermissionDecided(call_id=call.id, tool=step.tool, verdict=verdict, by="person", reason=said)

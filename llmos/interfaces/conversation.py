@@ -91,6 +91,9 @@ class Conversation:
             recalled = await memory.context(turn.goal) if memory is not None else ""
             context = news + recalled + guidance
             turn.foreign += (Source("what is remembered", news + recalled),)
+        if turn.given:
+            turn.foreign += (Source("what another sub-goal gave", turn.given),)
+        context = turn.given + context
         earlier = () if small else self._messages_for(model)
         attached, begun = await self._attached(turn)
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmos.core.blend import blended
 from llmos.core.budget import Account
@@ -46,8 +47,12 @@ from llmos.interfaces.compacting import summary_of
 from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
-from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult
+from llmos.interfaces.splitting import Splitting
+from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within
 from llmos.memory.record import Record
+
+if TYPE_CHECKING:
+    from llmos.interfaces.orchestrating import AskPlan
 
 
 class Dispatcher:
@@ -73,10 +78,13 @@ class Dispatcher:
         cut_off: Mapping[str, str] | None = None,
         consolidator: Consolidator | None = None,
         one_shot: bool = False,
+        ask_plan: AskPlan | None = None,
+        within: Within | None = None,
     ) -> None:
         self._record = record
         self._freeze = freeze
-        self._sink = Sink(_nowhere if freeze else record.transcript.record, emit)
+        self._within = within = within or Within("", None, dict(cut_off or {}))
+        self._sink = Sink(_nowhere if freeze or within.who else record.transcript.record, emit)
         self._show = emit
         self._invoker = invoker(self._sink)
         self._model = model
@@ -101,7 +109,22 @@ class Dispatcher:
             freeze=freeze,
         )
         self._turn = self._typed = 0
-        self._cut_off = dict(cut_off or {})
+        self._cut_off = within.cut_off
+
+        self._splitting = Splitting(
+            make=Dispatcher,
+            record=record,
+            invoker=self._invoker,
+            model=model,
+            clock=clock,
+            limits=limits,
+            workspace=workspace,
+            sink=self._sink,
+            keeper=self._keeper,
+            ask_plan=ask_plan,
+            within=within,
+            freeze=freeze,
+        )
 
     @property
     def permission_mode(self) -> PermissionMode:
@@ -118,10 +141,16 @@ class Dispatcher:
         return self._invoker.permits
 
     async def dispatch(
-        self, goal: str, *, dry_run: bool = False, attached: Sequence[str] = (), form: AnswerForm | None = None
+        self,
+        goal: str,
+        *,
+        dry_run: bool = False,
+        attached: Sequence[str] = (),
+        form: AnswerForm | None = None,
+        given: str = "",
     ) -> TurnResult:
         """Carry out one goal. With `dry_run` decide, show, and do nothing. A model is shown the files `attached`, and
-        what `form` the answer must have.
+        what `form` the answer must have, and the results of other sub-goals that are `given`.
 
         Raises UsageError for a goal that is empty or too long, StoreError when the turn cannot even be recorded.
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
@@ -132,7 +161,7 @@ class Dispatcher:
         self._turn += 1
         emit = self._show if dry_run else self._sink
         turn = self._new_turn(goal)
-        turn.attached, turn.form = tuple(attached), form
+        turn.attached, turn.form, turn.given = tuple(attached), form, given
         if dry_run:
             self._begin(turn, emit)
             await self._decide(turn, emit, ask=False)
@@ -143,6 +172,7 @@ class Dispatcher:
             ending = await self._act(turn)
         except asyncio.CancelledError:
             reason = self._with_journal("stopped before its end")
+            reason = f"{reason}: {turn.progress}" if turn.progress else reason
             self._conversation.extend(goal, f"[this turn was {reason}]")
             if turn.mode is Mode.FOLLOWER and turn.plan.trace and self._sink.journal.half_done:
                 self._cut_off[turn.plan.trace.header.id] = self._sink.journal.closed().summary
@@ -168,7 +198,9 @@ class Dispatcher:
         """Go on from another conversation, which had so many turns and tokens; without one, from none."""
         self._conversation.restart(messages, tokens)
         self._turn = turns
-        self._cut_off = dict(cut_off or {})
+        known = dict(cut_off or {})
+        self._cut_off.clear()  # sub-goals share it
+        self._cut_off.update(known)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -248,7 +280,8 @@ class Dispatcher:
             await self._consolidator.stop()
 
     def _new_turn(self, goal: str) -> Turn:
-        account, total_s = Account(self._limits.cap_usd), self._limits.retry_total_s
+        account = Account(self._limits.cap_usd, self._within.account)
+        total_s = self._limits.retry_total_s
         calls = ModelCalls(account=account, clock=self._clock, emit=self._sink, retry_total_s=total_s)
         return Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
 
@@ -271,6 +304,13 @@ class Dispatcher:
 
     async def _decide(self, turn: Turn, emit: Emit, *, ask: bool = True) -> None:
         """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
+        async with self._within.deciding:
+            await self._choose(turn, emit, ask=ask)
+        turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
+        await self._splitting.decide(turn, emit)
+        emit(turn.planned)
+
+    async def _choose(self, turn: Turn, emit: Emit, *, ask: bool) -> None:
         traces = self._record.traces
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
@@ -282,8 +322,6 @@ class Dispatcher:
             turn.mode = turn.plan.mode
         finally:
             turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
-        turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
-        emit(turn.planned)
 
     async def _vouched(self, plan: Plan, candidates: Sequence[Candidate], emit: Emit) -> list[Candidate]:
         """The candidates, one of them with a person's yes, where that was all that kept it from being replayed."""
@@ -308,6 +346,10 @@ class Dispatcher:
     # -------------------------------------------------------------------------------------------------- acting
 
     async def _act(self, turn: Turn) -> Ending:
+        if turn.split is not None:
+            ending = await self._splitting.run(turn, turn.split)
+            self._conversation.extend(turn.goal, ending.answer)
+            return ending
         if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
             return await self._converse(turn)
         trace, wait_s = turn.plan.trace, self._limits.replay_wait_s
@@ -396,10 +438,10 @@ class Dispatcher:
         except StoreError as error:
             self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
-        if not self._freeze and self._consolidator is not None:
+        if not self._freeze and not self._within.who and self._consolidator is not None:
             self._record.nested.track_message()
             # A replay that a script waits for starts no model for memory: what is due stays due.
-            replayed = turn.mode is Mode.FOLLOWER and ending.outcome is Outcome.OK
+            replayed = turn.calls.count == 0 and ending.outcome is Outcome.OK
             self._update_memory(begin=not (self._one_shot and replayed))
         return turn.result(ending, now)
 

@@ -71,6 +71,18 @@ def edit_until_good(
         return made
 
 
+def edited_text(text: str, name: str, environ: Mapping[str, str]) -> str:
+    """The text as the person's editor leaves it. Raises UsageError."""
+    command = editor_command(environ)
+    with tempfile.TemporaryDirectory(prefix="llmos-edit-") as folder:
+        path = Path(folder) / name
+        path.write_text(text, "utf-8")
+        ended = subprocess.run([*command, str(path)], check=False)
+        if ended.returncode != 0:
+            raise UsageError(f"the editor {command[0]!r} ended with {ended.returncode}; nothing was changed")
+        return path.read_text("utf-8", "replace")
+
+
 def _kept(path: Path, data: bytes) -> str:
     """Where the text is kept; one that was not touched is not."""
     if path.exists() and path.read_bytes() != data:

@@ -83,7 +83,12 @@ class Keeper:
             cost_usd=turn.calls.ledger.spent,
             elapsed_s=round(self._clock.monotonic() - turn.started, 3),
         )
-        trace = trace_of(run, learned)
+        self.write(turn, trace_of(run, learned))
+
+    def write(self, turn: Turn, trace: Trace) -> None:
+        """Keep this trace of a turn."""
+        if self._freeze:
+            return
         try:
             kept = self._traces.keep(trace, self._clock.now())
         except StoreError as error:

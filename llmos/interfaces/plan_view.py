@@ -13,6 +13,7 @@ from llmos.core.events import Mode, PlanMade, PlannedStep
 from llmos.core.explain import Considered
 from llmos.core.journal import call_line
 from llmos.interfaces.call_view import EFFECT_WORDS, money
+from llmos.interfaces.sub_goal_tree import sub_goal_lines
 
 _ROLE_WORDS = {
     "replay": "is replayed",
@@ -34,12 +35,20 @@ def cost_words(plan: PlanMade) -> str:
 
 def plan_line(plan: PlanMade) -> str:
     """The decision in one line: what is done, how sure it is and by what, how many steps, and what it costs."""
+    if plan.mode is Mode.ORCHESTRATOR:
+        return " · ".join([plan.mode.words, f"{plan.mode.value}{_rests_on(plan)}", _counted_sub_goals(plan)])
     parts = [plan.mode.words, f"{plan.mode.value} {plan.confidence:.2f}{_rests_on(plan)}"]
     if plan.steps:
         parts.append(_counted(plan.steps))
     if plan.mode is Mode.FOLLOWER or plan.expected_cost_usd is not None:
         parts.append(_short_cost(plan))
     return " · ".join(parts)
+
+
+def _counted_sub_goals(plan: PlanMade) -> str:
+    ready = sum(bool(one.mode) for one in plan.sub_goals)
+    runs = {0: "no saved run", 1: "a saved run", len(plan.sub_goals): "a saved run for each"}
+    return f"{len(plan.sub_goals)} sub-goals, {runs.get(ready, f'saved runs for {ready}')}"
 
 
 def _counted(steps: Sequence[PlannedStep]) -> str:
@@ -63,6 +72,8 @@ def detail_lines(plan: PlanMade, more_by: str = "--explain") -> list[str]:
     others = f" (and {more} more; {more_by} shows all)" if more > 0 else ""
     lines = [f"why: {plan.reasons[0]}{others}"] if plan.reasons else []
     lines += [f"guided by: {', '.join(plan.guidance)}"] if plan.guidance else []
+    if plan.sub_goals:
+        return [*lines, *sub_goal_lines(plan.sub_goals)]
     return lines + ([f"differs: {'; '.join(plan.differs)}"] if plan.differs else [])
 
 
@@ -81,6 +92,7 @@ def plan_rows(plan: PlanMade) -> list[tuple[str, str]]:
         ("guided by", plan.guidance),
         ("differs", plan.differs),
         ("closed", _closed_gates(plan)),
+        ("sub-goals", sub_goal_lines(plan.sub_goals)),
         ("will run", [_step_words(number, step) for number, step in enumerate(plan.steps, start=1)]),
     )
     for label, values in groups:
@@ -98,6 +110,7 @@ def explain_lines(plan: PlanMade) -> list[str]:
     lines += [f"why         {reason}" for reason in plan.reasons]
     lines += [f"differs     {difference}" for difference in plan.differs]
     lines += [f"cost        {cost_words(plan)}"]
+    lines += [f"sub-goal    {line}" for line in sub_goal_lines(plan.sub_goals)]
     if not plan.considered:
         lines.append("candidates  none: no saved run has these words, and none is near")
     for number, one in enumerate(plan.considered, start=1):
@@ -113,7 +126,12 @@ def explain_lines(plan: PlanMade) -> list[str]:
 
 
 def plan_diff(plan: PlanMade) -> list[str]:
-    """What a replay would run beside what was recorded, in the manner of a unified diff; empty when nothing would."""
+    """What a replay would run beside what was recorded, in the manner of a unified diff; empty when nothing would.
+
+    Of several tasks: the sub-goals.
+    """
+    if plan.sub_goals:
+        return sub_goal_lines(plan.sub_goals)
     if not plan.steps:
         return []
     lines = [f"--- recorded {plan.trace_id}", "+++ to be run"]

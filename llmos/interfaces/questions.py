@@ -81,7 +81,7 @@ def read_answer(typed: str) -> PermissionAnswer:
 class TerminalAsk:
     """Asks on the terminal `descriptor`; cancelling it stops the reading.
 
-    `say` prints the lines of the question, `prompt` what stands before the cursor.
+    `say` prints the lines of the question, `prompt` what stands before the cursor; `answered` is told that it is over.
     """
 
     def __init__(
@@ -92,23 +92,33 @@ class TerminalAsk:
         prompt: Callable[[str], None],
         cwd: Path,
         scope: str = "run",
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
         self._descriptor = descriptor
         self._say = say
         self._prompt = prompt
         self._scope = scope
         self._cwd = cwd
+        self._answered = answered
 
     async def __call__(self, question: PermissionQuestion) -> PermissionAnswer:
+        line = await self.ask(question_text(question, self._scope, self._cwd))
+        return PermissionAnswer(False, "the person closed the input") if line is None else read_answer(line)
+
+    async def ask(self, text: str) -> str | None:
+        """The line that is typed in answer to a text; None at the end of input."""
         # What was typed before the question was shown cannot have been meant for it.
         termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        self._say(question_text(question, self._scope, self._cwd))
+        self._say(text)
         self._prompt("> ")
-        line = await self._read_line()
+        try:
+            line = await self._read_line()
+        finally:
+            self._answered()
         if not line:
             self._prompt("\n")
-            return PermissionAnswer(False, "the person closed the input")
-        return read_answer(line.decode("utf-8", "replace"))
+            return None
+        return line.decode("utf-8", "replace")
 
     async def _read_line(self) -> bytes:
         """One line as the terminal delivers it; empty at the end of input. Not in a thread, which could not be left."""

@@ -20,6 +20,7 @@ from llmos.core.events import (
     ModelCallFailed,
     ModelCallFinished,
     ModelCallStarted,
+    Nested,
     Notice,
     Outcome,
     PermissionDecided,
@@ -27,6 +28,7 @@ from llmos.core.events import (
     RetryCountdown,
     StepChecked,
     StepWaiting,
+    SubGoalEnded,
     TextStreamed,
     ToolFinished,
     ToolStarted,
@@ -40,6 +42,7 @@ from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject,
 from llmos.interfaces.memory_view import tick_words
 from llmos.interfaces.plan_view import detail_lines, explain_lines, plan_line, plan_rows
 from llmos.interfaces.screen import Screen
+from llmos.interfaces.sub_goal_tree import MARKS, SubGoalTree, ended_line
 
 OUTCOME_WORDS = {
     Outcome.OK: "done and checked",
@@ -90,6 +93,10 @@ class Renderer:
         self._explain = explain
         self._more = more
         self._screen = Screen(console, stop=stop, foot=foot, monotonic=monotonic)
+        self._tree = SubGoalTree(monotonic)
+        self._screen.branches = self._tree.lines
+        self._held: list[Event] = []
+        """What sub-goals told while a question was open."""
         self._reset()
 
     def _reset(self) -> None:
@@ -100,11 +107,20 @@ class Renderer:
         self._kept: TraceKept | None = None
         self._ticks: list[str] = []
         self._streamed = ""
+        self._tree.clear()
 
     def __call__(self, event: Event) -> None:
         handler = getattr(self, f"_on_{type(event).__name__}", None)
         if handler is not None:
             handler(event)
+
+    def answered(self) -> None:
+        """A question is closed: show what sub-goals told meanwhile."""
+        self._screen.paused = False
+        held, self._held = self._held, []
+        for event in held:
+            self(event)
+        self._screen.refresh()
 
     def close(self) -> None:
         """Leave the terminal as a person expects it, whatever happened."""
@@ -130,6 +146,7 @@ class Renderer:
 
     def _on_PlanMade(self, event: PlanMade) -> None:
         style = _MODE_STYLE[event.mode]
+        self._tree.plan(event)
         if self.verbose:
             self._screen.panel(f"{event.mode.words} · {event.mode.value}", plan_rows(event), style)
         else:
@@ -144,14 +161,17 @@ class Renderer:
     # --------------------------------------------------------------------------------------------------- models
 
     def _on_ModelCallStarted(self, event: ModelCallStarted) -> None:
+        self._say_who_answers(event)
+        if self.verbose:
+            self._screen.line(f"model call {event.call}: up to {money(event.reserved_usd)} reserved", "dim")
+        self._screen.wait(f"waiting for {event.model}")
+
+    def _say_who_answers(self, event: ModelCallStarted) -> None:
         who = (event.model, event.payer)
         if who not in self._answered_by:
             self._answered_by.add(who)
             small = f" {SMALL_MODEL_WORDS}" if event.small else ""
             self._screen.line(f"model: {event.model}{small} · paid by {event.payer}", "dim")
-        if self.verbose:
-            self._screen.line(f"model call {event.call}: up to {money(event.reserved_usd)} reserved", "dim")
-        self._screen.wait(f"waiting for {event.model}")
 
     def _on_TextStreamed(self, event: TextStreamed) -> None:
         if event.thinking:
@@ -212,12 +232,15 @@ class Renderer:
     def _on_ToolStarted(self, event: ToolStarted) -> None:
         self._accounted.add(event.call_id)
         self._streamed = ""
-        label = "replayed" if event.replayed else "live"
-        head = f"{self._screen.mark('▶', '>')} {event.tool} ({EFFECT_WORDS[event.effect]}, {label})"
-        self._screen.line(f"{head}: {call_subject(event.tool, event.args)}", "bold")
+        self._screen.line(self._call_head(event), "bold")
         for line in call_details(event.tool, event.args):
             self._screen.line(line, _DIFF_STYLE.get(line[:2], "dim") if event.tool == "edit_file" else "dim", indent=4)
         self._screen.wait(f"running {event.tool}")
+
+    def _call_head(self, event: ToolStarted) -> str:
+        label = "replayed" if event.replayed else "live"
+        head = f"{self._screen.mark('▶', '>')} {event.tool} ({EFFECT_WORDS[event.effect]}, {label})"
+        return f"{head}: {call_subject(event.tool, event.args)}"
 
     def _on_ToolFinished(self, event: ToolFinished) -> None:
         self._screen.idle()
@@ -243,6 +266,36 @@ class Renderer:
         if not event.ok:
             self._screen.line(f"step {event.step + 1} is not as saved: {event.reason}", "yellow", indent=2)
 
+    # ------------------------------------------------------------------------------------------------ sub-goals
+
+    def _on_Nested(self, event: Nested) -> None:
+        if self._screen.paused:
+            self._held.append(event)
+            return
+        self._tree.take(event)
+        inner, who = event.event, f"[{event.parent}]"
+        match inner:
+            case ModelCallStarted():
+                self._say_who_answers(inner)
+            case PermissionDecided() if inner.verdict is Verdict.DENY:
+                self._screen.line(f"{who} {inner.tool} not allowed: {inner.reason}", "red")
+            case Notice() if inner.text not in self._told:
+                self._told.add(inner.text)
+                self._screen.line(f"{who} note: {inner.text}", "yellow")
+            case ToolStarted() if self.verbose or not self._screen.console.is_interactive:
+                self._screen.line(f"{who} {self._call_head(inner)}", "dim")
+        self._screen.refresh()
+
+    def _on_SubGoalEnded(self, event: SubGoalEnded) -> None:
+        if self._screen.paused:
+            self._held.append(event)
+            return
+        self._tree.ended(event)
+        style = {"done": "green", "failed": "red"}.get(event.state, "yellow")
+        mark = self._screen.mark(*MARKS.get(event.state, ("?", "?")))
+        self._screen.line(ended_line(event, mark), style, indent=2)
+        self._screen.refresh()
+
     # ------------------------------------------------------------------------------------------------- the rest
 
     def _on_TraceKept(self, event: TraceKept) -> None:
@@ -264,6 +317,7 @@ class Renderer:
 
     def _on_TurnEnded(self, event: TurnEnded) -> None:
         self._screen.idle()
+        self._tree.clear()
         self._answer(event)
         style = _OUTCOME_STYLE.get(event.outcome, "red")
         words = OUTCOME_WORDS[event.outcome]
@@ -300,7 +354,7 @@ class Renderer:
         # Between two pieces of an answer the stream has no white space, and the answer has.
         if target is None or not answer or "".join(answer.split()) == "".join(self._streamed.split()):
             return
-        if event.mode is Mode.FOLLOWER:
+        if event.mode is Mode.FOLLOWER or (event.mode is Mode.ORCHESTRATOR and not event.model_calls):
             self._screen.plain(target, answer)
         else:
             self._screen.stream(target, answer, "")

@@ -29,7 +29,8 @@ from llmos.app import App, AppOptions
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.events import Event, MemoryTicked
+from llmos.core.events import Event, MemoryTicked, PlanMade
+from llmos.core.graph import Graph
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
@@ -127,7 +128,9 @@ class Repl:
             suspended=self._renderer.close,
             resumed=self._renderer.refresh,
         )
-        self._dispatcher = open_dispatcher(app, emit=self._show, ask=self._ask, grant_all=False)
+        self._dispatcher = open_dispatcher(
+            app, emit=self._show, ask=self._ask, grant_all=False, ask_plan=self._ask_plan
+        )
         self._slash = SlashContext(
             app=app,
             dispatcher=self._dispatcher,
@@ -240,12 +243,47 @@ class Repl:
             return read_answer(await self._ask_line())
         except EOFError:
             return PermissionAnswer(False, "the person closed the question")
+        finally:
+            self._renderer.answered()
 
-    async def _ask_line(self) -> str:
-        """One line in answer to what was just said. Raises EOFError; Ctrl-C stops the work that asks."""
+    async def _ask_plan(self, plan: PlanMade, graph: Graph) -> Graph | None:
+        from llmos.interfaces.plan_question import PlanQuestion
+
+        return await PlanQuestion(self._ask_about, self._edit)(plan, graph)
+
+    async def _ask_about(self, text: str) -> str | None:
+        self._renderer.say(text)
+        try:
+            return await self._ask_line()
+        except EOFError:
+            return None
+        finally:
+            self._renderer.answered()
+
+    async def _edit(self, text: str) -> str:
+        self._renderer.say("Alt-Enter takes it, Ctrl-X Ctrl-E opens your editor, an empty text runs nothing")
+        try:
+            return await self._ask_line(text)
+        except EOFError:
+            return ""
+        finally:
+            self._renderer.answered()
+
+    async def _ask_line(self, text: str = "") -> str:
+        """One line in answer to what was just said, or `text` edited. Raises EOFError.
+
+        Ctrl-C stops the work that asks.
+        """
         ahead = self._take_typed()
         try:
-            return await self._question.prompt_async(handle_sigint=False)
+            several = bool(text)
+            return await self._question.prompt_async(
+                handle_sigint=False,
+                default=text,
+                multiline=several,
+                enable_open_in_editor=several,
+                tempfile_suffix=".txt",
+            )
         except KeyboardInterrupt:
             assert self._turn is not None
             self._turn.cancel()

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from llmos.app import App, AppOptions
 from llmos.core.errors import ExitStatus, LlmosError, StoreError, UsageError
-from llmos.core.ports import AnswerForm, Ask
+from llmos.core.events import PlanMade
+from llmos.core.ports import AnswerForm
 from llmos.interfaces.actions_compact import compact, compact_lines, is_due
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import report_unexpected
@@ -29,6 +31,10 @@ from llmos.interfaces.startup import collect_again
 from llmos.interfaces.terminal import make_console
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.files import read_bounded
+
+if TYPE_CHECKING:
+    from llmos.core.graph import Graph
+    from llmos.interfaces.orchestrating import AskPlan
 
 STDIN_BYTES = 2_000_000
 """More than any goal may have: what is longer is refused without being read."""
@@ -90,7 +96,7 @@ async def _run(
     goal: str,
     form: AnswerForm | None,
     output: Output,
-    ask: Ask | None,
+    ask: TerminalAsk | None,
     *,
     cwd: Path,
     environ: Mapping[str, str],
@@ -109,7 +115,8 @@ async def _run(
     try:
         for notice in (*app.config.notices, *app.close_abandoned()):
             output.notice(notice)
-        dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes, one_shot=True)
+        ask_plan = _ask_plan(ask, environ) if ask is not None else None
+        dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes, one_shot=True, ask_plan=ask_plan)
         if options.resume is not None:
             for sentence in _resume(app, dispatcher, options.resume, cwd):
                 output.notice(sentence)
@@ -179,7 +186,7 @@ def _say(renderer: Renderer, sentence: str) -> None:
     renderer.say(f"llmos: {one_line(sentence)}")
 
 
-def _ask(screen: Console, renderer: Renderer, cwd: Path) -> Ask | None:
+def _ask(screen: Console, renderer: Renderer, cwd: Path) -> TerminalAsk | None:
     """Somebody to ask only where a person can both read the question and answer it."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
@@ -187,4 +194,19 @@ def _ask(screen: Console, renderer: Renderer, cwd: Path) -> Ask | None:
     def prompt(text: str) -> None:
         screen.print(Text(text), end="", soft_wrap=True, highlight=False)
 
-    return TerminalAsk(sys.stdin.fileno(), say=renderer.say, prompt=prompt, cwd=cwd)
+    return TerminalAsk(sys.stdin.fileno(), say=renderer.say, prompt=prompt, cwd=cwd, answered=renderer.answered)
+
+
+def _ask_plan(ask: TerminalAsk, environ: Mapping[str, str]) -> AskPlan:
+    """The question about a plan, with the person's editor. Used when there is a plan to ask about."""
+
+    async def put(plan: PlanMade, graph: Graph) -> Graph | None:
+        from llmos.interfaces.editing import edited_text
+        from llmos.interfaces.plan_question import PlanQuestion
+
+        async def edit(text: str) -> str:
+            return edited_text(text, "plan.txt", environ)
+
+        return await PlanQuestion(ask.ask, edit)(plan, graph)
+
+    return put

@@ -67,8 +67,10 @@ class Screen:
         self._parted = False
         """Whether a block stands above, so that a blank line parts the next one from it."""
         self._active = False
-        self._paused = False
+        self.paused = False
         """Whether a prompt may be open, under which nothing is drawn."""
+        self.branches: Callable[[int, str], Sequence[str]] = lambda width, frame: ()
+        """What sub-goals do now, for a width and the sign of what works."""
         self._waiting: _Waiting | None = None
 
     @property
@@ -84,7 +86,7 @@ class Screen:
     def close(self) -> None:
         """Leave the terminal as a person expects it, whatever happened."""
         self.settle()
-        self._active = self._paused = False
+        self._active = self.paused = False
         self._waiting = None
         self._area.erase()
 
@@ -99,7 +101,7 @@ class Screen:
         A question pauses, because a prompt opens below it.
         """
         self.settle()
-        self._paused = pause
+        self.paused = pause
         for line in text.split("\n"):
             words = line.lstrip(" ")
             self._print_line(words, "", len(line) - len(words))
@@ -107,7 +109,7 @@ class Screen:
     def line(self, text: str, style: str, *, indent: int = 0) -> None:
         """One line: wrapped with a hanging indent in a terminal, never wrapped elsewhere."""
         self.settle()
-        self._paused = False
+        self.paused = False
         self._print_line(text, style, indent)
 
     def _print_line(self, text: str, style: str, indent: int) -> None:
@@ -147,7 +149,7 @@ class Screen:
             console.print(Text(printable(text), style=style), end="", soft_wrap=True, highlight=False)
             self._open = None if text.endswith("\n") else console
             return
-        self._paused = False
+        self.paused = False
         if self._block != (console, style):
             self.settle()
             self._block = (console, style)
@@ -160,7 +162,7 @@ class Screen:
     def wait(self, label: str) -> None:
         """Show what is waited for, where the terminal can take it back again."""
         self.settle()
-        self._active, self._paused = True, False
+        self._active, self.paused = True, False
         self._waiting = _Waiting(printable(label), self._stop, self._monotonic)
         self._area.draw()
 
@@ -211,15 +213,18 @@ class Screen:
 
     def _live_lines(self) -> list[Text]:
         """What stays below while a turn works: the text that grows, what is waited for, and the foot."""
-        if not self._active or self._paused:
+        if not self._active or self.paused:
             return []
         width, rows = self.console.width - 1, max(1, self.console.height - 5)
         _, style = self._block
         tail = [line[-width * rows :] for line in self._blocks.tail(rows)]
         grown = wrapped(printable("\n".join(tail)), width)[-rows:] if tail else []
         lines = [Text(line, style=style) for line in ([""] if grown and self._parted else []) + grown]
+        frames = self.mark(_FRAMES, _ASCII_FRAMES)
+        branches = self.branches(width, frames[int(self._monotonic() / TICK_S) % len(frames)])
+        lines += [Text(line, style="cyan" if line.lstrip()[:1] in frames else "dim") for line in branches]
         if self._waiting is not None:
-            lines.append(self._waiting.line(self.mark(_FRAMES, _ASCII_FRAMES)))
+            lines.append(self._waiting.line(frames))
         if self._foot is not None:
             lines += [Text(line, style="dim") for line in self._foot(width)]
         return lines

@@ -6,18 +6,30 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from llmos.app import App
 from llmos.core.errors import ExitStatus
 from llmos.core.ports import Ask, Emit
 from llmos.interfaces.dispatcher import Dispatcher
 
+if TYPE_CHECKING:
+    from llmos.interfaces.orchestrating import AskPlan
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INSISTED = 3
 """So many signals in a row end the process at once, whatever it is cleaning up."""
 
 
-def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool, one_shot: bool = False) -> Dispatcher:
+def open_dispatcher(
+    app: App,
+    *,
+    emit: Emit,
+    ask: Ask | None,
+    grant_all: bool,
+    one_shot: bool = False,
+    ask_plan: AskPlan | None = None,
+) -> Dispatcher:
     """A dispatcher for one session; it keeps the conversation. Raises LlmosError."""
     return Dispatcher(
         record=app.record,
@@ -31,6 +43,7 @@ def open_dispatcher(app: App, *, emit: Emit, ask: Ask | None, grant_all: bool, o
         cut_off=app.cut_off(),
         consolidator=app.consolidator,
         one_shot=one_shot,
+        ask_plan=ask_plan,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from llmos.core.blend import Piece
+from llmos.core.budget import Account
 from llmos.core.errors import ExitStatus, StoreError
 from llmos.core.events import (
     Event,
@@ -25,6 +28,9 @@ from llmos.core.ports import AnswerForm, Emit
 from llmos.core.provenance import Source
 from llmos.engine.model_calls import ModelCalls
 
+if TYPE_CHECKING:
+    from llmos.interfaces.orchestrating import Split
+
 EXIT_OF_OUTCOME = {
     Outcome.OK: ExitStatus.OK,
     Outcome.UNVERIFIED: ExitStatus.UNVERIFIED,
@@ -36,6 +42,22 @@ EXIT_OF_OUTCOME = {
 }
 
 _JOURNALLED = (TurnStarted, PlanMade, ToolStarted, ToolFinished, StepChecked)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The turn that a dispatcher works in as a sub-goal or sub-agent of it.
+
+    Its events go to that turn's log, its spending to that turn's account; a replay that was cut off is known there.
+    """
+
+    who: str
+    """Its place: the ids from the outermost on, joined by "/"; empty for a turn of the session itself."""
+    account: Account | None
+    cut_off: dict[str, str]
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What judging costs is seen by the difference, so one of the turn decides at a time."""
+
 
 UNDECIDED = Plan(Mode.LEARNER, 0.0, None, (), ())
 """What stands in a turn that ends before its plan is made."""
@@ -82,6 +104,12 @@ class Turn:
     """Paths of files that the person attached: a model is shown them before it begins."""
     form: AnswerForm | None = None
     """What the final answer must look like; None: as it comes."""
+    given: str = ""
+    """Results of other sub-goals, as the model is shown them."""
+    split: Split | None = None
+    """How the goal is split, where it is several tasks."""
+    progress: str = ""
+    """What became of its sub-goals, in one clause; empty without any."""
     shown: str = ""
     """What the model was shown besides the goal and its own results: memory, files, earlier runs and turns."""
     foreign: tuple[Source, ...] = ()

@@ -122,6 +122,28 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """Goals of several tasks."""
+
+    split: Literal["off", "list", "auto"] = _setting(
+        "auto",
+        "which goals are split: list is lists only, auto also what a model plans, off none",
+        Choice(("off", "list", "auto")),
+        ProjectMay.TIGHTEN,
+    )
+    parallel: int = _whole(3, 1, 64, "sub-goals at work at once", ProjectMay.LOWER)
+    max_sub_goals: int = _whole(50, 2, 500, "sub-goals that a plan may have", ProjectMay.LOWER)
+    depth: int = _whole(2, 0, 5, "levels of sub-goals and sub-agents below a goal", ProjectMay.LOWER)
+    max_agents: int = _whole(8, 0, 100, "sub-agents that one turn may call", ProjectMay.LOWER)
+    confirm: Literal["always", "planned", "never"] = _setting(
+        "planned",
+        "whether a person is asked before a plan runs: planned is where a model made it; always with nobody runs none",
+        Choice(("always", "planned", "never")),
+        ProjectMay.TIGHTEN,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Permissions:
     mode: Literal["read-only", "ask", "accept-edits", "trusted"] = _setting(
         "ask",
@@ -246,6 +268,7 @@ class Settings:
     budget: Budget = Budget()
     limits: Limits = Limits()
     context: Context = Context()
+    orchestrator: Orchestrator = Orchestrator()
     permissions: Permissions = Permissions()
     sandbox: Sandbox = Sandbox()
     backups: Backups = Backups()

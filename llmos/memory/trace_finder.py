@@ -17,7 +17,7 @@ from llmos.core.goal import goal_key
 from llmos.core.judgement import Judgement, Values
 from llmos.core.matching import ranking_terms, similarity
 from llmos.core.policy import Candidate
-from llmos.core.trace import Trace, TraceHeader, TraceStatus
+from llmos.core.trace import GRAPH_TOOLS, Trace, TraceHeader, TraceStatus
 from llmos.core.wording import analyse
 from llmos.core.wrong import Wrong, calls_digest, forbids
 from llmos.memory.approvals import Approvals
@@ -55,7 +55,7 @@ class TraceFinder:
         self._folder = folder
         self._index = index
         self._approvals = approvals
-        self._tool_versions = tool_versions
+        self._tool_versions = {**tool_versions, **GRAPH_TOOLS}
         self._quarantine = quarantine
         self._read: dict[str, tuple[tuple[int, ...], tuple[Trace, str]]] = {}
         self._looked = -LOOK_AGAIN_S
@@ -306,14 +306,17 @@ class TraceFinder:
     # --------------------------------------------------------------------------------------------------- ranking
 
     def near(self, goal: str, limit: int) -> list[tuple[TraceHeader, float]]:
-        """Approved verified traces nearest in words, with a similarity of 0 to 1, best first, by the index alone."""
+        """Approved verified traces nearest in words, with a similarity of 0 to 1, best first, by the index alone.
+
+        Graphs of sub-goals are none: they hold no call that a model could learn from.
+        """
         wanted = ranking_terms(goal)
         frequencies = self._index.frequencies(wanted)
         left_out = self.superseded().keys() | self._index.disabled()
         found = [
             (header, similarity(wanted, terms, frequencies))
             for header, sha256, terms in self._index.nearest(wanted, POOL)
-            if sha256 in self._approvals and header.id not in left_out
+            if sha256 in self._approvals and header.id not in left_out and not header.is_graph
         ]
         found.sort(key=lambda pair: (-pair[1], pair[0].id))
         return found[:limit]

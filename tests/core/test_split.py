@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmos.core.graph import graph_problem, waves
-from llmos.core.split import ASK_FROM, Shape, graph_of_list, shape_of
+from llmos.core.split import ASK_FROM, Shape, graph_of_list, may_hold_several, shape_of
 
 ONE = [
     "copy the handbook and then understand it",
@@ -103,6 +103,15 @@ def test_what_may_be_several_is_asked_of_a_model(goal: str) -> None:
     shape = shape_of(goal)
     assert (shape.parts, shape.by) == ((goal,), "")
     assert f"{ASK_FROM} tasks" in shape.may_be_several
+
+
+@pytest.mark.parametrize("goal", [*(goal for goal, _ in LISTS), *MAY_BE_SEVERAL])
+def test_the_cheap_look_overlooks_nothing(goal: str) -> None:
+    assert may_hold_several(goal)
+
+
+def test_the_cheap_look_spares_most_goals() -> None:
+    assert not any(may_hold_several(goal) for goal in ("count the lines of a.txt", "copy a.txt and b.txt to out", ""))
 
 
 def test_the_table_is_large_enough() -> None:

@@ -85,6 +85,12 @@ def test_without_files_everything_is_built_in(place: Place) -> None:
         ("limits.replay_wait_s", 30.0),
         ("limits.goal_bytes", 100_000),
         ("context.compact_at", 0.8),
+        ("orchestrator.split", "auto"),
+        ("orchestrator.parallel", 3),
+        ("orchestrator.max_sub_goals", 50),
+        ("orchestrator.depth", 2),
+        ("orchestrator.max_agents", 8),
+        ("orchestrator.confirm", "planned"),
         ("permissions.mode", "ask"),
         ("permissions.allow", ()),
         ("permissions.ask", ()),
@@ -200,6 +206,11 @@ LOOSER = {
     "sandbox: {network: on}": "sandbox.network",
     "sandbox: {network_for: [shell]}": "sandbox.network_for",
     "sandbox: {env: [TOKEN]}": "sandbox.env",
+    "orchestrator: {parallel: 4}": "orchestrator.parallel",
+    "orchestrator: {max_sub_goals: 51}": "orchestrator.max_sub_goals",
+    "orchestrator: {depth: 3}": "orchestrator.depth",
+    "orchestrator: {max_agents: 9}": "orchestrator.max_agents",
+    "orchestrator: {confirm: never}": "orchestrator.confirm",
     "backups: {max_mb: 0}": "backups.max_mb",
     "backups: {max_files: 1}": "backups.max_files",
     "local: {threads: 64}": "local.threads",
@@ -244,6 +255,7 @@ def test_every_setting_is_either_safe_for_a_project_or_guarded_above() -> None:
         "permissions.deny",
         "sandbox.hide",
         "memory",
+        "orchestrator.split",
     }
 
 
