@@ -18,6 +18,7 @@ from llmos.engine.remembering import Remembering
 from llmos.memory.config import Config
 from llmos.memory.money_journal import money_folder
 from llmos.memory.quarantine import FOLDER as QUARANTINE
+from llmos.memory.replay_lock import replays_folder
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.signing import key_path
 from llmos.memory.workspace import Workspace
@@ -104,7 +105,7 @@ def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) 
     user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() may raise
     return boundary_of(
         user_home=Path(os.path.realpath(user_home)),
-        own=[home, key_path(home), key_path(workspace.home), money_folder(home)],
+        own=[home, key_path(home), key_path(workspace.home), money_folder(home), replays_folder(home)],
         record=[kept / path.name for path in (workspace.config_file, workspace.traces, workspace.memories)],
         derived=[kept / "memories" / "recall", kept / "backups", kept / QUARANTINE, kept / ".llmos"],
         hide=[Path(path) for path in config.settings.sandbox.hide],

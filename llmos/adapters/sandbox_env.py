@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmos.core.depth import DEPTH
+
 _NAMES = frozenset(
     """
     PATH HOME USER LOGNAME SHELL PWD LANG LANGUAGE TZ TERM COLORTERM NO_COLOR FORCE_COLOR CLICOLOR COLUMNS LINES
@@ -48,4 +50,9 @@ def clean_environment(
     kept.setdefault("PATH", "/usr/local/bin:/usr/bin:/bin")
     cache = temporary / ".cache"
     folders = {"TMPDIR": temporary, "XDG_CACHE_HOME": cache, "npm_config_cache": cache / "npm"}
-    return kept | _SET | {name: str(path) for name, path in folders.items()}
+    return kept | _SET | _depth(parent) | {name: str(path) for name, path in folders.items()}
+
+
+def _depth(parent: Mapping[str, str]) -> dict[str, str]:
+    """The one variable of ours that a command is told: an llmos that it starts must know that it is inside another."""
+    return {DEPTH: parent[DEPTH]} if DEPTH in parent else {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from llmos.core.answer import compute, describe_changes
 from llmos.core.events import Outcome, StepChecked, StepWaiting
@@ -123,7 +124,7 @@ class Replay:
         content: str,
         rebound: bool = False,
     ) -> None:
-        self._trace = trace
+        self.trace = trace
         self._saved_run = SavedRun(trace.header.id, content)
         self._invoker = invoker
         self._emit = emit
@@ -131,10 +132,15 @@ class Replay:
         self._wait_s = wait_s
         self._rebound = rebound
 
+    @property
+    def cwd(self) -> Path:
+        """Where its steps run."""
+        return self._invoker.context.cwd
+
     async def run(self) -> Replayed:
         """Run the steps in order; stops at the first that is denied or does not give what was recorded."""
         done: list[RunStep | None] = []
-        for number, step in enumerate(self._trace.steps):
+        for number, step in enumerate(self.trace.steps):
             if _satisfied(step, self._invoker.tools, self._invoker.context):
                 self._emit(StepChecked(step=number, ok=True, reason="already as this step would leave it"))
                 done.append(None)
@@ -145,7 +151,7 @@ class Replay:
                 at_fault = run is not None and is_at_fault(step, run, rebound=self._rebound)
                 return Replayed(outcome, "", reason, tuple(done), run, at_fault)
             done.append(run)
-        answer = _answer(self._trace, done)
+        answer = _answer(self.trace, done)
         if answer is None:
             reason = "the outputs no longer hold what the answer is computed from"
             return Replayed(Outcome.DIVERGED, "", reason, tuple(done))

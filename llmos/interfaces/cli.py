@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING
 
 from llmos import __version__
+from llmos.core.depth import DEPTH, next_depth
 from llmos.core.errors import ExitStatus, LlmosError
 from llmos.interfaces.startup import collect_later
 
@@ -47,7 +49,8 @@ def _run(words: list[str]) -> int:
     from llmos.interfaces.commands import app
 
     try:
-        code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
+        with _deeper():
+            code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
     except LlmosError as error:
         say(str(error))
@@ -65,6 +68,20 @@ def _run(words: list[str]) -> int:
 
         say(report_unexpected(error, os.environ))
         return ExitStatus.FAILED
+
+
+@contextmanager
+def _deeper() -> Iterator[None]:
+    """What this process starts is told that it runs inside of llmos. Raises UsageError where that is too deep."""
+    before = os.environ.get(DEPTH)
+    os.environ[DEPTH] = next_depth(os.environ)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[DEPTH]
+        else:
+            os.environ[DEPTH] = before
 
 
 def _only_named(app: typer.Typer, words: list[str]) -> typer.Typer:

@@ -37,6 +37,7 @@ from llmos.core.policy import PROVENANCE, Candidate, Plan, TurnLimits, plan_even
 from llmos.core.ports import AnswerForm, Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
+from llmos.engine.alone import run_alone
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invocation, Invoker
@@ -358,7 +359,14 @@ class Dispatcher:
         replay = Replay(
             trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, content=content, rebound=rebound
         )
-        replayed = await replay.run()
+        replayed = await run_alone(
+            replay,
+            lock=self._record.traces.replay_lock,
+            clock=self._clock,
+            emit=self._sink,
+            wait_s=wait_s,
+            unmet=lambda: unmet_requirements(trace, self._invoker.tools, self._invoker.context),
+        )
         if replayed.outcome is Outcome.OK:
             self._keeper.count(trace, "ok")
             if turn.plan.judged:

@@ -26,6 +26,7 @@ from llmos.memory.codec import dump_line
 from llmos.memory.examples import Examples
 from llmos.memory.files import append_line, make_private_folder, write_once
 from llmos.memory.quarantine import Quarantine
+from llmos.memory.replay_lock import ReplayLock
 from llmos.memory.trace_analyzer import Judging, TraceAnalyzer
 from llmos.memory.trace_files import encode_trace, read_trace, trace_id
 from llmos.memory.trace_finder import POOL, TraceFinder
@@ -91,6 +92,8 @@ class TraceManager:
         self._analyzer = analyzer or TraceAnalyzer()
         self._judged_replay = judged_replay
         self._approvals = Approvals(home or workspace)
+        self.replay_lock = ReplayLock(home or workspace)
+        """Keeps two replays from writing in one place at once."""
         self._examples = examples or Examples((), lambda: None)
         self._index = TraceIndex(self.folder, workspace / ".llmos", frozen=frozen, quarantine=quarantine)
         self._finder = TraceFinder(self.folder, self._index, self._approvals, dict(tool_versions or {}), quarantine)
