@@ -188,6 +188,12 @@ def test_without_the_gate_something_would_be_replayed_that_must_not(gate: str) -
     assert only or gate in DEFENDED_TWICE, answers
 
 
+def test_a_command_that_would_not_be_parsed_again_as_it_was_is_refused() -> None:
+    others = tuple(gate for gate in GATES if gate.name != "quotes")
+    answer = bind(run("say 'foo'", "echo 'foo'"), 'say "fo\'o"', others)
+    assert answer == Refusal("t1", "structure", "with the new values a command would be another command")
+
+
 DEFENDED_TWICE = {"quotes"}
 """What the quotes cannot hold would not be parsed again as the same command either."""
 
