@@ -18,6 +18,7 @@ from llmos.app_boundary import make_invoker, parse_shell
 from llmos.app_memory import find_embedder, make_consolidator, open_vectors, tier_rules
 from llmos.app_models import Models, turn_limits
 from llmos.app_traces import open_traces
+from llmos.core.agent_roles import AgentRole
 from llmos.core.permission import check_examples
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
@@ -27,6 +28,7 @@ from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import Invoker
 from llmos.engine.remembering import Remembering
+from llmos.memory.agent_files import AgentFiles
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config import Config, load_config
 from llmos.memory.memory_engine import MemoryEngine
@@ -299,6 +301,20 @@ class App:
             memory=self.memory,
             nested=NestedLearning(space.recall, space.derived, tier_rules(self.config.settings.tiers)),
         )
+
+    def read_agents(self) -> tuple[dict[str, AgentRole], list[str]]:
+        """The agents of the workspace by name, and a sentence for each file that is left out.
+
+        A project's agents may name the models of the person's configuration, and no other.
+        """
+        settings = self.config.settings
+        own = frozenset((settings.model, settings.anthropic_model, settings.judge_model))
+        models = None if self.workspace.is_home else own
+        return AgentFiles(self.workspace.agents, sorted(self.tools), models).read()
+
+    def agent_model(self, name: str) -> Model:
+        """The model that an agent names. Raises NoModelError, OfflineError."""
+        return self.models.named(name)
 
     @cached_property
     def memory(self) -> MemoryEngine:

@@ -46,6 +46,7 @@ class Models:
         self._updating: Model | None = None
         self._judging: Model | None = None
         self._shared: Model | None = None
+        self._named: dict[str, Model] = {}
 
     def answering(self) -> Model:
         """The model that the configuration names. Raises NoModelError, OfflineError."""
@@ -142,11 +143,20 @@ class Models:
 
     async def close(self) -> None:
         """Release those that were made."""
-        for model in (self._answering, self._updating, self._judging):
+        for model in (self._answering, self._updating, self._judging, *self._named.values()):
             if model is not None:
                 await model.close()
 
     # ------------------------------------------------------------------------------------------------- making one
+
+    def named(self, name: str) -> Model:
+        """The model of this name, for an agent; made once. Raises NoModelError, OfflineError."""
+        self._require_online()
+        if self._given is not None:
+            return self._given
+        if name not in self._named:
+            self._named[name] = self._make(name)
+        return self._named[name]
 
     def _require_online(self) -> None:
         if self._offline:

@@ -17,6 +17,7 @@ from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Emit, Model
 from llmos.core.tool import Tool, ToolContext
 from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.orchestrating import AskPlan
 from llmos.memory.memory_engine import MemoryEngine
@@ -102,6 +103,7 @@ class World:
         judge: Model | None = None,
         emit: Emit | None = None,
         ask_plan: AskPlan | None = None,
+        agents: Agents = NO_AGENTS,
     ) -> Dispatcher:
         """A new session. `model` is one, or what gives one on demand."""
         record = self.record(judge)
@@ -128,6 +130,7 @@ class World:
             workspace=self.workspace,
             emit=emit or self.events.append,
             ask_plan=ask_plan,
+            agents=agents,
         )
 
     def take_events(self) -> list[Event]:

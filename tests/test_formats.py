@@ -14,6 +14,7 @@ from llmos.core.core_block import CoreItem
 from llmos.core.events import event_record
 from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
+from llmos.memory.agent_files import AgentFiles
 from llmos.memory.approvals import Approvals
 from llmos.memory.batch_files import BatchFiles, read_input
 from llmos.memory.block_files import dump_block
@@ -38,6 +39,7 @@ SAMPLES = dict(re.findall(r"^```\w+ ([\w-]+)\n(.*?)^```$", PAGE.read_text(), re.
 
 def test_every_kind_has_a_sample() -> None:
     assert sorted(SAMPLES) == [
+        "agent",
         "approvals",
         "archival",
         "batch",
@@ -129,6 +131,16 @@ def test_saved_permissions(tmp_path: Path) -> None:
     (kept,) = saved.all()
     assert kept.run is not None
     assert (kept.id, kept.folder, kept.run.trace) == ("c2d4e6f8", "/home/ada/site", "sort-names-txt-4a6b8e04")
+
+
+def test_agent(tmp_path: Path) -> None:
+    (tmp_path / "reviewer.md").write_text(SAMPLES["agent"])
+    roles, problems = AgentFiles(tmp_path, ("read_file", "search_files", "list_files", "shell"), frozenset()).read()
+    assert problems == []
+    assert (roles["reviewer"].tools, roles["reviewer"].model) == (
+        frozenset({"read_file", "search_files", "list_files"}),
+        "inherit",
+    )
 
 
 def test_transcript(tmp_path: Path) -> None:

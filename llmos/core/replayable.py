@@ -33,6 +33,7 @@ _ELSEWHERE = re.compile(
     r"|(?<![\w.])\.\.(?=[/\s'\";|&)]|\Z)|\b(?:cd|pushd)\s*(?:-\s*)?(?=[;&|\n]|\Z)"
 )
 _BACKGROUND = re.compile(r"(?<![&>|\\])&(?![&>\d])|\b(?:nohup|setsid|disown|daemonize|at|batch|crontab|systemd-run)\s")
+DELEGATE = "delegate"
 MEMORY_TOOLS = frozenset({"memory_search", "core_memory_edit", "archival_memory_add"})
 LONGEST_COMMAND = 10_000
 STILL_OPEN = "[a background process still holds"
@@ -91,6 +92,8 @@ def obstacle(goal: str, said: str, answer: AnswerTemplate, steps: Sequence[RunSt
 
 
 def _step_obstacle(step: RunStep, goal: str) -> str:
+    if step.tool == DELEGATE:
+        return "an agent did a part of it, and what it did stands in no step of this run"
     if step.tool in MEMORY_TOOLS:
         return f"{step.tool} was used, and memory is another the next time"
     if step.truncated:

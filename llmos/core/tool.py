@@ -67,6 +67,17 @@ class MemoryAccess(Protocol):
     def add_archival(self, text: str, quote: str) -> str: ...
 
 
+class DelegationAccess(Protocol):
+    """How a part of a goal is handed to another agent."""
+
+    @property
+    def offered(self) -> bool:
+        """Whether a model is told of it."""
+
+    async def delegate(self, goal: str, agent: str) -> ToolOutput:
+        """What the agent gives back. Raises ToolError, which says why none could be called."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """Where a tool runs and within which limits."""
@@ -84,6 +95,8 @@ class ToolContext:
     """Whether a command may use the network; no parameter of a tool decides it."""
     memory: MemoryAccess | None = None
     """None: nothing is remembered."""
+    delegation: DelegationAccess | None = None
+    """None: no agent can be called from here."""
     env_names: frozenset[str] = frozenset()
     """Variables that a person lets through to commands besides the ordinary ones."""
 

@@ -6,6 +6,7 @@ the conversation ended; whether the goal was met is judged by the caller from wh
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,9 +15,10 @@ from llmos.core.errors import BudgetError, ExitStatus, LlmosError
 from llmos.core.events import MessageAdded, Outcome
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, user_text
 from llmos.core.ports import AnswerForm, Emit, Example, Model, ModelReply, ModelRequest
+from llmos.core.replayable import DELEGATE
 from llmos.core.tool import Effect, ToolSpec
 from llmos.core.trace import RunStep
-from llmos.engine.invoke import Invoker
+from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.model_calls import ModelCalls
 
 PAUSES = 8
@@ -226,6 +228,7 @@ class Converse:
     async def _run_calls(self, state: _State, calls: Sequence[ToolCall], doubt: str) -> Conversed | None:
         """Run the calls in order and add one message with all results; a denial does not stop the others."""
         results: list[ToolResult] = []
+        together = await self._delegated(calls)
         for call in calls:
             this = _signature(call.name, call.args)
             if (before := self._carried_out.pop(this, None)) is not None:
@@ -235,7 +238,7 @@ class Converse:
             state.last_call = this
             if state.repeats > REPEATS:
                 return self._end(state, Outcome.FAILED, f"the model repeats the same call of {call.name}")
-            invocation = await self._invoker.invoke(call)
+            invocation = together.get(call.id) or await self._invoker.invoke(call)
             if invocation.step is not None:
                 state.steps.append(invocation.step)
                 state.last_doubt = doubt
@@ -250,6 +253,13 @@ class Converse:
             results.append(result)
         self._add(state, Message("user", tuple(results)))
         return None
+
+    async def _delegated(self, calls: Sequence[ToolCall]) -> dict[str, Invocation]:
+        """What agents gave that one reply calls: they work side by side."""
+        if len(calls) < 2 or any(call.name != DELEGATE for call in calls):
+            return {}
+        gave = await asyncio.gather(*(self._invoker.invoke(call) for call in calls))
+        return {call.id: one for call, one in zip(calls, gave, strict=True)}
 
 
 def _signature(tool: str, args: Mapping[str, Any]) -> tuple[str, str]:

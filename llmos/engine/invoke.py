@@ -22,6 +22,7 @@ from llmos.core.events import Notice, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult
 from llmos.core.permission import PermissionMode, Rule, SavedRun
 from llmos.core.ports import Ask, Emit
+from llmos.core.replayable import DELEGATE
 from llmos.core.shell_syntax import ParseShell, no_parser
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
@@ -114,6 +115,10 @@ class Invoker:
     def mode(self, mode: PermissionMode) -> None:
         self.permits.mode = mode
 
+    @property
+    def _delegates(self) -> bool:
+        return self.context.delegation is not None and self.context.delegation.offered
+
     def begin_turn(self) -> None:
         """What happened before now is nothing that a step of this turn waited for, and no yes for a run is left."""
         self._looked_at = None
@@ -155,7 +160,7 @@ class Invoker:
             return Invocation(ToolResult(call.id, f"the call was not run: {call.problem}", True), None)
         tool = self.tools.get(call.name)
         if tool is None:
-            known = ", ".join(sorted(self.tools))
+            known = ", ".join(sorted(name for name in self.tools if name != DELEGATE or self._delegates))
             return Invocation(ToolResult(call.id, f"there is no tool {call.name!r}; there are {known}", True), None)
         subjects = self._subjects(tool, call.args)
         decided = await self.permits.judge(call, tool.spec, subjects, saved_run)

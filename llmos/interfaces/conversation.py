@@ -24,7 +24,7 @@ from llmos.core.prompt import (
     system_prompt,
 )
 from llmos.core.provenance import Source
-from llmos.core.replayable import MEMORY_TOOLS
+from llmos.core.replayable import DELEGATE, MEMORY_TOOLS
 from llmos.core.tool import ToolSpec
 from llmos.core.trace import RunStep
 from llmos.core.verify import judge
@@ -53,13 +53,20 @@ class Conversation:
         limits: TurnLimits,
         emit: Emit,
         news: Callable[[], Sequence[str]] = list,
+        roles: Callable[[], str] = str,
+        role: str = "",
     ) -> None:
-        """`news` gives what changed in the core blocks since it was last asked."""
+        """`news` gives what changed in the core blocks since it was last asked, `roles` the agents that can be called.
+
+        `role` is what the model is told of the role that it has.
+        """
         self._record = record
         self._invoker = invoker
         self._limits = limits
         self._emit = emit
         self._news = news
+        self._roles = roles
+        self._role = role
         self._messages: tuple[Message, ...] = ()
         self._system: str | None = None
         self._project = ""
@@ -99,7 +106,13 @@ class Conversation:
         # What the handoff holds is no foreign knowledge: planned calls of a verified trace, and this run's own outputs.
         form = form_text(turn.form.schema) if turn.form else ""
         loop = self._loop(turn, model, [run for run in done if run is not None])
-        shown = [self._record.memory.core_text(), self._project, context, *(all_text(message) for message in earlier)]
+        shown = [
+            self._record.memory.core_text(),
+            self._project,
+            self._role,
+            context,
+            *(all_text(message) for message in earlier),
+        ]
         turn.shown = "\n".join(shown)
         results = (part.content for message in earlier for part in message.parts if isinstance(part, ToolResult))
         turn.foreign += (
@@ -165,7 +178,7 @@ class Conversation:
             calls=turn.calls,
             invoker=self._invoker,
             tools=self._specs(small=small),
-            system=self._record.memory.core_text() if small else self._system_prompt(),
+            system=self._record.memory.core_text() + self._role if small else self._system_prompt(),
             max_steps=self._limits.small_model_steps if small else self._limits.max_steps,
             max_tokens=self._limits.max_tokens,
             emit=self._emit,
@@ -175,7 +188,10 @@ class Conversation:
         )
 
     def _offers(self, tool: str) -> bool:
-        return tool not in MEMORY_TOOLS or self._invoker.context.memory is not None
+        context = self._invoker.context
+        if tool == DELEGATE:
+            return context.delegation is not None and context.delegation.offered
+        return tool not in MEMORY_TOOLS or context.memory is not None
 
     def _specs(self, *, small: bool) -> tuple[ToolSpec, ...]:
         tools = sorted(self._invoker.tools.items())
@@ -195,4 +211,5 @@ class Conversation:
                 sandbox=sandbox_words(self._invoker.context),
                 project=self._project,
             )
+            self._system += (self._roles() if self._offers(DELEGATE) else "") + self._role
         return self._system

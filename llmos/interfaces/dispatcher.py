@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmos.core.agent_roles import AgentRole, role_text, roles_text
 from llmos.core.blend import blended
 from llmos.core.budget import Account
 from llmos.core.compaction import compacted, extent_of
@@ -46,6 +47,7 @@ from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.compacting import summary_of
 from llmos.interfaces.conversation import Conversation
+from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.splitting import Splitting
@@ -81,6 +83,8 @@ class Dispatcher:
         one_shot: bool = False,
         ask_plan: AskPlan | None = None,
         within: Within | None = None,
+        agents: Agents = NO_AGENTS,
+        role: AgentRole | None = None,
     ) -> None:
         self._record = record
         self._freeze = freeze
@@ -100,6 +104,8 @@ class Dispatcher:
             limits=limits,
             emit=self._sink,
             news=consolidator.take_news if consolidator else list,
+            roles=lambda: roles_text(self._splitting.roles) if self._splitting.offered else "",
+            role=role_text(role),
         )
         self._keeper = Keeper(
             traces=record.traces,
@@ -124,8 +130,10 @@ class Dispatcher:
             keeper=self._keeper,
             ask_plan=ask_plan,
             within=within,
+            agents=agents,
             freeze=freeze,
         )
+        self._invoker.context = replace(self._invoker.context, delegation=self._splitting)
 
     @property
     def permission_mode(self) -> PermissionMode:
@@ -288,6 +296,7 @@ class Dispatcher:
 
     def _begin(self, turn: Turn, emit: Emit) -> None:
         self._invoker.begin_turn()
+        self._splitting.begin(turn)
         emit(TurnStarted(goal=turn.goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
         turn.begun = True
 

@@ -79,7 +79,7 @@ class Orchestrator:
         shape = shape_of(turn.goal)
         try:
             found = await self._found(turn, plan, shape, emit)
-            problem = graph_problem(found.graph, self._limits.max_sub_goals) if found else ""
+            problem = self._problem(found.graph) if found else ""
         except UsageError as error:
             found, problem = None, str(error)
         except NoModelError:
@@ -111,7 +111,16 @@ class Orchestrator:
             split = Split(graph_of_trace(trace, goal), "trace", tuple(reasons))
         except ValueError:
             return None
-        return None if graph_problem(split.graph, self._limits.max_sub_goals) else self._in_order(split)
+        return None if self._problem(split.graph) else self._in_order(split)
+
+    def _problem(self, graph: Graph) -> str:
+        """Why a graph cannot be run here, in one sentence; empty when it can."""
+        if problem := graph_problem(graph, self._limits.max_sub_goals):
+            return problem
+        strange = next((one for one in graph.sub_goals if one.role and one.role not in self._agents), None)
+        return (
+            f"sub-goal {strange.id} names the agent {strange.role!r}, and there is none of that name" if strange else ""
+        )
 
     def _in_order(self, split: Split) -> Split:
         """What would write the same file is put in order, as far as leaves and saved runs tell it beforehand."""
@@ -161,7 +170,7 @@ class Orchestrator:
         graph = await self._ask(turn.planned, split.graph)
         if graph is None or graph == split.graph:
             return split if graph else None
-        if problem := graph_problem(graph, self._limits.max_sub_goals):
+        if problem := self._problem(graph):
             raise UsageError(problem)
         edited = self._in_order(replace(split, graph=graph, by="person", reasons=("edited by the person",)))
         turn.planned = self.planned(edited, turn.planned)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmos.app import App
 from llmos.core.errors import ExitStatus
 from llmos.core.ports import Ask, Emit
+from llmos.interfaces.delegating import Agents
 from llmos.interfaces.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def open_dispatcher(
         consolidator=app.consolidator,
         one_shot=one_shot,
         ask_plan=ask_plan,
+        agents=Agents(app.read_agents, app.agent_model),
     )
 
 

@@ -11,11 +11,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmos.core.events import Mode, Outcome, nested
+from llmos.core.agent_roles import INHERIT, AgentRole
+from llmos.core.errors import ToolError
+from llmos.core.events import Mode, Notice, Outcome, nested
 from llmos.core.policy import TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
 from llmos.core.split import may_hold_several
+from llmos.core.tool import ToolOutput
 from llmos.engine.invoke import Invoker
+from llmos.interfaces.delegating import Agents, delegated
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.turn import Ending, Turn, Within
 from llmos.memory.record import Record
@@ -43,6 +47,7 @@ class Splitting:
         keeper: Keeper,
         ask_plan: AskPlan | None,
         within: Within,
+        agents: Agents,
         freeze: bool,
     ) -> None:
         self._make = make
@@ -56,7 +61,43 @@ class Splitting:
         self._keeper = keeper
         self._ask_plan = ask_plan
         self._within = within
+        self._agents = agents
         self._freeze = freeze
+        self._turn: Turn | None = None
+
+    def begin(self, turn: Turn) -> None:
+        """What agents do from now on belongs to this turn."""
+        self._turn = turn
+        if not self._within.who:
+            self._within.agents[0] = 0
+
+    @cached_property
+    def roles(self) -> dict[str, AgentRole]:
+        """The agents of the workspace, read when they are first asked for."""
+        roles, problems = self._agents.read()
+        for problem in problems if not self._within.who else ():
+            self._sink(Notice(text=problem))
+        return roles
+
+    @property
+    def offered(self) -> bool:
+        """Whether a model is told that it can hand on work: where there are agents, or within several tasks."""
+        return self._limits.orchestrator.depth > 0 and (bool(self._within.who) or bool(self.roles))
+
+    async def delegate(self, goal: str, agent: str) -> ToolOutput:
+        """Hand a part of the goal to an agent of this turn. Raises ToolError."""
+        limits, turn = self._limits.orchestrator, self._turn
+        if turn is None or limits.depth < 1:
+            raise ToolError("no agent can be called from here: orchestrator.depth allows no deeper one")
+        if self._within.agents[0] >= limits.max_agents:
+            raise ToolError(f"{limits.max_agents} agents were called in this turn (orchestrator.max_agents)")
+
+        def child(role: AgentRole | None) -> tuple[str, Dispatcher]:
+            self._within.agents[0] += 1
+            name = f"{role.name if role else 'agent'}-{self._within.agents[0]}"
+            return name, self._below(turn, name, frozenset(), role)
+
+        return await delegated(goal, agent, self.roles, child)
 
     async def decide(self, turn: Turn, emit: Emit) -> None:
         """Take the goal of a turn for several tasks where its structure, or a saved graph, says so."""
@@ -104,24 +145,40 @@ class Splitting:
             cwd=str(self._invoker.context.cwd),
             emit=self._sink,
             child=self._sub_goal,
-            agents={},
+            agents={name: role.description for name, role in self.roles.items()},
             ask=self._ask_plan,
         )
 
     def _sub_goal(self, turn: Turn, one: SubGoal, after: frozenset[str]) -> Dispatcher:
-        """The dispatcher of a sub-goal: in the same place, under the same permissions, one level further down."""
+        return self._below(turn, one.id, after, self.roles.get(one.role))
+
+    def _below(self, turn: Turn, name: str, after: frozenset[str], role: AgentRole | None) -> Dispatcher:
+        """The dispatcher of a sub-goal or agent: in the same place, under the same permissions, one level further down.
+
+        A role may make it stricter: fewer tools, a stricter mode.
+        """
         above = f"{self._within.who}/" if self._within.who else ""
-        place, earlier = f"{above}{one.id}", frozenset(f"{above}{name}" for name in after)
+        place, earlier = f"{above}{name}", frozenset(f"{above}{other}" for other in after)
+        tools, mode, model = None, None, self._model
+        if role is not None:
+            mode = role.mode
+            if role.tools is not None:
+                tools = {tool: self._invoker.tools[tool] for tool in role.tools if tool in self._invoker.tools}
+            if role.model != INHERIT:
+                wanted = role.model
+                model = lambda: self._agents.model(wanted)  # noqa: E731
         below = replace(self._limits.orchestrator, depth=self._limits.orchestrator.depth - 1)
         return self._make(
             record=self._record,
-            invoker=lambda emit: self._invoker.child(place, emit, after=earlier),
-            model=self._model,
+            invoker=lambda emit: self._invoker.child(place, emit, after=earlier, tools=tools, strictest=mode),
+            model=model,
             clock=self._clock,
             limits=replace(self._limits, orchestrator=below),
             workspace=self._workspace,
-            emit=lambda event: self._sink(nested(one.id, event)),
+            emit=lambda event: self._sink(nested(name, event)),
             freeze=self._freeze,
             one_shot=True,
-            within=Within(place, turn.calls.account, self._within.cut_off, self._within.deciding),
+            within=replace(self._within, who=place, account=turn.calls.account),
+            agents=self._agents,
+            role=role,
         )

@@ -55,6 +55,8 @@ class Within:
     """Its place: the ids from the outermost on, joined by "/"; empty for a turn of the session itself."""
     account: Account | None
     cut_off: dict[str, str]
+    agents: list[int] = field(default_factory=lambda: [0])
+    """How many sub-agents the turn of the session has called."""
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What judging costs is seen by the difference, so one of the turn decides at a time."""
 

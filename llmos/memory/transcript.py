@@ -169,17 +169,29 @@ def last_cut_off(recall: Path) -> dict[str, str]:
 
 
 def cut_off_in(records: Iterator[dict[str, Any]]) -> dict[str, str]:
-    """The trace whose replay the last turn of these records was cut off in, with how far it had come."""
-    journal, trace, found = Journal(), "", dict[str, str]()
-    for record in records:
+    """The traces whose replays the last turn of these records was cut off in, each with how far it had come.
+
+    Sub-goals are looked at one by one: of one that has no end its process died.
+    """
+    replays: dict[str, tuple[str, Journal]] = {}
+    found: dict[str, str] = {}
+    for line in records:
+        record, place = unnested(line), str(line["parent"]) if line.get("event") == "nested" else ""
+        trace, journal = replays.get(place, ("", Journal()))
         journal = journal.after(record)
         match record.get("event"):
             case "turn_started":
-                trace, found = "", {}
-            case "plan_made" if record.get("mode") == "FOLLOWER":
-                trace = str(record.get("trace_id", ""))
-            case "turn_ended" if record.get("outcome") == "interrupted" and record.get("mode") == "FOLLOWER":
-                found = {trace: journal.summary} if trace and journal.half_done else {}
+                trace = ""
+                if not place:
+                    replays, found = {}, {}
+            case "plan_made":
+                trace = str(record.get("trace_id", "")) if record.get("mode") == "FOLLOWER" else ""
+            case "turn_ended" if record.get("outcome") != "interrupted" or record.get("mode") == "LEARNER":
+                trace = ""
+        replays[place] = trace, journal
+        if record.get("event") == "turn_ended" and record.get("outcome") == "interrupted":
+            ended = replays if not place else {place: replays[place]}
+            found |= {trace: log.closed().summary for trace, log in ended.values() if trace and log.half_done}
     return found
 
 

@@ -71,6 +71,10 @@ class Workspace:
         return self.memories / "archival"
 
     @property
+    def agents(self) -> Path:
+        return self.root / "agents"
+
+    @property
     def skills(self) -> Path:
         return self.memories / "skills"
 

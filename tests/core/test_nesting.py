@@ -11,6 +11,7 @@ from llmos.core.errors import BudgetError
 from llmos.core.events import Nested, Notice, event_record, innermost, nested, unnested
 from llmos.core.turns import turn_facts
 from llmos.engine.undo import last_turn
+from llmos.memory.transcript import cut_off_in
 
 SAID = Notice(text="hello")
 
@@ -102,3 +103,29 @@ def test_a_tree_of_accounts_never_spends_beyond_any_cap(
     assert top.ledger.spent == pytest.approx(sum(child.ledger.spent for child in children))
     assert top.calls == sum(child.calls for child in children)
     assert top.ledger.reserved == pytest.approx(0.0, abs=1e-9)
+
+
+STEP = {"tool": "shell", "args": {"command": "make"}}
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_replay_of_a_sub_goal_that_was_cut_off_is_known(killed: bool) -> None:
+    """Killed, the sub-goal has no end of its own; stopped, it has."""
+    started = {"call_id": "replay-1", **STEP, "effect": "execute"}
+    records = [
+        {"event": "turn_started", "goal": "both"},
+        {"event": "plan_made", "mode": "ORCHESTRATOR"},
+        _within("1", "turn_started", goal="one"),
+        _within("1", "plan_made", mode="FOLLOWER", trace_id="done-1", steps=[STEP]),
+        _within("2", "plan_made", mode="FOLLOWER", trace_id="half-2", steps=[STEP, STEP]),
+        _within("1", "tool_started", **started),
+        _within("2", "tool_started", **started),
+        _within("1", "step_checked", step=0, ok=True, reason="as recorded"),
+        _within("1", "turn_ended", outcome="ok", mode="FOLLOWER"),
+        *([] if killed else [_within("2", "turn_ended", outcome="interrupted", mode="FOLLOWER")]),
+        {"event": "turn_ended", "outcome": "interrupted", "mode": "ORCHESTRATOR"},
+    ]
+    assert cut_off_in(iter(records)) == {
+        "half-2": "0 of 2 steps done, step 1 unknown (shell: make), 1 not begun",
+    }
+    assert cut_off_in(iter([*records, {"event": "turn_started", "goal": "next"}])) == {}

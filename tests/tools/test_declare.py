@@ -204,6 +204,7 @@ def test_builtin_tools_have_their_public_names_and_arguments() -> None:
         "memory_search": ["question"],
         "core_memory_edit": ["block", "action", "quote", "text", "item"],
         "archival_memory_add": ["text", "quote"],
+        "delegate": ["goal", "agent"],
     }
     assert {name: str(found.spec.effect) for name, found in tools.items()} == {
         "shell": "execute",
@@ -215,6 +216,7 @@ def test_builtin_tools_have_their_public_names_and_arguments() -> None:
         "memory_search": "read",
         "core_memory_edit": "write",
         "archival_memory_add": "write",
+        "delegate": "read",
     }
     for found in tools.values():
         assert found.spec.input_schema["additionalProperties"] is False
