@@ -7,6 +7,7 @@ from bench.safety.run import Row
 
 ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
+    Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from llmos.core.errors import StoreError
 from llmos.core.judgement import Judgement
 from llmos.core.wording import Analysis, analyse
-from llmos.memory.codec import CodecError, dump_line
+from llmos.memory.codec import CodecError, dump_line, whole_records
 from llmos.memory.files import append_line, make_private_folder, read_bounded
 
 _MAX_BYTES = 1 << 28
@@ -52,15 +52,14 @@ class Judgements:
         found: dict[str, dict[str, object]] = {}
         try:
             path = self._folder / "judgements.jsonl" if self._folder else None
-            lines = read_bounded(path, _MAX_BYTES).splitlines() if path else []
+            data = read_bounded(path, _MAX_BYTES) if path else b""
         except StoreError:
-            lines = []
-        for line in lines:
+            data = b""
+        for record in whole_records(data):
             try:
-                record = json.loads(line)
                 float(record["confidence"])
                 found[str(record["key"])] = record
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError):
                 continue
         return found
 

@@ -3,7 +3,6 @@ between the two is seen and nothing that llmos wrote is ever taken for a person'
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.memory_change import ItemEdit, MemoryChange
-from llmos.memory.codec import dump_line
+from llmos.memory.codec import dump_line, whole_records
 from llmos.memory.files import append_line, make_private_folder, open_regular, write_atomic
 
 
@@ -56,16 +55,15 @@ def _record(change: MemoryChange) -> dict[str, Any]:
 
 
 def _changes(data: bytes) -> Iterable[MemoryChange]:
-    for line in data.splitlines():
+    for record in whole_records(data):
         try:
-            record = json.loads(line)
             edits = tuple(
                 ItemEdit(str(edit["item"]), _optional(edit["before"]), _optional(edit["after"]))
                 for edit in record.pop("edits")
             )
             words = {key: str(value) for key, value in record.items()}
             yield MemoryChange(edits=edits, **words)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (KeyError, TypeError):
             continue
 
 

@@ -7,15 +7,13 @@ spent was spent, also in a run that is to write nothing to the store (--freeze).
 
 from __future__ import annotations
 
-import json
 import secrets
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from llmos.core.ports import Clock
 from llmos.core.spending import Caps, SharedCap, Spending, is_amount
-from llmos.memory.codec import dump_line
+from llmos.memory.codec import dump_line, whole_records
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
 from llmos.memory.locks import StoreLock
 
@@ -91,9 +89,8 @@ class MoneyJournal:
         if len(data) < done:  # replaced: nothing of what was known can be relied on
             done, spending = 0, Spending()
         whole = data.rfind(b"\n") + 1
-        for line in data[done:whole].splitlines():
-            with suppress(ValueError, RecursionError, AttributeError):  # a damaged line is none; its call counts whole
-                spending.take(json.loads(line))
+        for record in whole_records(data[done:whole]):  # a damaged line is none; its call counts whole
+            spending.take(record)
         self._read[path] = (whole, spending)
         return spending
 

@@ -8,7 +8,6 @@ A file that changed less than a minute ago stays: somebody may be in the middle 
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
@@ -19,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from llmos.core.errors import StoreError
-from llmos.memory.codec import CodecError, dump_line
+from llmos.memory.codec import CodecError, dump_line, whole_records
 from llmos.memory.files import (
     append_line,
     make_private_folder,
@@ -87,13 +86,12 @@ class Quarantine:
     def all(self) -> list[Kept]:
         """What is in quarantine now, oldest first."""
         try:
-            lines = read_bounded(self.folder / LOG, _MAX_BYTES).splitlines()
+            data = read_bounded(self.folder / LOG, _MAX_BYTES)
         except StoreError:
             return []
         found = []
-        for line in lines:
-            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                record = json.loads(line)
+        for record in whole_records(data):
+            with suppress(KeyError, ValueError):  # ValueError: a name that no file can have
                 when, place, was, why = (str(record[key]) for key in ("when", "kept", "path", "why"))
                 if os.path.lexists(self.folder / place):
                     found.append(Kept(self.folder / place, self._root / was, when, why))

@@ -18,7 +18,7 @@ from typing import Any
 from llmos.core.errors import ConfigError, StoreError, UsageError
 from llmos.core.events import Verdict
 from llmos.core.permission import Rule, SavedRun, parse_rule
-from llmos.memory.codec import dump_line
+from llmos.memory.codec import dump_line, whole_records
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
 from llmos.memory.signing import is_signed, ready_key, signature, signing_key
 
@@ -141,7 +141,7 @@ class SavedPermissions:
         key = signing_key(self._home)
         kept: dict[str, SavedPermission] = {}
         unconfirmed: dict[str, SavedPermission] = {}
-        for record in _records(data):
+        for record in whole_records(data):
             for known in (kept, unconfirmed):
                 known.pop(str(record.get("revoked", "")), None)
             for saved in _read(record):
@@ -163,16 +163,6 @@ def _rules(saved: Iterable[SavedPermission], cwd: Path) -> tuple[Rule, ...]:
 def _signed_fields(saved: SavedPermission) -> list[str]:
     run = saved.run or SavedRun("", "")
     return [saved.id, saved.folder, saved.when, saved.rule, run.trace, run.sha256]
-
-
-def _records(data: bytes) -> Iterator[dict[str, Any]]:
-    for line in data.splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict):
-            yield record
 
 
 def _read(record: Mapping[str, Any]) -> Iterator[SavedPermission]:

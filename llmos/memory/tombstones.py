@@ -5,14 +5,13 @@ A tombstone holds no word of what it bars, only a digest of it and the names of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import fingerprint, stems
-from llmos.memory.codec import dump_line
+from llmos.memory.codec import dump_line, whole_records
 from llmos.memory.files import append_line, make_private_folder, read_bounded
 
 _MAX_BYTES = 1 << 28
@@ -39,14 +38,13 @@ class Tombstones:
     def _all(self) -> list[tuple[set[str], set[str]]]:
         found = []
         try:
-            lines = read_bounded(self.path, _MAX_BYTES).splitlines()
+            data = read_bounded(self.path, _MAX_BYTES)
         except StoreError:
             return []
-        for line in lines:
+        for record in whole_records(data):
             try:
-                record = json.loads(line)
                 found.append((set(map(str, record["digests"])), set(map(str, record["messages"]))))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (KeyError, TypeError):
                 continue
         return found
 

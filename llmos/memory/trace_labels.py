@@ -6,13 +6,12 @@ the name away. A damaged line names nothing and stands in nobody's way.
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from pathlib import Path
 
 from llmos.core.errors import UsageError
-from llmos.memory.codec import dump_line
+from llmos.memory.codec import dump_line, whole_records
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,59}")
@@ -32,12 +31,10 @@ class TraceLabels:
         except MissingFileError:
             return {}
         named: dict[str, str] = {}
-        for line in data.splitlines():
-            try:
-                record = json.loads(line)
-                trace, label = str(record["trace"]), str(record["label"])
-            except (ValueError, KeyError, TypeError, RecursionError):
+        for record in whole_records(data):
+            if "trace" not in record or "label" not in record:
                 continue
+            trace, label = str(record["trace"]), str(record["label"])
             named = {other: its for other, its in named.items() if its != label and other != trace}
             if _LABEL.fullmatch(label):
                 named[trace] = label

@@ -16,6 +16,7 @@ from llmos.core.evidence import Evidence, Family, Outcomes
 from llmos.core.goal import goal_key
 from llmos.core.prune import parse_time
 from llmos.core.wrong import Wrong
+from llmos.memory.codec import whole_records
 from llmos.memory.files import read_bounded
 from llmos.memory.trace_keys import words_key
 
@@ -31,9 +32,8 @@ def read_wrong(path: Path) -> list[Wrong]:
     if not path.exists():
         return []
     found = []
-    for line in read_bounded(path, MAX_BYTES).splitlines():
+    for record in whole_records(read_bounded(path, MAX_BYTES)):
         try:
-            record = json.loads(line)
             if record["outcome"] == "wrong":
                 found.append(_wrong(record))
         except NO_RECORD:

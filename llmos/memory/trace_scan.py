@@ -48,7 +48,7 @@ def trace_names(folder: Path) -> Iterator[tuple[str, int]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".yaml") and not entry.name.startswith(".") and entry.is_file():
+                if entry.name.endswith(".yaml") and not entry.name.startswith("."):
                     with suppress(UnicodeEncodeError):
                         entry.name.encode()
                         yield entry.name, entry.inode()
@@ -59,9 +59,9 @@ def trace_names(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def file_stamp(path: Path) -> Stamp | None:
-    """None when the file is gone."""
+    """None when the file is gone; of a link that leads nowhere, its own."""
     try:
-        found = path.stat()
+        found = path.stat() if path.exists() else path.lstat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
@@ -99,7 +99,9 @@ class Rows:
             if quarantine is not None and quarantine.take(path, problem):
                 self.drop(name)
                 return True
-            if isinstance(error.__cause__, OSError) or (quarantine is not None and quarantine.is_fresh(path)):
+            if (isinstance(error.__cause__, OSError) and path.is_file()) or (
+                quarantine is not None and quarantine.is_fresh(path)
+            ):
                 stamp = UNREAD
         self.drop(name)
         self._connection.execute(
