@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING
 from llmos import __version__
 from llmos.core.depth import DEPTH, next_depth
 from llmos.core.errors import ExitStatus, LlmosError
+from llmos.interfaces.run_command import read_plainly, run_command
 from llmos.interfaces.startup import collect_later
 
 if TYPE_CHECKING:
     import typer
+
+
+_COMPLETING = "_LLMOS_COMPLETE"
+"""A shell that completes a line sets it and calls the program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,31 +48,46 @@ def _run(words: list[str]) -> int:
     if words in (["version"], ["--version"]):
         sys.stdout.write(f"llmos {__version__}\n")
         return ExitStatus.OK
+    try:
+        given = read_plainly(words[1:]) if words[:1] == ["run"] and _COMPLETING not in os.environ else None
+        return run_command(**given) if given is not None else _run_parsed(words)
+    except LlmosError as error:
+        _say(str(error))
+        return error.exit_status
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # every way out of the program says one sentence
+        from llmos.interfaces.failures import report_unexpected
+
+        _say(report_unexpected(error, os.environ))
+        return ExitStatus.FAILED
+
+
+def _run_parsed(words: list[str]) -> int:
+    """Have typer read the words, which takes time to load. Raises what a command raises, and BrokenPipeError."""
     import typer
 
-    from llmos.interfaces.cli_shared import ReaderGoneError, say
+    from llmos.interfaces.cli_shared import ReaderGoneError
     from llmos.interfaces.commands import app
 
     try:
         with _deeper():
             code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
-    except LlmosError as error:
-        say(str(error))
-        return error.exit_status
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
-        say(_usage_sentence(error.format_message(), context.command_path if context is not None else "llmos"))
+        _say(_usage_sentence(error.format_message(), context.command_path if context is not None else "llmos"))
         return ExitStatus.BAD_USAGE
     except typer.Abort:
         raise KeyboardInterrupt from None
     except ReaderGoneError:
         raise BrokenPipeError from None
-    except Exception as error:  # every way out of the program says one sentence
-        from llmos.interfaces.failures import report_unexpected
 
-        say(report_unexpected(error, os.environ))
-        return ExitStatus.FAILED
+
+def _say(sentence: str) -> None:
+    from llmos.interfaces.cli_shared import say
+
+    say(sentence)
 
 
 @contextmanager

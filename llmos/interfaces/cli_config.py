@@ -8,15 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from llmos.interfaces.cli_shared import (
-    MaxCostOption,
-    ModelOption,
-    WorkspaceOption,
-    app_options,
-    say,
-    working_folder,
-    write,
-)
+from llmos.interfaces.cli_shared import MaxCostOption, ModelOption, WorkspaceOption, app_options, say, write
+from llmos.interfaces.startup import working_folder
 
 
 def _complete_key(incomplete: str) -> list[tuple[str, str]]:

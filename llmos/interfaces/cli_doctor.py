@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from llmos.core.errors import ExitStatus
-from llmos.interfaces.cli_shared import ModelOption, WorkspaceOption, app_options, working_folder, write, write_lines
+from llmos.interfaces.cli_shared import ModelOption, WorkspaceOption, app_options, write, write_lines
+from llmos.interfaces.startup import working_folder
 
 
 def doctor(

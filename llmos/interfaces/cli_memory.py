@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, working_folder, write, write_diff, write_lines
+from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write, write_diff, write_lines
+from llmos.interfaces.startup import working_folder
 
 app = typer.Typer(
     help="What is remembered: list, search, why, edit, pin, forget, undo.", no_args_is_help=True, rich_markup_mode=None

@@ -10,15 +10,8 @@ import typer
 
 from llmos.core.errors import ExitStatus, UsageError
 from llmos.interfaces.cli_memory import IdArgument
-from llmos.interfaces.cli_shared import (
-    WorkspaceOption,
-    confirm,
-    open_app,
-    say,
-    working_folder,
-    write,
-    write_lines,
-)
+from llmos.interfaces.cli_shared import WorkspaceOption, confirm, open_app, say, write, write_lines
+from llmos.interfaces.startup import working_folder
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer the question with yes.")]
 

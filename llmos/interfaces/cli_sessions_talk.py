@@ -9,15 +9,8 @@ from typing import Annotated
 import typer
 
 from llmos.core.errors import UsageError
-from llmos.interfaces.cli_shared import (
-    SessionArgument,
-    WorkspaceOption,
-    open_app,
-    say,
-    working_folder,
-    write,
-    write_lines,
-)
+from llmos.interfaces.cli_shared import SessionArgument, WorkspaceOption, open_app, say, write, write_lines
+from llmos.interfaces.startup import working_folder
 
 
 def cost(ctx: typer.Context, identifier: SessionArgument = "", workspace: WorkspaceOption = None) -> None:

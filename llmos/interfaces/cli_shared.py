@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llmos.core.errors import UsageError
 from llmos.interfaces.printable import printable
+from llmos.interfaces.run_command import draws_nothing
+from llmos.interfaces.startup import working_folder
 
 if TYPE_CHECKING:
     from llmos.app import App, AppOptions
@@ -88,21 +89,10 @@ class Defaults:
     plain: bool = False
 
 
-def chosen_session(go_on: bool, resume: str | None) -> str | None:
-    """Which session `-c` and `--resume` mean, as interfaces/actions_resume.py takes it; None: a new one."""
-    if go_on and resume is not None:
-        raise UsageError("-c and --resume both choose a session; give one of them")
-    if not go_on:
-        return resume
-    from llmos.interfaces.actions_resume import LAST
-
-    return LAST
-
-
 def wants_plain(ctx: typer.Context) -> bool:
     """Whether nothing is to be drawn: `--plain`, or LLMOS_PLAIN, or a terminal that can draw nothing."""
     given = ctx.find_object(Defaults) or Defaults()
-    return given.plain or bool(os.environ.get("LLMOS_PLAIN")) or os.environ.get("TERM") == "dumb"
+    return given.plain or draws_nothing(os.environ)
 
 
 def app_options(
@@ -127,14 +117,6 @@ def open_app(ctx: typer.Context, workspace: Path | None) -> App:
         say(notice)
     opened.quarantine.tell = say
     return opened
-
-
-def working_folder() -> Path:
-    """Raises UsageError where the current folder was deleted."""
-    try:
-        return Path.cwd()
-    except OSError:
-        raise UsageError("the current folder does not exist any more; change to one that does") from None
 
 
 def say(sentence: str) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from llmos import __version__
-from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, wants_plain, working_folder, write, write_lines
+from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, wants_plain, write, write_lines
+from llmos.interfaces.startup import working_folder
 
 
 def stats(

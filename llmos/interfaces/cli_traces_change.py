@@ -18,11 +18,11 @@ from llmos.interfaces.cli_shared import (
     confirm,
     open_app,
     say,
-    working_folder,
     write,
     write_diff,
     write_lines,
 )
+from llmos.interfaces.startup import working_folder
 
 if TYPE_CHECKING:
     from llmos.app import App

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -42,12 +42,11 @@ from llmos.interfaces.cli_shared import (
     WorkspaceOption,
     YesOption,
     app_options,
-    chosen_session,
     complete_session,
-    wants_plain,
-    working_folder,
     write,
 )
+from llmos.interfaces.run_command import ModeName, OutputName, chosen_session, run_command
+from llmos.interfaces.startup import working_folder
 
 _EXAMPLES = """\b
 Examples:
@@ -162,7 +161,7 @@ def run(
         bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
     ] = False,
     output_format: Annotated[
-        Literal["text", "json", "stream-json"],
+        OutputName,
         typer.Option("--output-format", "-o", help="What standard output carries."),
     ] = "text",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")] = False,
@@ -171,7 +170,7 @@ def run(
     ] = False,
     plain: PlainOption = False,
     mode: Annotated[
-        Literal["read-only", "ask", "accept-edits", "trusted"] | None,
+        ModeName | None,
         typer.Option("--mode", help="What happens to calls that no rule speaks of."),
     ] = None,
     json_schema: Annotated[
@@ -191,32 +190,30 @@ def run(
     ] = None,
 ) -> None:
     """Carry out one goal. The answer goes to standard output, everything else to standard error."""
-    from llmos.interfaces.output import OutputFormat
-    from llmos.interfaces.run import RunOptions, run_goal
-
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict one another; give one of them")
-    options = RunOptions(
-        app=replace(
-            app_options(ctx, workspace, model, max_cost),
+    before = ctx.find_object(Defaults) or Defaults()
+    raise typer.Exit(
+        run_command(
+            goal=goal or [],
+            model=model or before.model,
+            workspace=workspace or before.workspace,
+            max_cost=before.max_cost if max_cost is None else max_cost,
+            yes=yes,
+            dry_run=dry_run,
             offline=offline,
             freeze=freeze,
-            max_steps=max_steps,
+            explain=explain,
+            output_format=output_format,
+            verbose=verbose,
+            quiet=quiet,
+            plain=plain or before.plain,
             mode=mode,
+            json_schema=json_schema,
+            go_on=go_on,
+            resume=resume,
             unsafe_no_sandbox=unsafe_no_sandbox,
-        ),
-        words=goal or [],
-        yes=yes,
-        dry_run=dry_run,
-        form=OutputFormat(output_format),
-        verbose=verbose,
-        explain=explain,
-        quiet=quiet,
-        plain=plain or wants_plain(ctx),
-        resume=chosen_session(go_on, resume),
-        json_schema=json_schema,
+            max_steps=max_steps,
+        )
     )
-    raise typer.Exit(run_goal(options, cwd=working_folder(), environ=os.environ))
 
 
 app.command()(cli_batch.batch)

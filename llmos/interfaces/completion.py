@@ -7,8 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from llmos.core.errors import LlmosError
-from llmos.interfaces.cli_shared import app_options, working_folder
+from llmos.interfaces.cli_shared import app_options
 from llmos.interfaces.printable import one_line
+from llmos.interfaces.startup import working_folder
 
 if TYPE_CHECKING:
     import typer

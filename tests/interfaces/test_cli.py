@@ -30,7 +30,18 @@ from llmos.interfaces.output import json_line
 from llmos.interfaces.questions import read_answer
 from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
 
-HEAVY = ("anthropic", "chromadb", "xllamacpp", "genai_prices", "pydantic", "prompt_toolkit", "yaml", "httpx", "rich")
+HEAVY = (
+    "anthropic",
+    "chromadb",
+    "xllamacpp",
+    "genai_prices",
+    "pydantic",
+    "prompt_toolkit",
+    "yaml",
+    "httpx",
+    "rich",
+    "typer",
+)
 FACTS = {"plan", "cost_usd", "elapsed_s", "trace", "kept", "saved_usd", "confidence"}
 """What differs between two runs, checked one by one where it matters."""
 
@@ -69,6 +80,12 @@ def test_help_and_version_load_nothing_heavy(words: tuple[str, ...]) -> None:
 
 def test_listing_traces_loads_no_model_adapter(work: Path) -> None:
     assert not loaded("traces", "list") & {"anthropic", "chromadb", "xllamacpp", "genai_prices", "httpx"}
+
+
+def test_a_replay_loads_what_it_needs_and_no_more(llmos: Llmos, work: Path, api: FakeMessagesServer) -> None:
+    api.add(*COUNTED)
+    assert llmos("run", "--yes", COUNT).code == 0
+    assert loaded("run", "--yes", "-o", "json", COUNT) <= {"rich", "yaml"}
 
 
 def test_the_check_of_loaded_modules_can_fail(work: Path, api: FakeMessagesServer) -> None:
