@@ -20,8 +20,8 @@ from llmos.interfaces.cli_shared import (
     app_options,
     cost,
     wants_plain,
-    working_folder,
 )
+from llmos.interfaces.startup import working_folder
 
 
 def batch(

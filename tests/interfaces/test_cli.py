@@ -75,7 +75,7 @@ def loaded(*words: str) -> set[str]:
 
 @pytest.mark.parametrize("words", [("--help",), ("version",), ("--version",)])
 def test_help_and_version_load_nothing_heavy(words: tuple[str, ...]) -> None:
-    assert loaded(*words) == set()
+    assert loaded(*words) <= {"typer"}
 
 
 def test_listing_traces_loads_no_model_adapter(work: Path) -> None:
