@@ -13,6 +13,9 @@ ROWS: tuple[Row, ...] = (
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
+    Row(
+        "A-2", "crashes in a turn", "tests/safety/test_turn_crashes.py 200", "tests/safety/test_turn_crashes.py 7", 1500
+    ),
     Row("A-3", "money", "tests/safety/test_money.py 125", "tests/safety/test_money.py 20"),
     Row("X-1", "secrets", "tests/safety/test_secrets.py 20", "tests/safety/test_secrets.py 3"),
 )
