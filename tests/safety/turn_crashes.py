@@ -35,6 +35,8 @@ from llmos.memory.transcript import read_transcript
 from llmos.testing import Answer, FakeMessagesServer, reply, text, thinking, tool_use
 
 GOAL = "append a line to log.txt, and say how many lines it has"
+_LEFT_S = 0.4
+"""A command that was just being started when its parent was killed may still run to its end; it is not run again."""
 APPEND = "echo line >> log.txt; sleep 0.2"
 IN_TOOL = "in a tool"
 KINDS = (
@@ -244,6 +246,7 @@ def crash(place: Place, kind: str, rng: random.Random) -> int:
 
 def check(place: Place, figures: Figures, name: str, requests: Path) -> None:
     """Go on in another process, and look at what the server got and what the transcript says."""
+    time.sleep(_LEFT_S)
     lines = place.lines
     begun = any(b'"turn_started"' in path.read_bytes() for path in place.transcripts)
     code, said = place.run("run", *(["-c"] if begun else []), "-q", "say hello")
