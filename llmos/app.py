@@ -40,6 +40,7 @@ from llmos.memory.recall import Recall
 from llmos.memory.record import Record
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.sessions import Sessions, SessionSummary
+from llmos.memory.trace_sync import TraceSync
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
@@ -66,6 +67,8 @@ class AppOptions:
     """Nothing is written to the workspace: no trace, outcome, transcript, index, cache or copy of a file."""
     shared_cap: SharedCap | None = None
     """A cap over this and other sessions, such as the goals of a batch."""
+    worker: str = ""
+    """The name of the worker that this process is: its traces are its own, and are brought together with the shared."""
 
 
 _SHARED = ("traces", "tools", "model_store", "saved_permissions", "recall", "archival")
@@ -86,6 +89,7 @@ class App:
         offline: bool = False,
         freeze: bool = False,
         shared_cap: SharedCap | None = None,
+        worker: str = "",
     ) -> None:
         self.workspace = workspace
         self.offline = offline
@@ -97,6 +101,7 @@ class App:
         self._environ = environ
         self._given_model = model
         self._shared_cap = shared_cap
+        self._worker = worker
         self._cap_usd = config.settings.budget.per_goal_usd
         self._borrowed: tuple[str, ...] = ()
         self._beside: App | None = None
@@ -130,6 +135,7 @@ class App:
             offline=options.offline,
             freeze=options.freeze,
             shared_cap=options.shared_cap,
+            worker="" if options.freeze else options.worker,
         )
 
     def beside(self, cwd: Path, session: str, *, cap_usd: float | None = None) -> App:
@@ -164,7 +170,18 @@ class App:
             tools=self.tools,
             frozen=self.freeze,
             quarantine=self.quarantine,
+            folder=self.worker_folder or self.workspace.root,
         )
+
+    @property
+    def worker_folder(self) -> Path | None:
+        """Where a worker keeps its own traces; None where this process is none."""
+        return self.workspace.workers / self._worker if self._worker else None
+
+    @cached_property
+    def trace_sync(self) -> TraceSync | None:
+        """Brings a worker's traces and the shared ones together; None where this process is no worker."""
+        return TraceSync(self.workspace.traces, self.worker_folder) if self.worker_folder else None
 
     @cached_property
     def quarantine(self) -> Quarantine:
@@ -406,8 +423,9 @@ class App:
             invoker.close()
         if "models" in self.__dict__:
             await self.models.close()
-        for name in ("traces", "transcript", "archival", "recall"):
-            if name in self.__dict__ and name not in self._borrowed:  # a cached property that was used
-                getattr(self, name).close()
+        for name in ("traces", "transcript", "archival", "recall", "trace_sync"):
+            made = None if name in self._borrowed else self.__dict__.get(name)
+            if made is not None:  # a cached property that was used
+                made.close()
         if self._private is not None:
             self._private.remove()

@@ -20,7 +20,7 @@ from llmos.memory.money_journal import money_folder
 from llmos.memory.quarantine import FOLDER as QUARANTINE
 from llmos.memory.replay_lock import replays_folder
 from llmos.memory.saved_permissions import SavedPermissions
-from llmos.memory.signing import key_path
+from llmos.memory.signing import key_path, ready_key, signature
 from llmos.memory.workspace import Workspace
 
 
@@ -58,6 +58,15 @@ def make_invoker(
         parse_shell=parse_shell,
         own_folders=[folder.resolve() for folder in own],
     )
+
+
+def same_rights(config: Config, workspace: Workspace) -> str:
+    """A digest of what decides about permission: settings, rules and the key of approvals. Raises StoreError.
+
+    A worker that has another one on its machine would carry out goals with other rights than the person has given.
+    """
+    said = [line for part in (config.settings, config.rules) for line in repr(part).splitlines()]
+    return signature(ready_key(workspace.home), "llmos-worker/1", said)
 
 
 def parse_shell(source: bytes) -> Node:

@@ -27,14 +27,18 @@ def open_traces(
     tools: Mapping[str, Tool],
     frozen: bool,
     quarantine: Quarantine,
+    folder: Path,
 ) -> TraceManager:
-    """The traces of a workspace; `judging` gives the model that judges likeness, None where no model may be asked."""
+    """The traces of a workspace, in `traces/` of `folder`.
+
+    `judging` gives the model that judges likeness, None where no model may be asked.
+    """
     analyzer = None
     if matching.judge and judging is not None:
         analyzer = TraceAnalyzer(make=judging, known=Judgements(None if frozen else space.derived))
     return TraceManager(
         space.memories,
-        space.root,
+        folder,
         analyzer is not None,
         home=space.home,
         analyzer=analyzer,

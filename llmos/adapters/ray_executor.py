@@ -12,9 +12,11 @@ import ipaddress
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ from llmos.core.errors import UsageError, WorkerLostError
 
 _STOP_S = 15.0
 """How long a worker may take to stop a goal; then it is ended itself."""
+_ANSWER_S = 5.0
 _STORE_BYTES = 80 * 1024 * 1024
 """Of shared memory for each node: goals and their ends are small."""
 _AT_ONCE = 4
@@ -52,7 +55,14 @@ class RayExecutor:
         self, make: MakeWorker, *, workers: int | None, address: str | None, environ: Mapping[str, str]
     ) -> None:
         self._folder: Path | None = None
-        self._ray = self._start(address)
+        self._held = ExitStack()
+        # A thread of Ray writes what it has to say of workers to standard output, where the results stand.
+        self._held.enter_context(redirect_stdout(self._held.enter_context(open(os.devnull, "w"))))  # noqa: PTH123, SIM115
+        try:
+            self._ray = self._start(address)
+        except BaseException:
+            self._leave()
+            raise
         self._make = make
         self._environ = dict(environ)
         self._actor_class = self._ray.remote(num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=_AT_ONCE)(
@@ -73,9 +83,9 @@ class RayExecutor:
             self._ray.kill(handle.actor)
             self._all.remove(handle)
             self._free.put_nowait(self._new())
-            raise WorkerLostError(f"the worker {handle.name} was lost ({type(error).__name__})") from None
+            raise WorkerLostError(handle.name, type(error).__name__) from None
         self._free.put_nowait(handle)
-        return done
+        return replace(done, worker=handle.name)
 
     async def _run(self, handle: _Handle, job: GoalJob) -> GoalDone:
         running = handle.actor.run.remote(job)
@@ -99,25 +109,30 @@ class RayExecutor:
                 self._ray.kill(handle.actor)
         self._all.clear()
         self._ray.shutdown()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._held.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     # -------------------------------------------------------------------------------------------------- starting
 
     def _new(self) -> _Handle:
-        """A worker on the next machine in turn; its name is its own for ever."""
+        """A worker on the next machine in turn. Its name is its own for ever, and begins with that of the machine."""
         nodes = sorted(node["NodeID"] for node in self._ray.nodes() if node["Alive"])
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-            nodes[self._made % len(nodes)], soft=True
-        )
+        node = nodes[self._made % len(nodes)]
         self._made += 1
-        name = f"ray-{secrets.token_hex(4)}"
-        actor = self._actor_class.options(scheduling_strategy=strategy).remote(self._make, name, self._environ)
+        name = f"ray-{node[:8]}-{secrets.token_hex(4)}"
+        place = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=True)
+        actor = self._actor_class.options(scheduling_strategy=place).remote(self._make, name, self._environ)
         self._all.append(handle := _Handle(name, actor))
         return handle
 
     def _start(self, address: str | None) -> Any:
-        settings = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+        if address is not None:
+            _require_answer(address)
+        settings = {"RAY_USAGE_STATS_ENABLED": "0"}
         quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "ERROR"}
         if address is None:
             self._folder = Path(tempfile.mkdtemp(prefix="lr-", dir=_short_temporary()))
@@ -133,7 +148,7 @@ class RayExecutor:
             import ray.util.scheduling_strategies
         except ImportError:
             raise UsageError("--executor ray needs Ray: pip install 'llmos[ray]'") from None
-        temporary = {"_temp_dir": str(self._folder / "ray")} if self._folder is not None else {}
+        temporary: dict[str, Any] = {"_temp_dir": str(self._folder / "ray")} if self._folder is not None else {}
         try:
             ray.init(address=address or "local", **quiet, **temporary)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
@@ -158,7 +173,6 @@ class _Actor:
         os.environ.update(environ)
         self._worker = make(name)
         self._running: asyncio.Task[GoalDone] | None = None
-        self._stopped = False
 
     async def run(self, job: GoalJob) -> GoalDone:
         self._running = asyncio.ensure_future(self._worker.run(job))
@@ -185,6 +199,18 @@ def _short_temporary() -> str | None:
     """Where names stay short enough for the sockets that Ray puts there; None for the usual folder."""
     usual = tempfile.gettempdir()
     return "/tmp" if len(usual) > 20 and os.access("/tmp", os.W_OK) else usual  # noqa: S108 - mkdtemp makes it ours
+
+
+def _require_answer(address: str) -> None:
+    """Raises UsageError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UsageError(f"--address {address} is not HOST:PORT, as `ray start --head` prints it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"no Ray cluster answers at {address} ({why}); `ray status` shows whether it runs") from None
 
 
 def _is_loopback(address: str) -> bool:

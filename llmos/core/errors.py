@@ -72,6 +72,10 @@ class NoSandboxError(LlmosError):
 class WorkerLostError(LlmosError):
     """What a goal ran on is gone; how far the goal had come stands in its transcript."""
 
+    def __init__(self, worker: str, why: str) -> None:
+        super().__init__(f"the worker {worker} was lost ({why})")
+        self.worker = worker
+
 
 class BudgetError(LlmosError):
     exit_status = ExitStatus.OVER_BUDGET

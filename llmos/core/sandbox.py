@@ -51,6 +51,14 @@ def weaker(now: str, recorded: str) -> bool:
     return _STRENGTH.get(now, 0) < _STRENGTH.get(recorded, 3)
 
 
+_STRONGEST_FIRST = (BUBBLEWRAP, LANDLOCK, SEATBELT, NO_SANDBOX, SANDBOX_OFF)
+
+
+def is_weaker(tier: SandboxTier, than: SandboxTier) -> bool:
+    """Whether `tier` holds commands back less than another one."""
+    return _STRONGEST_FIRST.index(tier) > _STRONGEST_FIRST.index(than)
+
+
 DERIVED = ".llmos"
 """The folder of a workspace that llmos can make anew from its files."""
 

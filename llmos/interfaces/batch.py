@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from llmos.app import AppOptions
@@ -26,6 +27,7 @@ from llmos.core.events import Outcome
 from llmos.core.ports import Executor
 from llmos.core.spending import SharedCap
 from llmos.interfaces.batch_screen import BatchScreen, Summary
+from llmos.interfaces.batch_worker import WorkerSpec, environment_for_workers, make_worker, rights_of
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.goal_runner import GoalRunner, RunnerOptions
 from llmos.interfaces.output import OutputFormat
@@ -35,6 +37,7 @@ from llmos.interfaces.turn import EXIT_OF_OUTCOME
 from llmos.memory.batch_files import BatchFiles, cut_off_session, read_input, read_source, results_path
 from llmos.memory.files import show_path
 from llmos.memory.locks import BusyError, StoreLock
+from llmos.memory.trace_sync import hand_over, hand_over_all
 from llmos.memory.workspace import Workspace, make_derived_folder
 
 MOST_ATTEMPTS = 3
@@ -59,6 +62,9 @@ class BatchOptions:
     form: OutputFormat = OutputFormat.TEXT
     quiet: bool = False
     plain: bool = False
+    executor: str = "asyncio"
+    address: str | None = None
+    """Of a Ray cluster; None: one of this machine alone."""
 
 
 def run_batch(options: BatchOptions, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
@@ -95,6 +101,7 @@ async def _run(options: BatchOptions, screen: BatchScreen, *, cwd: Path, environ
                 return await batch.run()
             finally:
                 await batch.executor.close()
+                await batch.runner.close()
     finally:
         stopper.remove()
 
@@ -126,9 +133,31 @@ def _open(
     if files is not None and not app.freeze:
         for space in spaces.values():
             held.enter_context(_alone_on(space))
+            hand_over_all(space.traces, space.workers)
+            held.callback(hand_over_all, space.traces, space.workers)
     for notice in runner.notices():
         screen.notice(notice)
-    return Batch(options, goals, len(bad), runner, runner, files, screen)
+    executor = _executor(options, runner, list(spaces.values()), environ) if goals else runner
+    return Batch(options, goals, len(bad), runner, executor, files, screen)
+
+
+def _executor(
+    options: BatchOptions, runner: GoalRunner, spaces: Sequence[Workspace], environ: Mapping[str, str]
+) -> Executor:
+    """What carries the goals out. Raises UsageError."""
+    if options.executor == "asyncio":
+        if options.address is not None:
+            raise UsageError("--address is of a Ray cluster; give --executor ray with it")
+        return runner
+    from llmos.adapters.ray_executor import RayExecutor
+
+    rights = {str(space.root): rights_of(runner.app_for(space.root)) for space in spaces}
+    return RayExecutor(
+        partial(make_worker, WorkerSpec(runner.options, rights)),
+        workers=options.workers,
+        address=options.address,
+        environ=environment_for_workers(environ),
+    )
 
 
 def _goals(source: Path | None, cwd: Path, *, goal_bytes: int) -> tuple[list[BatchGoal], list[BadLine]]:
@@ -286,6 +315,8 @@ class Batch:
             try:
                 done: GoalDone | None = await self.executor.run(job)
             except WorkerLostError as error:
+                space = self.runner.app_for(Path(goal.directory)).workspace
+                hand_over(space.traces, space.workers / error.worker)
                 done = self._found(goal, session, recorded=not self.options.app.freeze, why=str(error))
                 if done is None and attempt == MOST_ATTEMPTS:
                     done = GoalDone("failed", f"{error}, {attempt} times", exit_code=int(ExitStatus.FAILED))

@@ -116,6 +116,7 @@ class BatchScreen:
     def __init__(self, *, form: OutputFormat, quiet: bool, plain: bool) -> None:
         self._form = form
         self._quiet = quiet
+        self._stdout = sys.stdout
         self._console = make_console(stderr=True, plain=plain)
         self._area = LiveArea(self._console, self._lines)
         self._draws = self._console.is_terminal and not self._console.is_dumb_terminal and not quiet
@@ -237,8 +238,8 @@ class BatchScreen:
     def _write(self, line: str) -> None:
         try:
             with self._area.above(self._console):
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
+                self._stdout.write(line + "\n")
+                self._stdout.flush()
         except BrokenPipeError:
             self._form, self._quiet = OutputFormat.TEXT, True
 

@@ -63,6 +63,14 @@ def batch(
             "--retry-unknown", help="Run those again that were cut off after they had begun to change things."
         ),
     ] = False,
+    executor: Annotated[
+        Literal["asyncio", "ray"],
+        typer.Option("--executor", help="What works on the goals: this process, or Ray (pip install 'llmos[ray]')."),
+    ] = "asyncio",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without one Ray runs on this machine."),
+    ] = None,
     output_format: Annotated[
         Literal["text", "json", "stream-json"],
         typer.Option("--output-format", "-o", help="What standard output carries."),
@@ -84,6 +92,7 @@ def batch(
       llmos batch --dry-run goals.jsonl                      how each would be done, and at what confidence
       llmos batch --offline --yes --out today.jsonl -        from standard input, replays alone
       llmos batch -y --retry-failed goals.jsonl
+      llmos batch -y --executor ray --address 10.0.0.5:6379 goals.jsonl
     """
     from llmos.interfaces.batch import BatchOptions, run_batch
     from llmos.interfaces.output import OutputFormat
@@ -106,6 +115,8 @@ def batch(
         cap_usd=cap,
         retry_failed=retry_failed,
         retry_unknown=retry_unknown,
+        executor=executor,
+        address=address,
         form=OutputFormat(output_format),
         quiet=quiet,
         plain=plain or wants_plain(ctx),

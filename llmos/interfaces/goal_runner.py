@@ -32,19 +32,30 @@ class RunnerOptions:
 
 
 class GoalRunner:
-    """The Executor port on asyncio, in this process."""
+    """The Executor port on asyncio, in this process. `check` raises for an app that must not carry out goals."""
 
-    def __init__(self, options: RunnerOptions, *, workers: int, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        options: RunnerOptions,
+        *,
+        workers: int,
+        environ: Mapping[str, str],
+        check: Callable[[App], None] | None = None,
+    ) -> None:
         self.workers = workers
-        self._options = options
+        self._check = check
+        self.options = options
         self._environ = environ
         self._apps: dict[Path, App] = {}
 
     def app_for(self, directory: Path) -> App:
         """The app over the workspace that `llmos run` would use there. Raises LlmosError."""
-        root = find_workspace(self._options.app.workspace, self._environ, directory).root
+        root = find_workspace(self.options.app.workspace, self._environ, directory).root
         if root not in self._apps:
-            self._apps[root] = App.open(self._options.app, cwd=directory, environ=self._environ)
+            opened = App.open(self.options.app, cwd=directory, environ=self._environ)
+            if self._check is not None:
+                self._check(opened)
+            self._apps[root] = opened
         return self._apps[root]
 
     def notices(self) -> list[str]:
@@ -73,11 +84,14 @@ class GoalRunner:
         if not directory.is_dir():
             raise UsageError(f"its directory {directory} does not exist; make it, or correct the line")
         shared = self.app_for(directory)
+        sync = shared.trace_sync
+        if sync is not None:
+            sync.pull()
         app = shared.beside(directory, job.session, cap_usd=job.cap_usd)
         try:
             dispatcher = Dispatcher(
                 record=app.record,
-                invoker=app.invoker_factory(ask=None, grant_all=self._options.yes),
+                invoker=app.invoker_factory(ask=None, grant_all=self.options.yes),
                 model=app.model,
                 clock=app.clock,
                 limits=app.turn_limits,
@@ -86,9 +100,11 @@ class GoalRunner:
                 freeze=app.freeze,
                 one_shot=True,
             )
-            return await dispatcher.dispatch(job.goal, dry_run=self._options.dry_run)
+            return await dispatcher.dispatch(job.goal, dry_run=self.options.dry_run)
         finally:
             await app.close()
+            if sync is not None:
+                sync.push()
 
     def _done(self, result: TurnResult, fold: EffectFold) -> GoalDone:
         return GoalDone(

@@ -22,11 +22,13 @@ from typing import Any
 from llmos.core.errors import StoreError
 from llmos.memory.codec import dump_line
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded, write_once
+from llmos.memory.locks import StoreLock, is_held
 from llmos.memory.trace_files import MAX_BYTES
 from llmos.memory.trace_outcomes import MAX_BYTES as MAX_OUTCOME_BYTES
 from llmos.memory.trace_scan import folder_stamp, trace_names
 
 _OUTCOMES = "outcomes.jsonl"
+_LOCK = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class _Stand:
 
 class TraceSync:
     """`folder` is the worker's own: its traces are in `traces/`, and its name is nobody else's, ever. `shared` is the
-    folder of the shared traces.
+    folder of the shared traces. Raises BusyError where a process has the folder.
     """
 
     def __init__(self, shared: Path, folder: Path) -> None:
@@ -49,7 +51,13 @@ class TraceSync:
         self._state = folder / "sync.jsonl"
         self._stamp = ""
         make_private_folder(self._own)
+        self._lock = StoreLock(folder / _LOCK, timeout_s=0.0)
+        self._lock.__enter__()
         self._stand, self._known = self._left_off()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._lock.__exit__(None, None, None)
 
     def _left_off(self) -> tuple[_Stand, set[str]]:
         """Where an earlier process of this worker was; what it had taken stood there before it said so."""
@@ -172,12 +180,21 @@ def _copy(source: Path, target: Path) -> None:
             raise StoreError(f"cannot copy the trace {source}: {error.strerror or error}") from None
 
 
-def hand_over_rest(shared: Path, workers: Path) -> None:
-    """Hand over what workers left that are gone, and remove their folders. None of them may be at work."""
-    if not workers.is_dir():
+def hand_over(shared: Path, folder: Path) -> None:
+    """Hand over what a worker left that is gone, and remove its folder; nothing while a process has it."""
+    if not folder.is_dir() or folder.is_symlink() or is_held(folder / _LOCK):
         return
-    for folder in sorted(workers.iterdir()):
-        if folder.is_dir() and not folder.is_symlink():
-            with suppress(StoreError):
-                TraceSync(shared, folder).push()
-            shutil.rmtree(folder, ignore_errors=True)
+    with suppress(StoreError):
+        left = TraceSync(shared, folder)
+        try:
+            left.push()
+        finally:
+            left.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def hand_over_all(shared: Path, workers: Path) -> None:
+    """The same for every worker that is gone."""
+    if workers.is_dir():
+        for folder in sorted(workers.iterdir()):
+            hand_over(shared, folder)

@@ -83,6 +83,11 @@ class Workspace:
         """Rebuildable: safe to delete at any time."""
         return self.root / ".llmos"
 
+    @property
+    def workers(self) -> Path:
+        """The folders of the workers of a batch."""
+        return self.derived / "workers"
+
 
 def find_workspace(flag: Path | None, env: Mapping[str, str], cwd: Path) -> Workspace:
     """`--workspace`, else LLMOS_WORKSPACE, else the nearest parent of `cwd` with an llmos config.yaml, else home.

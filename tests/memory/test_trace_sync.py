@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from llmos.memory.codec import dump_line
 from llmos.memory.files import append_line
-from llmos.memory.trace_sync import TraceSync, hand_over_rest
+from llmos.memory.trace_sync import TraceSync, hand_over_all
 
 
 def lines(folder: Path) -> Counter[int]:
@@ -52,6 +52,10 @@ class Place:
         self.folders = [self.root / f"worker{number}" for number in range(3)]
         self.workers = [TraceSync(self.shared, folder) for folder in self.folders]
 
+    def anew(self, who: int) -> None:
+        self.workers[who].close()
+        self.workers[who] = TraceSync(self.shared, self.folders[who])
+
     def step(self, number: int, what: str, who: int) -> None:
         """`other` is a process without a folder of its own; `killed` is a worker whose process begins anew."""
         own = self.folders[who] / "traces"
@@ -68,14 +72,14 @@ class Place:
             case "push":
                 self.workers[who].push()
             case "killed":
-                self.workers[who] = TraceSync(self.shared, self.folders[who])
+                self.anew(who)
             case "killed in a push" | "killed in a pull":
                 # It wrote everything, and not how far it is.
                 state = self.folders[who] / "sync.jsonl"
                 before = state.read_bytes() if state.exists() else b""
                 self.workers[who].push() if what.endswith("push") else self.workers[who].pull()
                 state.write_bytes(before)
-                self.workers[who] = TraceSync(self.shared, self.folders[who])
+                self.anew(who)
             case "prune":
                 for name in sorted(names(self.shared))[:1]:
                     (self.shared / name).unlink()
@@ -95,16 +99,22 @@ def test_everybody_ends_with_everything_once(steps: list[tuple[str, int]]) -> No
         for traces in (place.shared, *(folder / "traces" for folder in place.folders)):
             assert lines(traces) == place.counted
             assert names(traces) >= place.learned - place.pruned
+        for worker in place.workers:
+            worker.close()
         if not any(what.startswith("killed") for what, _ in steps):
             assert names(place.shared) == place.learned - place.pruned
 
 
 def test_what_a_dead_worker_left_is_handed_over(tmp_path: Path) -> None:
     shared, dead = tmp_path / "traces", tmp_path / "workers/w1"
-    TraceSync(shared, dead).pull()
+    worker = TraceSync(shared, dead)
+    worker.pull()
     (dead / "traces/a.yaml").write_text("a")
     append_line(dead / "traces/outcomes.jsonl", b'{"n":1}', sync=False)
-    hand_over_rest(shared, tmp_path / "workers")
+    hand_over_all(shared, tmp_path / "workers")
+    assert names(shared) == set(), "it lives"
+    worker.close()
+    hand_over_all(shared, tmp_path / "workers")
     assert (names(shared), lines(shared), list((tmp_path / "workers").iterdir())) == (
         {"a.yaml"},
         Counter([1]),
@@ -117,5 +127,6 @@ def test_of_two_that_learned_the_same_run_the_first_stays(tmp_path: Path) -> Non
     (tmp_path / "one/traces/a.yaml").write_text("learned by one")
     (tmp_path / "two/traces/a.yaml").write_text("learned by two")
     one.push(), two.push(), two.pull()
+    one.close(), two.close()
     assert (tmp_path / "traces/a.yaml").read_text() == "learned by one"
     assert (tmp_path / "two/traces/a.yaml").read_text() == "learned by one"
