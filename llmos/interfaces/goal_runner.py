@@ -16,8 +16,8 @@ from llmos.app import App, AppOptions
 from llmos.core.batch import EffectFold, GoalDone, GoalJob
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event, TurnEnded, event_record
-from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.session import open_dispatcher
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import find_workspace
 
@@ -89,17 +89,8 @@ class GoalRunner:
             sync.pull()
         app = shared.beside(directory, job.session, cap_usd=job.cap_usd)
         try:
-            dispatcher = Dispatcher(
-                record=app.record,
-                invoker=app.invoker_factory(ask=None, grant_all=self.options.yes),
-                model=app.model,
-                clock=app.clock,
-                limits=app.turn_limits,
-                workspace=app.workspace.root,
-                emit=emit,
-                freeze=app.freeze,
-                one_shot=True,
-            )
+            grant_all = self.options.yes
+            dispatcher = open_dispatcher(app, emit=emit, ask=None, grant_all=grant_all, one_shot=True, in_batch=True)
             return await dispatcher.dispatch(job.goal, dry_run=self.options.dry_run)
         finally:
             await app.close()

@@ -30,8 +30,12 @@ def open_dispatcher(
     grant_all: bool,
     one_shot: bool = False,
     ask_plan: AskPlan | None = None,
+    in_batch: bool = False,
 ) -> Dispatcher:
-    """A dispatcher for one session; it keeps the conversation. Raises LlmosError."""
+    """A dispatcher for one session; it keeps the conversation. Raises LlmosError.
+
+    One of many at once (`in_batch`) is no sequel to the session before it, and leaves memory as it is.
+    """
     return Dispatcher(
         record=app.record,
         invoker=app.invoker_factory(ask=ask, grant_all=grant_all),
@@ -41,8 +45,8 @@ def open_dispatcher(
         workspace=app.workspace.root,
         emit=emit,
         freeze=app.freeze,
-        cut_off=app.cut_off(),
-        consolidator=app.consolidator,
+        cut_off={} if in_batch else app.cut_off(),
+        consolidator=None if in_batch else app.consolidator,
         one_shot=one_shot,
         ask_plan=ask_plan,
         agents=Agents(app.read_agents, app.agent_model),

@@ -54,19 +54,20 @@ class TraceSync:
         self._lock = StoreLock(folder / _LOCK, timeout_s=0.0)
         self._lock.__enter__()
         self._stand, self._known = self._left_off()
+        self._noted = set(self._known)
 
     def close(self) -> None:
         """Let go of the folder."""
         self._lock.__exit__(None, None, None)
 
     def _left_off(self) -> tuple[_Stand, set[str]]:
-        """Where an earlier process of this worker was; what it had taken stood there before it said so."""
-        with suppress(MissingFileError, ValueError, TypeError, KeyError, IndexError, OSError):
-            said = json.loads(read_bounded(self._state, MAX_BYTES).splitlines()[-1])
-            when = self._state.stat().st_mtime_ns
-            taken = {name for name, _ in trace_names(self._own) if (self._own / name).stat().st_ctime_ns < when}
-            return _Stand(int(said["shared"]), int(said["own"])), taken
-        return _Stand(), set()
+        """Where an earlier process of this worker was, and the traces that both sides had."""
+        stand, known = _Stand(), set[str]()
+        for _, said in _lines(self._state, 0):
+            with suppress(ValueError, TypeError, KeyError):
+                stand = _Stand(int(said["shared"]), int(said["own"]))
+                known.update(map(str, said["traces"]))
+        return stand, known
 
     def pull(self) -> None:
         """Take what others learned and counted. Raises StoreError."""
@@ -130,7 +131,10 @@ class TraceSync:
         if handed_over:
             stand = _Stand(stand.shared, _whole(self._own / _OUTCOMES, stand.own))
         self._stand = stand
-        append_line(self._state, dump_line({"shared": stand.shared, "own": stand.own}), sync=False)
+        fresh = sorted(self._known - self._noted)
+        self._noted |= self._known
+        said = {"shared": stand.shared, "own": stand.own, "traces": fresh}
+        append_line(self._state, dump_line(said), sync=False)
 
 
 def _lines(path: Path, offset: int) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -101,11 +101,13 @@ import random, sys, time
 from pathlib import Path
 from llmos.adapters.system_clock import SystemClock
 from llmos.core.errors import BudgetError
-from llmos.core.spending import Caps
+from llmos.core.spending import Caps, SharedCap
 from llmos.memory.money_journal import MoneyJournal, money_folder
 home, name, count, cap = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 rng = random.Random(name)
-journal = MoneyJournal(home, clock=SystemClock(), session=name, workspace=home, caps=Caps(1e6, cap))
+batch = SharedCap(sys.argv[5], cap / 2, "batch", "--cap")
+caps = Caps(1e6, cap)
+journal = MoneyJournal(home, clock=SystemClock(), session=name, workspace=home, caps=caps, shared=(batch,))
 real = (home / f"real-{name}").open("a")
 for _ in range(count):
     amount = rng.choice([0.25, 0.5, 1.0])
@@ -123,11 +125,16 @@ for _ in range(count):
 
 
 def spend(home: Path, *, sessions: int, calls: int, kills: int, cap: float) -> tuple[float, float, int]:
-    """Sessions that spend at once, some of them killed: recorded, real, calls that were really made."""
+    """Sessions of two batches that spend at once, some of them killed: recorded, real, calls that were really made.
+
+    Each batch may spend half of the cap.
+    """
     home.mkdir(parents=True, exist_ok=True)
     rng = random.Random(3)
     running = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(home), f"s{number}", str(calls), str(cap)])
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(home), f"s{number}", str(calls), str(cap), f"b{number % 2}"]
+        )
         for number in range(sessions)
     ]
     for process in rng.sample(running, kills):
@@ -145,6 +152,12 @@ def test_eight_sessions_with_kills_never_record_less_than_they_spend(tmp_path: P
     recorded, real, made = spend(tmp_path / "home", sessions=8, calls=40, kills=3, cap=60.0)
     assert made > 60
     assert real <= recorded <= 60.0
+    spending = journal(tmp_path / "home").spending(datetime.now(UTC))
+    for batch in (0, 1):
+        children = [spending.of_session(f"s{number}") for number in range(batch, 8, 2)]
+        assert spending.of_shared(f"b{batch}") == pytest.approx(sum(children))
+        assert spending.of_shared(f"b{batch}") <= 30.0
+    assert spending.of_shared("b0") + spending.of_shared("b1") == pytest.approx(recorded)
 
 
 def test_the_caps_of_session_and_day_stop_a_run_before_it_calls(llmos: Llmos, api: FakeMessagesServer) -> None:
