@@ -10,7 +10,7 @@ from llmos.core.ports import Clock, Emit
 from llmos.core.tool import Effect
 from llmos.core.trace import Trace
 from llmos.engine.replay import Replay, Replayed
-from llmos.memory.replay_lock import ReplayLock, Taken
+from llmos.memory.replay_lock import ReplayLock, SharedReplayLock, Taken
 
 LOOK_EVERY_S = 0.1
 
@@ -24,7 +24,13 @@ def writes(trace: Trace) -> bool:
 
 
 async def run_alone(
-    replay: Replay, *, lock: ReplayLock, clock: Clock, emit: Emit, wait_s: float, unmet: Callable[[], tuple[str, ...]]
+    replay: Replay,
+    *,
+    lock: ReplayLock | SharedReplayLock,
+    clock: Clock,
+    emit: Emit,
+    wait_s: float,
+    unmet: Callable[[], tuple[str, ...]],
 ) -> Replayed:
     """Run a replay when no other one writes in its folder; after `wait_s` seconds it stops before its first step.
 

@@ -99,15 +99,19 @@ class Claims:
             held.beside = ()
             self._wake()
 
-    async def settle(self, held: Held, seen: Callable[[], FileChanges]) -> None:
-        """The tool of this step ended. Where `seen` shows what nobody announced, wait for the steps beside it.
+    async def settle(self, held: Held, seen: Callable[[], FileChanges]) -> FileChanges:
+        """What this step changed, once its tool has ended: it waits for those beside it where a change is nobody's.
 
-        A program at work makes files that are gone when it ends; what is still there then was really changed.
+        A program at work makes files that are gone when it ends; what is still there then was really changed. What is
+        judged is what is given back: the next look may find others of them.
         """
         held.ended = True
         self._wake()
-        while any(not other.ended for other in self._running) and not held.announced(seen()):
+        changes = seen()
+        while any(not other.ended for other in self._running) and not held.announced(changes):
             await self._ended.wait()
+            changes = seen()
+        return held.own(changes)
 
     def _must_wait(self, held: Held) -> bool:
         before = self._waiting[: self._waiting.index(held)]

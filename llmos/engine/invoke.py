@@ -223,14 +223,18 @@ class Invoker:
                 output = await tool.run(call.args, self.context)
             except ToolError as error:
                 output = ToolOutput(str(error), ok=False)
-            await self._claims.settle(
-                held, lambda: compare(before, self._look()) if before is not None else FileChanges()
-            )
+            seen = await self._claims.settle(held, lambda: self._seen(before))
         except BaseException:  # cancelled, or a fault in the tool: it ended either way, and what it did is known
             with suppress(StoreError):
-                self._finish(call, ToolOutput("[stopped before its end]", ok=False), before, backup, started, held)
+                self._finish(
+                    call,
+                    ToolOutput("[stopped before its end]", ok=False),
+                    held.own(self._seen(before)),
+                    backup,
+                    started,
+                )
             raise
-        changes = self._finish(call, output, before, backup, started, held)
+        changes = self._finish(call, output, seen, backup, started)
         step = RunStep(
             tool=spec.name,
             version=spec.version,
@@ -291,18 +295,20 @@ class Invoker:
         """Drop the copies that no step needed."""
         self._pool.close()
 
+    def _seen(self, before: Snapshot | None) -> FileChanges:
+        """What is otherwise now than it was."""
+        return compare(before, self._look()) if before is not None else FileChanges()
+
     def _finish(
         self,
         call: ToolCall,
         output: ToolOutput,
-        before: Snapshot | None,
+        changes: FileChanges,
         backup: Backup | None,
         started: float,
-        held: Held,
     ) -> FileChanges:
-        """Compare, keep the copies of what was touched, and say how the call ended."""
+        """Keep the copies of what was touched, and say how the call ended."""
         elapsed = self._monotonic() - started
-        changes = held.own(compare(before, self._look())) if before is not None else FileChanges()
         if self._who:
             self._claims.take(self._who, changes.paths)
         kept = None

@@ -370,7 +370,7 @@ class Dispatcher:
         )
         replayed = await run_alone(
             replay,
-            lock=self._record.traces.replay_lock,
+            lock=self._within.replays or self._record.traces.replay_lock,
             clock=self._clock,
             emit=self._sink,
             wait_s=wait_s,

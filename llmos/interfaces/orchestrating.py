@@ -228,7 +228,7 @@ class Orchestrator:
         learned = Learned(
             when=self._clock.now().isoformat(timespec="seconds"),
             mode=Mode.ORCHESTRATOR.value,
-            model=split.model or "nobody: the goal is a list",
+            model=split.model or "llmos",
             cost_usd=turn.calls.ledger.spent,
             elapsed_s=round(self._clock.monotonic() - turn.started, 3),
         )

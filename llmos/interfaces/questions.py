@@ -29,7 +29,8 @@ def question_text(question: PermissionQuestion, scope: str, cwd: Path) -> str:
     diff = call_diff(call.name, call.args, cwd)
     details = call_details(call.name, call.args, limit=200) if diff is None else diff
     subject = call_subject(call.name, call.args) if diff is None else str(call.args["path"])
-    who = f"{question.agent} asks: " if question.agent else ""
+    named = question.agent.rpartition("/")[2]
+    who = f"{'sub-goal ' if named.isdecimal() else ''}{question.agent} asks: " if named else ""
     lines = [
         f"{who}Allow {call.name}{again}? It {effect}:",
         *(f"    {line}" for line in subject.split("\n")),

@@ -23,6 +23,7 @@ from llmos.interfaces.delegating import Agents, delegated
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.turn import Ending, Turn, Within
 from llmos.memory.record import Record
+from llmos.memory.replay_lock import SharedReplayLock
 
 if TYPE_CHECKING:
     from llmos.core.graph import SubGoal
@@ -149,6 +150,10 @@ class Splitting:
             ask=self._ask_plan,
         )
 
+    @cached_property
+    def _replays(self) -> SharedReplayLock:
+        return self._within.replays or SharedReplayLock(self._record.traces.replay_lock)
+
     def _sub_goal(self, turn: Turn, one: SubGoal, after: frozenset[str]) -> Dispatcher:
         return self._below(turn, one.id, after, self.roles.get(one.role))
 
@@ -178,7 +183,7 @@ class Splitting:
             emit=lambda event: self._sink(nested(name, event)),
             freeze=self._freeze,
             one_shot=True,
-            within=replace(self._within, who=place, account=turn.calls.account),
+            within=replace(self._within, who=place, account=turn.calls.account, replays=self._replays),
             agents=self._agents,
             role=role,
         )

@@ -30,6 +30,7 @@ from llmos.engine.model_calls import ModelCalls
 
 if TYPE_CHECKING:
     from llmos.interfaces.orchestrating import Split
+    from llmos.memory.replay_lock import SharedReplayLock
 
 EXIT_OF_OUTCOME = {
     Outcome.OK: ExitStatus.OK,
@@ -55,6 +56,8 @@ class Within:
     """Its place: the ids from the outermost on, joined by "/"; empty for a turn of the session itself."""
     account: Account | None
     cut_off: dict[str, str]
+    replays: SharedReplayLock | None = None
+    """What lets the sub-goals of one turn write side by side; None for the turn of the session itself."""
     agents: list[int] = field(default_factory=lambda: [0])
     """How many sub-agents the turn of the session has called."""
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)

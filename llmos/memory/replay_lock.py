@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,44 @@ class ReplayLock:
         except OSError as error:
             raise StoreError(f"cannot mark a replay in {show_path(self._folder)}: {os_cause(error)}") from error
         return Taken(path, descriptor)
+
+
+@dataclass(slots=True)
+class _Share(Taken):
+    """The folder of a turn, in which several of its sub-goals write."""
+
+    _give_back: Callable[[], None]
+
+    def release(self) -> None:
+        self._give_back()
+
+
+class SharedReplayLock:
+    """The right to write in a folder for all sub-goals of one turn: taken with the first, let go with the last.
+
+    Among themselves they are kept apart by what each step is to change (engine/claims).
+    """
+
+    def __init__(self, lock: ReplayLock) -> None:
+        self._lock = lock
+        self._held: Taken | None = None
+        self._shares = 0
+
+    def take(self, cwd: Path) -> Taken | Busy:
+        """As ReplayLock.take; the folder is the same for all."""
+        if self._held is None:
+            taken = self._lock.take(cwd)
+            if isinstance(taken, Busy):
+                return taken
+            self._held = taken
+        self._shares += 1
+        return _Share(self._held.path, -1, self._give_back)
+
+    def _give_back(self) -> None:
+        self._shares -= 1
+        if self._shares == 0 and self._held is not None:
+            held, self._held = self._held, None
+            held.release()
 
 
 def _read(marker: Path) -> tuple[str, str] | None:

@@ -98,6 +98,17 @@ async def test_a_command_that_only_looks_does_not_wait_for_a_file_tool(tmp_path:
     assert (made(looked), made(wrote)) == ((), ("a.txt",))
 
 
+async def test_file_tools_side_by_side_see_nothing_of_each_other(tmp_path: Path) -> None:
+    """They write in threads, through files of their own that are gone at the end: a look may fall on any moment."""
+    top = invoker(tmp_path)
+    children = {name: top.child(name, lambda _: None) for name in ("1", "2", "3")}
+    for number in range(15):
+        writes = {n: ToolCall("c", "write_file", {"path": f"{number}-{n}.txt", "content": "x"}) for n in children}
+        ran = await asyncio.gather(*(children[name].invoke(call) for name, call in writes.items()))
+        assert [made(one) for one in ran] == [(f"{number}-{name}.txt",) for name in children]
+        assert not any(one.step.changes.deleted for one in ran if one.step)
+
+
 async def test_a_file_of_another_sub_goal_is_refused_before_it_is_written(tmp_path: Path) -> None:
     top = invoker(tmp_path)
     one, two = top.child("1", lambda _: None), top.child("2", lambda _: None)
