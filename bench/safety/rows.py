@@ -12,6 +12,7 @@ ROWS: tuple[Row, ...] = (
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
+    Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
     Row(
         "A-2", "crashes in a turn", "tests/safety/test_turn_crashes.py 200", "tests/safety/test_turn_crashes.py 7", 1500

@@ -49,6 +49,11 @@ class Replayed:
         """Whether any step ran before it stopped."""
         return self.failed is not None or any(run is not None for run in self.done)
 
+    @property
+    def has_effects(self) -> bool:
+        """Whether it did anything to files."""
+        return any(run is not None and run.has_effects for run in (*self.done, self.failed))
+
 
 def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolContext) -> tuple[str, ...]:
     """The preconditions that do not hold, in words. Later steps count on what earlier ones will have left.

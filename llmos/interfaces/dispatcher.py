@@ -394,7 +394,8 @@ class Dispatcher:
         try:
             self._model()
         except NoModelError as error:
-            reason = f"{self._with_journal(replayed.reason)}; {error}"
+            left = "; `llmos undo` takes back what it did to files" if replayed.has_effects else ""
+            reason = f"{self._with_journal(replayed.reason)}{left}; {error}"
             return Ending(Outcome.DIVERGED, "", reason, ExitStatus.DIVERGED)
         self._sink(Notice(text=f"the replay stopped: {replayed.reason}; the model goes on from there"))
         turn.mode = Mode.MIXED

@@ -390,5 +390,5 @@ class TestWaiting:
         assert (result.outcome, result.reason) == (
             Outcome.DIVERGED,
             "step 2 needs result.txt, which is missing after waiting for it; of the replay: 1 of 2 steps done, "
-            "step 2 failed (shell: cat result.txt); no model can answer",
+            "step 2 failed (shell: cat result.txt); `llmos undo` takes back what it did to files; no model can answer",
         )
