@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from llmos.app_memory import find_embedder, make_consolidator, open_vectors, tie
 from llmos.app_models import Models, turn_limits
 from llmos.app_traces import open_traces
 from llmos.core.agent_roles import AgentRole
+from llmos.core.dataclass import dataclass
 from llmos.core.permission import check_examples
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from llmos.adapters.anthropic_stream import MalformedEvent
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelErrorKind
 
 _SPEND_LIMITS = frozenset(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.messages import Message, Text, ToolCall, ToolResult
 from llmos.core.ports import ModelRequest
 

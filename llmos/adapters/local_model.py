@@ -14,7 +14,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
 from llmos.core.catalogue import LOCAL_PAYER
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage

@@ -18,10 +18,10 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 
 MIN_CONTEXT = 2_048

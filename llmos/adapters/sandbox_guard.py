@@ -12,10 +12,10 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 
 _MOST_BYTES = 8_000_000

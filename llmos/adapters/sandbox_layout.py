@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 from llmos.core.sandbox import CREDENTIALS, DERIVED, PROTECTED, SYSTEM_SECRETS, Boundary, Confinement
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import errno
 import platform
 import struct
-from dataclasses import dataclass
+
+from llmos.core.dataclass import dataclass
 
 _LOAD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _NOTIFY = 0x7FFF0000, 0x00050000, 0x7FC00000

@@ -6,8 +6,8 @@ A role only ever tightens: it names fewer tools, a stricter mode, a model that t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from llmos.core.dataclass import dataclass
 from llmos.core.permission import PermissionMode
 
 INHERIT = "inherit"

@@ -10,11 +10,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import unnested
 
 FIELDS = ("id", "goal", "directory", "cap")

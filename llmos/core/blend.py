@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Mode
 from llmos.core.explain import Considered
 from llmos.core.goal import asks_for_change, asks_only, words_of

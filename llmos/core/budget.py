@@ -7,8 +7,9 @@ each one above.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import BudgetError
 
 

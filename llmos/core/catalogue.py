@@ -6,8 +6,7 @@ get those bytes; nothing else about it is trusted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 
 

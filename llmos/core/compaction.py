@@ -7,9 +7,9 @@ instructions, is made anew and is no part of this; every goal of the person stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.journal import call_line
 from llmos.core.messages import Message, Text, ToolResult, user_text
 from llmos.core.trace import shorten

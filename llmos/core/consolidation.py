@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from llmos.core.core_block import BLOCKS, DESCRIPTIONS, MODEL, USER, CoreBlock, CoreItem
 from llmos.core.core_edits import OBSERVATIONS, CoreEdit, EditKind
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_gate import ABOUT, Fact, Heard, about_the_same, admitted
 from llmos.core.memory_text import is_near_duplicate
 from llmos.core.passage import Passage, PassageState, passage_id

@@ -7,10 +7,11 @@ block of a server (`Message.wire`) is kept: thinking blocks are bound to a syste
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from llmos.core.compaction import compacted
+from llmos.core.dataclass import dataclass
 from llmos.core.messages import Message, Part, StopReason, Text, ToolCall, ToolResult, user_text
 
 TYPED = "typed-"

@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
+
+from llmos.core.dataclass import dataclass
 
 BLOCKS = ("persona", "human", "system_context")
 DESCRIPTIONS = {

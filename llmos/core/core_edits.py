@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from llmos.core.core_block import FIRST_STRENGTH, ITEM_LIMIT, MODEL, USER, CoreBlock, CoreItem, item_id
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_text import is_near_duplicate
 from llmos.core.memory_tiers import TierRule
 

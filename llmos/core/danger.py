@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
+from llmos.core.dataclass import dataclass
 from llmos.core.shell_syntax import ShellReading
 from llmos.core.shell_wrappers import program_name
 

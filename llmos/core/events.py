@@ -7,10 +7,11 @@ of it. `EPHEMERAL` events are shown and streamed but not kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.explain import Considered
 from llmos.core.messages import Message, StopReason, Usage
 from llmos.core.tool import Effect, FileChanges

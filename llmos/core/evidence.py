@@ -10,7 +10,9 @@ a Beta-binomial in two levels, so that the number means something before a trace
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from llmos.core.dataclass import dataclass
 
 PRIOR_RIGHT = 24.0
 PRIOR_WRONG = 1.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.literals import Literal
 from llmos.core.template import Place, Template
 from llmos.core.wording import Analysis

@@ -8,9 +8,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from llmos.core.dataclass import dataclass
 from llmos.core.goal import content_stems, goal_key
 from llmos.core.literals import Literal, tokens_of
 from llmos.core.trace import shorten

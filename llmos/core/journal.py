@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.trace import shorten
 
 REPLAY_CALL = "replay-"

@@ -7,10 +7,9 @@ cannot stand where it would land.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llmos.core.alias import with_values
 from llmos.core.binding import make_case
+from llmos.core.dataclass import dataclass
 from llmos.core.gate import Refusal
 from llmos.core.gates import GATES
 from llmos.core.gates_wording import same_class

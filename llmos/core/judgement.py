@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from llmos.core.dataclass import dataclass
 from llmos.core.wording import Analysis
 
 Values = tuple[tuple[str, str], ...]

@@ -7,9 +7,9 @@ as a draft when it is neither. The reason stands in the trace.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmos.core.answer import derive
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Outcome
 from llmos.core.goal import context_reference
 from llmos.core.provenance import Source, reasons

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from llmos.core.dataclass import dataclass
 from llmos.core.literal_words import COMMON, is_common
 
 

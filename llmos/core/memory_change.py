@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from llmos.core.dataclass import dataclass
 
 CORE, ARCHIVAL = "core/", "archival/"
 

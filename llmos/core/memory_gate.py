@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from llmos.core.core_edits import OBSERVATIONS, text_refusal
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_text import holds_secret, negations, numbers_of, stem, stems, words_of
 from llmos.core.passage import Source
 

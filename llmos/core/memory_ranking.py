@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_text import TimeWindow
 
 
@@ -74,7 +74,7 @@ class Ranked:
     parts: Mapping[str, float]
 
 
-def rank(candidates: Sequence[Candidate], asked: Asked, weights: RankWeights = RankWeights()) -> list[Ranked]:
+def rank(candidates: Sequence[Candidate], asked: Asked, weights: RankWeights = RankWeights()) -> list[Ranked]:  # noqa: B008 (frozen)
     """The candidates, best first, each with the parts of its score."""
     base = _base(candidates, weights)
     around = _neighbours(candidates, base)

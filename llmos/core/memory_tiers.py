@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from llmos.core.dataclass import dataclass
 
 
 class Tier(StrEnum):

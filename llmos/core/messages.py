@@ -7,9 +7,11 @@ them: thinking blocks are bound to everything before them, so what came from the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
+
+from llmos.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from llmos.core.core_block import FIRST_STRENGTH, USER
+from llmos.core.dataclass import dataclass
 from llmos.core.goal import slug
 from llmos.core.memory_text import fingerprint
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from llmos.core.danger import Danger, Risk, risk_of_command, risk_of_path
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError
 from llmos.core.events import Verdict
 from llmos.core.read_only import ShellWorld, why_not_read_only

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Mode, PlanMade, PlannedStep
 from llmos.core.evidence import NO_FAMILY, OTHER_VALUES, OTHER_WORDS, SAME_GOAL, Evidence, Family, Outcomes
 from llmos.core.explain import Considered, GateCheck, first_closed

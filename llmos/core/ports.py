@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 from llmos.core.batch import GoalDone, GoalJob
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Event
 from llmos.core.messages import Message, StopReason, ToolCall, Usage
 from llmos.core.permission import GrantScope

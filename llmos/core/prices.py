@@ -6,8 +6,9 @@ Invariant: a price is a finite number of zero or more; an unknown price has no v
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError
 from llmos.core.messages import Usage
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from llmos.core.dataclass import dataclass
 from llmos.core.journal import Journal
 from llmos.core.ports import Example, ExampleStep
 from llmos.core.sandbox import BUBBLEWRAP

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from llmos.core.dataclass import dataclass
 from llmos.core.trace import RunStep
 
 MOST_REASONS = 5

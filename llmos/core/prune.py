@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from llmos.core.dataclass import dataclass
 from llmos.core.evidence import Outcomes
 from llmos.core.trace import TraceHeader, TraceStatus
 

@@ -8,8 +8,9 @@ files that a glob brings in may look like options without harm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from llmos.core.dataclass import dataclass
 
 
 class Operands(StrEnum):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from llmos.core.binding import bind, make_case, render
+from llmos.core.dataclass import dataclass
 from llmos.core.gate import Bound, Refusal
 from llmos.core.gates_values import check_leftover
 from llmos.core.generalise import proven_by

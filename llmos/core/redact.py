@@ -11,10 +11,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from llmos.core.dataclass import dataclass
 from llmos.core.redact_rules import KEY_WORDS, NO_SECRET, PASSWORD_WORDS, SECRET_VARIABLE, SHAPES, Shape
 
 LEAST_KNOWN = 8

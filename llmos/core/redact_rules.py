@@ -8,8 +8,9 @@ it matches where it has none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
+
+from llmos.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

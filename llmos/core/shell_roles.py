@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
+from llmos.core.dataclass import dataclass
 from llmos.core.shell_words import Command, Script, Word
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.shell_words import NotParsed
 from llmos.core.shell_words import parse as parse_words
 from llmos.core.shell_wrappers import SHELLS, code_in, program_name, unwrapped

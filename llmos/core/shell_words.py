@@ -8,9 +8,11 @@ certainty must not be rewritten. shell_roles.py says what a word is for, shell_e
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
+
+from llmos.core.dataclass import dataclass
 
 MAX_LENGTH = 20_000
 MAX_DEPTH = 8

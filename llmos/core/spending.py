@@ -7,8 +7,9 @@ process died, or it is still running) counts at the most that it can have cost.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import BudgetError
 
 

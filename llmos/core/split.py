@@ -11,9 +11,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmos.core.blend import clauses
+from llmos.core.dataclass import dataclass
 from llmos.core.goal import asks_for_change, asks_only, context_reference, words_of
 from llmos.core.graph import Graph, SubGoal
 from llmos.core.literals import Kind, Literal, tokens_of

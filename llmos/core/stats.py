@@ -8,10 +8,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from llmos.core.dataclass import dataclass
 from llmos.core.turns import TurnFacts
 
 MOST_PERIODS = 60

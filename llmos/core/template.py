@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.literal_forms import forms
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role, RoledWord, effects, substitution_spans

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
+from llmos.core.dataclass import dataclass
 from llmos.core.shell_roles import Role, RoledWord, roles
 from llmos.core.shell_words import NotParsed, Script, parse
 from llmos.core.wording import Analysis, base_word

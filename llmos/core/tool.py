@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.sandbox import Boundary, Sandbox
 
 

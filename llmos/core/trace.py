@@ -10,10 +10,11 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.shell_roles import Role, roles
 from llmos.core.shell_words import NotParsed, parse
 from llmos.core.tool import Effect, FileChanges, is_cache, is_folded

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import unnested
 
 BESIDE = frozenset({"memory_ticked", "conversation_compacted"})

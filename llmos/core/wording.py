@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import pairwise
 
+from llmos.core.dataclass import dataclass
 from llmos.core.goal import context_reference
 from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of

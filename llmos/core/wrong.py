@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.goal import goal_key
 from llmos.core.trace import Step, Trace
 from llmos.core.wording import Analysis, analyse

@@ -17,11 +17,12 @@ import stat
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.core.tool import FOLDED_NAMES, FileChanges
 from llmos.engine.changes import Entry, Snapshot, hash_file, snapshot

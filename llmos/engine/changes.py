@@ -14,9 +14,10 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.tool import FOLDED_NAMES, FileChanges, is_cache
 
 # A file whose time is this close to the look may have changed after it within the same tick of the clock.

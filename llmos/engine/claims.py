@@ -13,8 +13,9 @@ import posixpath
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from llmos.core.dataclass import dataclass
 from llmos.core.tool import FileChanges
 
 _WORD = re.compile(r"[^\s'\"`;|&<>()=,{}]+")

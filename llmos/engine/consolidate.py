@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from llmos.core.consolidation import (
     pairs_within,
 )
 from llmos.core.core_block import MACHINE, CoreBlock, CoreItem, item_id
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, StoreError
 from llmos.core.events import Event, MemoryTicked
 from llmos.core.memory_change import CORE

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import BudgetError, ExitStatus, LlmosError
 from llmos.core.events import MessageAdded, Outcome
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, user_text

@@ -13,10 +13,11 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, ToolError
 from llmos.core.events import Notice, ToolFinished, ToolStarted, Verdict
 from llmos.core.messages import ToolCall, ToolResult

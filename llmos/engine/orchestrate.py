@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Mode, Outcome, SubGoalEnded
 from llmos.core.graph import Graph, Progress, SubGoal, SubState, with_results
 from llmos.core.ports import Clock, Emit

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.core.answer import compute, describe_changes
+from llmos.core.dataclass import dataclass
 from llmos.core.events import Outcome, StepChecked, StepWaiting
 from llmos.core.heal import is_at_fault
 from llmos.core.journal import AS_RECORDED, REPLAY_CALL

@@ -12,10 +12,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.engine.backups import FILES, FORMAT_KIND, FORMAT_NUMBER, MANIFEST, path_state
 from llmos.memory.codec import check_format

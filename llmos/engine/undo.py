@@ -10,12 +10,12 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llmos.core.conversation import TYPED, TYPED_ALONE
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.core.events import unnested
 from llmos.core.journal import call_line

@@ -6,12 +6,12 @@ Each function gives values or lines; the caller prints them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from llmos.app import App
 from llmos.core.core_block import BLOCKS, CoreItem, named_items
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, UsageError
 from llmos.core.memory_change import MemoryChange
 from llmos.core.memory_tiers import Tier

@@ -9,11 +9,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmos.app import App
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.matching import rank
 from llmos.core.trace import Trace, TraceHeader, TraceStatus

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from llmos.app import App
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 from llmos.interfaces.printable import one_line
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 from llmos.memory.files import open_regular, show_path
 

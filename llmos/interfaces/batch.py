@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pathlib import Path
 from llmos.app import AppOptions
 from llmos.core.batch import BadLine, BatchGoal, Effects, GoalDone, GoalJob, Todo, row_of
 from llmos.core.batch_queue import FolderQueue
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, LlmosError, UsageError, WorkerLostError
 from llmos.core.events import Outcome
 from llmos.core.ports import Executor

@@ -9,13 +9,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from llmos.core.batch import BadLine, BatchGoal, GoalDone
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus
 from llmos.interfaces.call_view import money
 from llmos.interfaces.live_area import LiveArea

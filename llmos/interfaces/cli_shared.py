@@ -6,12 +6,12 @@ import math
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmos.core.dataclass import dataclass
 from llmos.interfaces.printable import printable
 from llmos.interfaces.run_command import draws_nothing
 from llmos.interfaces.startup import working_folder

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from llmos.core.compaction import digest_of
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError
 from llmos.core.ports import Model
 from llmos.engine.model_calls import ModelCalls

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmos.core.agent_roles import AgentRole
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, NoModelError, ToolError
 from llmos.core.events import Outcome
 from llmos.core.ports import Model

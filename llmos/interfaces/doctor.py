@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ from llmos import __version__
 from llmos.app import App, AppOptions
 from llmos.app_models import CREDENTIALS
 from llmos.core.catalogue import CATALOGUE
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, NoModelError
 from llmos.interfaces.actions_sessions import size_words
 from llmos.interfaces.layout import pairs, wrapped

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from llmos.core.dataclass import dataclass
 from llmos.interfaces.call_view import money
 
 

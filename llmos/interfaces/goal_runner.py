@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.app import App, AppOptions
 from llmos.core.batch import EffectFold, GoalDone, GoalJob
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
 from llmos.core.events import Event, TurnEnded, event_record
 from llmos.interfaces.failures import report_unexpected

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, NoModelError, UsageError
 from llmos.core.events import Mode, Notice, Outcome, PlanMade, PlannedSubGoal
 from llmos.core.graph import Graph, SubGoal, ancestors, graph_problem, ordered_by_writes

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from prompt_toolkit.application.current import get_app
 from prompt_toolkit.filters import Condition, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from llmos.core.dataclass import dataclass
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("Enter", "sends"),

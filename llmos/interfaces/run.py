@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from llmos.app import App, AppOptions
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, LlmosError, StoreError, UsageError
 from llmos.core.events import PlanMade
 from llmos.core.ports import AnswerForm

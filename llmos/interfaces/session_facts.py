@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from llmos.core.dataclass import dataclass
 from llmos.core.events import ConversationCompacted, Event, MemoryTicked, ModelCallFinished, TurnEnded
 from llmos.interfaces.call_view import money
 

@@ -10,10 +10,11 @@ import difflib
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from llmos.app import App
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 from llmos.core.events import Event, PlanMade
 from llmos.interfaces.dispatcher import Dispatcher

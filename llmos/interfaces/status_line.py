@@ -6,10 +6,10 @@ Invariant: whatever the width, the permission mode and a failure of memory are o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from llmos.core.dataclass import dataclass
 from llmos.interfaces.call_view import money
 from llmos.interfaces.layout import cut
 from llmos.interfaces.printable import one_line

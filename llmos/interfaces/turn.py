@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from llmos.core.blend import Piece
 from llmos.core.budget import Account
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, StoreError
 from llmos.core.events import (
     Event,

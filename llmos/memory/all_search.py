@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from llmos.core.dataclass import dataclass
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.fact_search import FactHit, passage_hit, search_items
 from llmos.memory.memory_engine import MemoryEngine

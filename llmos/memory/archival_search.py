@@ -12,9 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError
 from llmos.core.memory_ranking import RankWeights
 from llmos.core.memory_text import identifiers, stems, time_window

@@ -6,11 +6,12 @@ Invariant: everything said about a setting (in `config show`, the template, an e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from enum import StrEnum
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.prices import ModelPrice
 from llmos.memory.setting_kinds import (
     Choice,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from llmos.core.core_block import CoreBlock, named_items
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_text import identifiers, stems
 from llmos.memory.archival_search import Found as FoundPassage
 from llmos.memory.memory_search import is_relevant

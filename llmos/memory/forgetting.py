@@ -9,11 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from llmos.core.core_block import CoreItem, named_items
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_text import fingerprint, stems, words_pattern

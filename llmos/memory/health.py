@@ -9,9 +9,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.memory.files import STALE_AFTER_S, TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from llmos.memory.locks import is_held
 from llmos.memory.workspace import Workspace

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llmos.core.core_block import MODEL
+from llmos.core.dataclass import dataclass
 from llmos.core.memory_text import fingerprint, holds_secret
 from llmos.core.passage import Passage, PassageState, Source
 from llmos.memory.codec import CodecError, check_format

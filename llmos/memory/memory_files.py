@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_tiers import TierRules

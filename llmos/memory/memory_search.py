@@ -6,10 +6,11 @@ Works with words alone where no embedder is there. What it finds is data with a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError
 from llmos.core.memory_ranking import Asked, Candidate, Ranked, RankWeights, rank
 from llmos.core.memory_text import (

@@ -13,10 +13,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.core.catalogue import CATALOGUE, CatalogueModel
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.locks import take_marker
 

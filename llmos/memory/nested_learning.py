@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, last_done, may_try, that_count
 from llmos.memory.files import make_private_folder, open_regular, read_bounded, write_atomic

@@ -7,9 +7,9 @@ changes nothing of what is allowed.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, StoreError
 from llmos.memory.files import os_cause, read_bounded, show_path
 

@@ -13,10 +13,10 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.codec import CodecError, dump_line, whole_records
 from llmos.memory.files import (

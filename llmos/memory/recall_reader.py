@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from llmos.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

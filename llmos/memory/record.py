@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from llmos.core.dataclass import dataclass
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.traces_sdk import TraceManager

@@ -6,9 +6,9 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.files import make_private_folder, read_bounded, write_atomic

@@ -11,9 +11,9 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path
 from llmos.memory.locks import StoreLock, is_held, take_marker

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError, StoreError, UsageError
 from llmos.core.events import Verdict
 from llmos.core.permission import Rule, SavedRun, parse_rule

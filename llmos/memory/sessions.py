@@ -11,13 +11,13 @@ import math
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from llmos.core.conversation import conversation_of
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import PlanMade
 from llmos.core.messages import Message

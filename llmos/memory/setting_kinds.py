@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from llmos.core.dataclass import dataclass
 from llmos.core.prices import ModelPrice
 
 _ANY = "(?s:.*)"

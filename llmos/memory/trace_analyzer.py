@@ -10,9 +10,9 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import BudgetError, LlmosError, ModelError, ModelErrorKind, StoreError
 from llmos.core.goal import content_stems, goal_key
 from llmos.core.judgement import Judgement, in_order, pairing

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.tool import ToolSpec
 from llmos.core.trace import Trace, TraceStatus

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.evidence import Evidence, Family, Outcomes
 from llmos.core.goal import goal_key
 from llmos.core.prune import parse_time

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes

@@ -10,10 +10,10 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError, StoreError
 from llmos.memory.files import make_private_folder, os_cause, read_bounded, show_path, write_once
 

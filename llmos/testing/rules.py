@@ -10,9 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.testing.script import Error
 
 _SAMPLING = ("temperature", "top_p", "top_k")

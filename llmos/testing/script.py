@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
+
+from llmos.core.dataclass import dataclass
 
 _EMPTY: Mapping[str, Mapping[str, Any]] = {
     "text": {"text": ""},

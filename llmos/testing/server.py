@@ -19,11 +19,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from llmos.core.dataclass import dataclass
 from llmos.testing.rules import ApiRules
 from llmos.testing.script import Answer, Block, Delay, Error, Raw, Reply, Script, events_of, message_of, sse
 

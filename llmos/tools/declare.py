@@ -16,10 +16,11 @@ import math
 import types
 import typing
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, Tool, ToolContext, ToolOutput, ToolSpec
 from llmos.tools.text import clean

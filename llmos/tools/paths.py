@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 from llmos.core.tool import ToolContext
 from llmos.tools.beneath import FOLDER, open_beneath

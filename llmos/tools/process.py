@@ -16,9 +16,9 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.tools.text import HeadTail
 
 TERM_GRACE_S = 1.0

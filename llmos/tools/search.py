@@ -11,10 +11,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 from llmos.core.tool import Effect, ToolContext, ToolOutput
 from llmos.tools import beneath, paths, search_worker, walk

@@ -9,11 +9,11 @@ import fnmatch
 import os
 import re
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
 from llmos.tools.beneath import FOLDER, open_beneath
 
