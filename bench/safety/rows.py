@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from bench.safety.run import Row
 
+_MANY = "tests/safety/test_many_writers.py"
+
 ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
     Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),
