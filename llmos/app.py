@@ -6,7 +6,6 @@ What costs time to import is imported when it is first used.
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -47,7 +46,7 @@ from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
 
 if TYPE_CHECKING:
-    from llmos.adapters.sandbox import PrivateFolder
+    from llmos.memory.private_folder import PrivateFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class App:
         self._borrowed: tuple[str, ...] = ()
         self._beside: App | None = None
         self._invokers: list[Invoker] = []
-        self._private: PrivateFolder | None = None
+        self._private: list[PrivateFolder] = []
 
     @classmethod
     def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str], model: Model | None = None) -> App:
@@ -269,12 +268,12 @@ class App:
         """What holds commands, found by trying on first use; None when the person decided against it."""
         if self.config.settings.sandbox.mode == "off":
             return None
-        from llmos.adapters.sandbox import PrivateFolder, find_sandbox, sandbox_beside
+        from llmos.adapters.sandbox import find_sandbox, sandbox_beside
 
-        self._private = PrivateFolder()
+        private = self._private_folder("llmos-")
         if self._beside is not None and self._beside.sandbox is not None:
-            return sandbox_beside(self._beside.sandbox, self._private.path)
-        return find_sandbox(self._private.path)
+            return sandbox_beside(self._beside.sandbox, private)
+        return find_sandbox(private)
 
     def cut_off(self) -> dict[str, str]:
         """The trace whose replay the last session was cut off in, with how far it had come; mostly empty."""
@@ -415,8 +414,19 @@ class App:
     def _backups_folder(self) -> Path:
         """Where copies of changed files go: not to the workspace where that is frozen; made only when there is one."""
         if self.freeze:
-            return Path(tempfile.gettempdir()) / f"llmos-backups-{self.session}"
+            return self._frozen_copies / self.session
         return self.workspace.root / "backups" / self.session
+
+    @cached_property
+    def _frozen_copies(self) -> Path:
+        return self._private_folder("llmos-backups-")
+
+    def _private_folder(self, prefix: str) -> Path:
+        """A folder that goes with this process. Raises StoreError."""
+        from llmos.memory.private_folder import PrivateFolder
+
+        self._private.append(PrivateFolder(prefix))
+        return self._private[-1].path
 
     async def close(self) -> None:
         """Release the model, the index and the transcript; also after an error."""
@@ -428,5 +438,5 @@ class App:
             made = None if name in self._borrowed else self.__dict__.get(name)
             if made is not None:  # a cached property that was used
                 made.close()
-        if self._private is not None:
-            self._private.remove()
+        for folder in self._private:
+            folder.remove()

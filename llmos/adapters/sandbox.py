@@ -1,4 +1,4 @@
-"""Which boundary this machine has, found by trying it and never by a version; and the folder that commands see as /tmp.
+"""Which boundary this machine has, found by trying it and never by a version.
 
 A try is one command in the real profile, so what is called a tier has held one command here, now, as this user.
 """
@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,34 +18,11 @@ from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
 from llmos.adapters.sandbox_macos import SANDBOX_EXEC, Seatbelt
 from llmos.adapters.sandbox_seccomp import program
-from llmos.core.errors import StoreError, ToolError
+from llmos.core.errors import ToolError
 from llmos.core.sandbox import NO_SANDBOX, Boundary, Confinement, Launch, Sandbox, SandboxTier
+from llmos.memory.private_folder import TRY
 
 _TRY_S = 10.0
-
-
-class PrivateFolder:
-    """A folder below the system's temporary one that only this user can enter, made when it is first needed."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-
-    @property
-    def path(self) -> Path:
-        """Raises StoreError where none can be made."""
-        if self._path is None or not self._path.is_dir():
-            try:
-                self._path = Path(tempfile.mkdtemp(prefix="llmos-"))
-            except OSError as error:
-                raise StoreError(f"cannot make a temporary folder for commands: {error.strerror or error}") from None
-            # Not every way out of the program passes `remove`.
-            weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
-        return self._path
-
-    def remove(self) -> None:
-        if self._path is not None:
-            shutil.rmtree(self._path, ignore_errors=True)
-            self._path = None
 
 
 class NoSandbox:
@@ -96,7 +72,7 @@ def _seatbelt(private: Path, path: str) -> Sandbox | None:
 
 def holds(sandbox: Sandbox) -> bool:
     """Whether a command runs in it, writes where it may, and cannot where this process could."""
-    work, outside = Path(tempfile.mkdtemp(prefix="llmos-try-")), Path(tempfile.mkdtemp(prefix="llmos-try-"))
+    work, outside = Path(tempfile.mkdtemp(prefix=TRY)), Path(tempfile.mkdtemp(prefix=TRY))
     test = f': > "{work}/in" && ! (: > "{outside}/out") 2>/dev/null'
     try:
         with sandbox.launch(["/bin/sh", "-c", test], Confinement(work, (), Boundary())) as launch:

@@ -26,6 +26,7 @@ from llmos.core.catalogue import CATALOGUE
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, NoModelError
 from llmos.interfaces.actions_sessions import size_words
+from llmos.interfaces.doctor_repair import repairs_of, restore_hints
 from llmos.interfaces.layout import pairs, wrapped
 from llmos.interfaces.printable import one_line
 from llmos.memory.files import show_path
@@ -45,6 +46,9 @@ PACKAGES = (
 _OPTIONAL = {"xllamacpp": "needed for an embedded model: pip install 'llmos[local]'"}
 _LEAST_FREE_BYTES = 200_000_000
 _SHOWN = 3
+_MOST_TOLD = 10
+_TOLD_ABOVE = frozenset({"open to others", "stale lock", "half-written file"})
+_REPAIR = "`llmos doctor --repair`"
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _TERMINAL_VARIABLES = ("TERM", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LANG", "LC_ALL", "TMUX", "SSH_TTY")
 
@@ -72,14 +76,14 @@ def examine(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], onlin
     """All findings, redacted. Only with `online` is anybody asked over the network."""
     checks = [_llmos(), _python(), *_packages()]
     try:
-        app: App | None = App.open(options, cwd=cwd, environ=environ)
+        app: App | None = App.open(replace(options, freeze=True), cwd=cwd, environ=environ)  # it changes nothing
     except LlmosError as error:
         app = None
         checks.append(Check("configuration", State.FAIL, str(error), "mend that; nothing below could be looked at"))
     checks.append(_credential(environ))
     if app is not None:
         with closing(app.traces):
-            for check in (_configuration, _model, _workspace, _traces, _sessions, _permissions, _leftovers, _disk):
+            for check in (*_RECORD, _disk):
                 checks += _guarded(check, app)
             if online:
                 checks += _guarded(_online, app)
@@ -259,17 +263,21 @@ def _permissions(app: App) -> Iterator[Check]:
         return
     named = ", ".join(show_path(path) for path in open_to_others[:_SHOWN])
     more = f" and {len(open_to_others) - _SHOWN} more" if len(open_to_others) > _SHOWN else ""
-    fix = f"`chmod -R go-rwx {show_path(open_to_others[0])}`"
-    yield Check("store permissions", State.WARN, f"open to other users: {named}{more}", fix)
+    yield Check("store permissions", State.WARN, f"open to other users: {named}{more}", f"{_REPAIR} closes them")
 
 
 def _leftovers(app: App) -> Iterator[Check]:
     left = leftovers(app.workspace, time.time())
     if left.markers:
-        yield Check("locks", State.NOTE, f"{len(left.markers)} sessions were cut off", "the next start closes them")
+        yield Check(
+            "locks",
+            State.NOTE,
+            f"{len(left.markers)} sessions were cut off",
+            f"the next start closes them, as {_REPAIR} does",
+        )
     if left.temporaries:
         what = f"{len(left.temporaries)} half-written files, such as {show_path(left.temporaries[0])}"
-        yield Check("locks", State.NOTE, what, "they can be deleted")
+        yield Check("locks", State.NOTE, what, f"{_REPAIR} deletes them")
     if left.edits:
         what = f"{len(left.edits)} edits were not taken, such as {show_path(left.edits[0])}"
         yield Check("locks", State.NOTE, what, "delete them when you do not need them")
@@ -283,6 +291,23 @@ def _leftovers(app: App) -> Iterator[Check]:
         )
 
 
+def _files(app: App) -> Iterator[Check]:
+    """What cannot be read or was left half-done, with what would be done about it; and what is in quarantine."""
+    found = [one for one in repairs_of(app).find() if one.what not in _TOLD_ABOVE]
+    for one in found[:_MOST_TOLD]:
+        yield Check(one.what, State.WARN, f"{show_path(one.path)}: {one.why}", f"{_REPAIR} {one.does}")
+    if len(found) > _MOST_TOLD:
+        yield Check("files", State.WARN, f"{len(found) - _MOST_TOLD} more are damaged", f"{_REPAIR} sees to all")
+    if not found:
+        yield Check("files", State.OK, "every file of the record can be read")
+    kept = list(restore_hints(app, lambda text: text))
+    for hint in kept[-_MOST_TOLD:]:
+        yield Check("quarantine", State.NOTE, hint)
+    if len(kept) > _MOST_TOLD:
+        folder = show_path(app.quarantine.folder)
+        yield Check("quarantine", State.NOTE, f"{len(kept) - _MOST_TOLD} older ones; {folder}/log.jsonl names all")
+
+
 def _disk(app: App) -> Iterator[Check]:
     folder = app.workspace.root
     while not folder.exists():
@@ -290,6 +315,9 @@ def _disk(app: App) -> Iterator[Check]:
     free = shutil.disk_usage(folder).free
     state = State.OK if free >= _LEAST_FREE_BYTES else State.WARN
     yield Check("disk", state, f"{size_words(free)} free where the workspace is")
+
+
+_RECORD = (_configuration, _model, _workspace, _traces, _sessions, _permissions, _leftovers, _files)
 
 
 # ------------------------------------------------------------------------------------------------------ surroundings

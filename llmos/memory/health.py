@@ -14,6 +14,9 @@ from pathlib import Path
 from llmos.core.dataclass import dataclass
 from llmos.memory.files import STALE_AFTER_S, TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from llmos.memory.locks import is_held
+from llmos.memory.money_journal import money_folder
+from llmos.memory.quarantine import FOLDER as QUARANTINE
+from llmos.memory.signing import key_path
 from llmos.memory.workspace import Workspace
 
 MOST_ENTRIES = 50_000
@@ -34,13 +37,20 @@ class Leftovers:
     """Folders of edits that were not taken."""
 
 
+def private_places(workspace: Workspace) -> list[Path]:
+    """What nobody but its owner may read."""
+    inside = [workspace.root / name for name in ("backups", QUARANTINE)]
+    beside = [key_path(workspace.home), money_folder(workspace.home)]
+    return [workspace.recall, *inside, workspace.derived, workspace.home, *beside]
+
+
 def exposed(workspace: Workspace) -> tuple[list[Path], bool]:
     """Files and folders that others can read or write and should not; and whether all were looked at.
 
     A project's traces and settings may be read by others, because they are shared with the repository; nothing of the
     record may be written by others, and transcripts, copies of files and what is derived may not be read either.
     """
-    private = [workspace.recall, workspace.root / "backups", workspace.derived, workspace.home]
+    private = private_places(workspace)
     shared = [] if workspace.is_home else [workspace.traces, workspace.memories, workspace.config_file]
     found: list[Path] = []
     seen = 0

@@ -43,6 +43,7 @@ FORMAT_NUMBER = 1
 MAX_BYTES = 512 * 1024 * 1024
 _MAX_LAST_BYTES = 4_000_000
 """A longer last session is not looked through before a turn."""
+_MAX_HEAD_BYTES = 10_000
 _DATE = len("2026-11-24")
 _DURABLE = (TurnStarted, ToolStarted, TurnEnded)
 _MESSAGES = (TurnStarted, TurnEnded)
@@ -152,6 +153,12 @@ def read_transcript(path: Path, report: Callable[[str], None]) -> Iterator[dict[
         return
     check_format(head.get("format"), kind=FORMAT_KIND, supported=FORMAT_NUMBER, name=str(path))
     yield from records
+
+
+def first_record(path: Path) -> dict[str, Any] | None:
+    """The head of a transcript; None for an empty file. Raises StoreError, CodecError for what is no record."""
+    head = read_bounded(path, _MAX_HEAD_BYTES, or_larger=True).partition(b"\n")[0]
+    return next(load_lines(head + b"\n", name=str(path), report=lambda _: None), None)
 
 
 def last_cut_off(recall: Path) -> dict[str, str]:

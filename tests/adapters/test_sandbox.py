@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from llmos.adapters.sandbox import PrivateFolder, find_sandbox, holds
+from llmos.adapters.sandbox import find_sandbox, holds
 from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
 from llmos.app_boundary import tool_context
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
 from llmos.memory.config import load_config
+from llmos.memory.private_folder import PrivateFolder
 from llmos.memory.workspace import find_workspace, init_workspace
 from llmos.tools.shell import shell
 

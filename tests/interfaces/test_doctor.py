@@ -112,7 +112,7 @@ def test_what_is_wrong_with_the_record_is_found(kept: str, llmos: Llmos) -> None
     assert "broken.yaml" in ill["traces"][2].found
     assert ill["sessions"][1].state is State.WARN
     (exposed,) = ill["store permissions"]
-    assert (exposed.state, exposed.fix) == (State.WARN, f"`chmod -R go-rwx {home}`")
+    assert (exposed.state, exposed.fix) == (State.WARN, "`llmos doctor --repair` closes them")
     assert exposed.found == (f"open to other users: {home}, {home}/crashes, {home}/memories and 2 more")
     assert [check.found.split(",")[0] for check in ill["locks"]] == ["1 sessions were cut off", "1 half-written files"]
     assert ill["crashes"][0].found.startswith("1 defects on record")

@@ -17,7 +17,8 @@ from llmos.testing import FakeMessagesServer
 POORER = Path(__file__).parent / "poorer.py"
 FIND = """
 import pathlib, tempfile
-from llmos.adapters.sandbox import PrivateFolder, find_sandbox
+from llmos.adapters.sandbox import find_sandbox
+from llmos.memory.private_folder import PrivateFolder
 private = PrivateFolder()
 print(find_sandbox(private.path).tier.name)
 private.remove()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from battery import tier
 
-from llmos.adapters.sandbox import PrivateFolder
 from llmos.adapters.sandbox_guard import watch
 from llmos.core.sandbox import PROTECTED, Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
+from llmos.memory.private_folder import PrivateFolder
 from llmos.tools.shell import shell
 
 FILES = (*(name for name in PROTECTED if not name.startswith(".git/")), ".git/hooks/pre-commit", ".git/config")

@@ -43,7 +43,8 @@ def main() -> None:
         for processes, operations in ((8, 500), (32, 50)):
             with a_store() as root:
                 done.append(at_once(root, processes, max(1, int(operations * share))))
-        lost, failed = (sum((getattr(one, name) for one in done), []) for name in ("lost", "failed"))
+        lost = [line for one in done for line in one.lost]
+        failed = [line for one in done for line in one.failed]
         told = [
             f"{one.processes} processes, {one.operations:,} operations at once, 99 % of them within {one.p99_s:.2f} s"
             for one in done

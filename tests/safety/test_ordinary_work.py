@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from battery import tier
 
-from llmos.adapters.sandbox import PrivateFolder
 from llmos.adapters.sandbox_layout import REPLACED
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
+from llmos.memory.private_folder import PrivateFolder
 from llmos.tools.shell import shell
 
 PYTHON = sys.executable
