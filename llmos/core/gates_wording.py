@@ -262,6 +262,16 @@ _SIGNED = frozenset("-mtime -atime -ctime -mmin -amin -cmin -size".split())
 
 
 _GRAVE = frozenset(["delete", "stop", "system", "user", "mount", "install"])
+_HARD_TO_UNDO = _GRAVE | {"move", "permission"}
+_SAME_WORDS = {"remove": "delete", "removes": "delete", "deletes": "delete", "from": "in", "as": "to"}
+_IDLE_WORDS = frozenset("a an the all of please could can would you that which are is".split())
+
+
+def _bare_words(goal: Analysis) -> tuple[str, ...]:
+    """The words of a goal in order, without those that can say nothing of what is done to what."""
+    words = [_SAME_WORDS.get(word, base_word(word)) for word in goal.surface]
+    pairs = pairwise([word for word in [*words, ""] if word not in _IDLE_WORDS])
+    return tuple(word for word, after in pairs if (word, after) != ("file", "§"))
 
 
 _MUST = {
@@ -285,6 +295,9 @@ def check_effect(case: Case) -> str:
     for effect in sorted(case.template.effects & _GRAVE if case.same_surface else case.template.effects):
         if not _ASKS[effect].search(case.goal.goal):
             return f"the saved run makes a change ({effect}) that the goal does not ask for"
+    grave = sorted(case.template.effects & _HARD_TO_UNDO)
+    if grave and _bare_words(case.goal) != _bare_words(case.template.analysis):
+        return f"the saved run makes a change ({grave[0]}) that is made again only in the words that asked for it"
     verb = case.goal.form[:1]
     if verb and verb[0] in _MUST and case.template.programs and not case.template.effects & _MUST[verb[0]]:
         return f"the goal asks to {verb[0]}, and the saved run does not"

@@ -24,6 +24,7 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("letters", "count lines in a.txt", "wc -l a.txt", "count lines in b\u200b.txt"),
     ("pronoun", "delete my file a.txt", "rm a.txt", "delete your file a.txt"),
     ("pronoun", "show the file a.txt", "cat a.txt", "show the file a.txt again"),
+    ("pronoun", "count lines of my file a.txt", "wc -l a.txt", "count lines of your file a.txt"),
     ("negation", "find files that match 'x' in d", "find d -name x", "find files that do not match 'x' in d"),
     ("negation", "archive d with links", "tar -cf d.tar d", "archive d without links"),
     ("exception", "list files in d1", "ls d1", "list files except in d1"),
@@ -134,7 +135,7 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("said", "append the line please to a.txt", "echo please >> a.txt", "append the line to a.txt"),
     ("said", "write directory into a.txt", "echo directory > a.txt", "write folder into a.txt"),
     ("number", "show the last line of a.txt", "tail -n 1 a.txt", "show the last lines of a.txt"),
-    ("number", "delete the file a.txt", "rm a.txt", "delete every file a.txt"),
+    ("effect", "delete the file a.txt", "rm a.txt", "delete every file a.txt"),
     ("number", "delete the file named a.txt", "rm a.txt", "delete the files named a.txt"),
     ("words", "copy a.txt to b.txt and count its lines", "cp a.txt b.txt; wc -l b.txt",
      "copy a.txt to b.txt and count their lines"),
@@ -166,6 +167,8 @@ PAIRS: tuple[tuple[str, str, str, str], ...] = (
     ("pairing", "print the numbers from 1 to 20", "seq 1 20", "print the numbers from 20 to 1"),
     ("pairing", "list files between 10k and 50k", "find . -size +10k -size -50k", "list files between 10k and 10k"),
     ("role", "find the file a.txt in d1", "find d1 -name a.txt", "find the file c/b.txt in d1"),
+    ("effect", "delete all files in d1", "find d1 -type f -delete", "delete all files within d1"),
+    ("effect", "delete log files in d1", "rm d1/*log*", "in d1 delete log files"),
     ("leftover", "create the module parser1", "touch --as=PARSER1.py parser1", "create the module lexer1"),
 )  # fmt: skip
 
