@@ -153,6 +153,24 @@ def test_the_marks_of_an_answer_are_out_of_reach_of_the_numbers_of_a_goal() -> N
     assert found.trace.answer == AnswerTemplate("2 kB: ${1}", (AnswerValue(0, 0, "0 lib/"),))
 
 
+@pytest.mark.parametrize(
+    ("saved", "goal", "gate"),
+    [
+        (trace("rename x1 to x1", shell("mv x1 x1")), "rename y1 to z1", "pairing"),
+        (trace("rename x1 to y1", shell("mv x1 x1 y1 y1")), "rename a1 to a1", "pairing"),
+        (trace("make the folder x1", shell("mkdir y1")), "make the folder z1", "unused"),
+        (trace("make the folder x1", shell("mkdir x1 y1")), "make the folder z1", "constant"),
+        (trace("make the folder x1", shell("mkdir x1 X1")), "make the folder z1", "constant"),
+    ],
+)
+def test_a_trace_whose_values_contradict_one_another_is_a_miss_with_a_reason(
+    saved: Trace, goal: str, gate: str
+) -> None:
+    found = rebind(saved, goal)
+    assert isinstance(found, Refusal)
+    assert (found.gate, len(found.reason) > 10) == (gate, True), found.reason
+
+
 def test_paths_are_expected_as_effects_name_them() -> None:
     found = rebind(COPY, "copy ./c.txt to ./d.txt")
     assert isinstance(found, Rebound)

@@ -138,3 +138,8 @@ def test_a_substitution_that_changes_the_structure_is_none() -> None:
     assert substitute(script, {(3, 6): ("a;b", "a;b")}) is None
     assert substitute(script, {(3, 6): ("'open", "'open")}) is None
     assert substitute(script, {(3, 6): ("'a b'", "a b")}) == "cp 'a b' x"
+
+
+def test_another_joining_of_the_same_words_and_a_value_that_reads_otherwise_are_none_too() -> None:
+    assert substitute(parse("echo OLD"), {(5, 8): ("new &", "new")}) is None
+    assert substitute(parse("echo OLD"), {(5, 8): ("new\\ er", "new  er")}) is None
