@@ -13,6 +13,7 @@ ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
     Row("D-2", "random kills", f"{_MANY} kills", f"{_MANY} kills 0.05"),
     Row("D-7", "writers at once", f"{_MANY} at-once", f"{_MANY} at-once 0.05"),
+    Row("D-3", "power cuts", "tests/safety/test_power_cut.py 5000", "tests/safety/test_power_cut.py 500"),
     Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),

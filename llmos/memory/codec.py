@@ -131,13 +131,18 @@ def _json_default(value: Any) -> Any:
 
 
 def load_lines(data: bytes, *, name: str, report: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-    """The records of a JSONL file, in order. A last line torn by a crash is left out and told to `report`.
+    """The records of a JSONL file, in order. What a crash tore off the last line, or a power cut left as zeros in the
+    place of lines that had not reached the disk, is left out and told to `report`.
 
     Raises CodecError with file and line for any other line that is not a JSON object.
     """
     lines = data.split(b"\n")
     for number, line in enumerate(lines):
         if not line.strip():
+            continue
+        if b"\0" in line:
+            report(f"{show_path(name)} line {number + 1}: something was not on the disk when the power went")
+            yield from whole_records(line.replace(b"\0", b"\n"))
             continue
         try:
             record = json.loads(line, parse_constant=_no_constant)

@@ -297,12 +297,26 @@ def test_a_whole_last_record_without_newline_is_kept() -> None:
     assert list(load_lines(b'{"a":1}\n{"b":2}', name="log", report=pytest.fail)) == [{"a": 1}, {"b": 2}]
 
 
-@pytest.mark.parametrize(
-    "bad", [b'{"b":', b"[1]", b"NaN", b'{"b":NaN}', b"\xff", b"\x00\x00", b"[" * 100_000], ids=range(7)
-)
+@pytest.mark.parametrize("bad", [b'{"b":', b"[1]", b"NaN", b'{"b":NaN}', b"\xff", b"[" * 100_000], ids=range(6))
 def test_a_broken_record_in_the_middle_is_refused(bad: bytes) -> None:
     with pytest.raises(CodecError, match="log line 2: this is not a JSON record"):
         list(load_lines(b'{"a":1}\n' + bad + b'\n{"c":1}\n', name="log", report=pytest.fail))
+
+
+@pytest.mark.parametrize(
+    ("hole", "kept"),
+    [
+        (b"\0\0\0\n", []),
+        (b'\0\0\0{"b":2}\n', [{"b": 2}]),
+        (b'{"torn":"ha\0\0\0{"b":2}\n', [{"b": 2}]),
+        (b'{"b":2}\n\0\0\n', [{"b": 2}]),
+    ],
+)
+def test_what_a_power_cut_left_as_zeros_is_told_and_the_rest_is_kept(hole: bytes, kept: list[dict[str, int]]) -> None:
+    reports: list[str] = []
+    read = list(load_lines(b'{"a":1}\n' + hole + b'{"c":3}\n', name="log", report=reports.append))
+    assert read == [{"a": 1}, *kept, {"c": 3}]
+    assert [report.partition(":")[2] for report in reports] == [" something was not on the disk when the power went"]
 
 
 def test_a_record_that_json_cannot_hold_is_refused() -> None:
