@@ -23,6 +23,7 @@ from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.memory_exchange import read_import
 from llmos.memory.money_journal import MoneyJournal
 from llmos.memory.passage_files import dump_passage
+from llmos.memory.quarantine import Quarantine
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.setting_kinds import RuleWithExamples
 from llmos.memory.signing import key_path
@@ -53,6 +54,7 @@ def test_every_kind_has_a_sample() -> None:
         "money",
         "outcomes",
         "permissions",
+        "quarantine",
         "tombstones",
         "trace",
         "trace-foreign",
@@ -119,6 +121,16 @@ def test_money(tmp_path: Path) -> None:
     journal = MoneyJournal(tmp_path / ".llmos", clock=FixedClock(), session="x", workspace=tmp_path, caps=Caps(1, 1))
     spending = journal.spending(datetime(2026, 11, 30, tzinfo=UTC))
     assert (spending.of_session("a1b2c3d4"), spending.of_day("2026-11-26"), spending.open()) == (0.5125, 0.5125, 1)
+
+
+def test_quarantine(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path)
+    kept = quarantine.folder / "20261126-140847-9020/traces/sort-names-txt-4a6b8e04.yaml"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    (quarantine.folder / "log.jsonl").write_text(SAMPLES["quarantine"])
+    (one,) = quarantine.all()
+    assert (one.path, one.was) == (kept, tmp_path / "traces/sort-names-txt-4a6b8e04.yaml")
 
 
 def test_saved_permissions(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def run(row: Row, *, fast: bool = False) -> Done:
     with subprocess.Popen(
         [sys.executable, *shlex.split(row.fast if fast else row.full)],
         cwd=TOP,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(TOP / path) for path in _PATHS)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

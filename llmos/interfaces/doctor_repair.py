@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from llmos.app import App
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError
+from llmos.interfaces.actions_memory_change import forgetting
 from llmos.interfaces.layout import pairs
 from llmos.interfaces.printable import one_line
 from llmos.memory.files import os_cause, show_path
@@ -28,7 +29,7 @@ class Repaired:
 
 
 def repairs_of(app: App) -> Repairs:
-    return Repairs(app.workspace, app.clock, Path(tempfile.gettempdir()))
+    return Repairs(app.workspace, app.clock, Path(tempfile.gettempdir()), lambda: forgetting(app).finish())
 
 
 def repair(app: App, redact: Callable[[str], str]) -> list[Repaired]:

@@ -1,30 +1,34 @@
 """Forgetting: one thing out of every place where memory holds it, and a tombstone so that it does not come back.
 
 Provenance is followed: from an item or passage to the messages that it came from, from a message to what was made of
-it. What merely stands beside it stays. The order is such that after a crash the same command finds the rest.
+it. What merely stands beside it stays. What is to be taken out is in a journal first, so that after a crash the rest is
+taken out as well: by the next `forget`, or by `llmos doctor --repair`.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from llmos.core.core_block import CoreItem, named_items
 from llmos.core.dataclass import dataclass
-from llmos.core.errors import UsageError
+from llmos.core.errors import StoreError, UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_text import fingerprint, stems, words_pattern
 from llmos.core.passage import Passage
-from llmos.memory.files import write_atomic
+from llmos.memory.files import remove_stale_temporaries, show_path, write_atomic
 from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.recall import Recall
 from llmos.memory.recall_reader import RecallMessage
 from llmos.memory.transcript_words import FORGOTTEN, blank, holds
+from llmos.memory.unfinished import Unfinished
 from llmos.memory.workspace import Workspace
 
 _ALIKE = 0.6
@@ -67,6 +71,19 @@ class Forgotten:
     """Saved runs that hold the words: they are the person's to delete."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What is to be taken out, as it stands in the journal until it is."""
+
+    when: str
+    texts: list[str]
+    items: list[list[str]]
+    """Label of the block and id of the item."""
+    passages: list[str]
+    messages: list[list[Any]]
+    """Session and `seq`."""
+
+
 class Forgetting:
     """Over one workspace. `prefixes` is the folder where embedded models keep what they have read of prompts."""
 
@@ -75,6 +92,7 @@ class Forgetting:
         self._memory = memory
         self._recall = recall
         self._prefixes = prefixes
+        self._journal = Unfinished(workspace.memories)
 
     def look(self, identifiers: Sequence[str]) -> Forgettable:
         """What these ids (of items, passages, or messages as `session:seq`) lead to. Raises UsageError."""
@@ -117,24 +135,58 @@ class Forgetting:
         """Take it out. It cannot be undone. Raises StoreError, UsageError."""
         if what.is_empty:
             raise UsageError("there is nothing of it to forget")
-        texts = (*what.texts, *(message.text for message in what.messages))
-        names = [message.name for message in what.messages]
-        for text in texts:
+        self.finish()
+        intent = _Intent(
+            when=when.isoformat(),
+            texts=[*what.texts, *(message.text for message in what.messages)],
+            items=[[label, item.id] for label, item in what.items],
+            passages=[passage.id for passage in what.passages],
+            messages=[[message.session, message.seq] for message in what.messages],
+        )
+        self._journal.begin(asdict(intent))
+        done = self._carry_out(intent)
+        self._journal.end()
+        return done
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether an earlier one did not come to its end: what it was about is still there in part."""
+        return self._journal.path.exists()
+
+    def finish(self) -> Forgotten | None:
+        """Carry out the rest of one that was cut off; None where none was. Raises StoreError."""
+        change = self._journal.open()
+        try:
+            if change is None:
+                return None
+            done = self._carry_out(_Intent(**change))
+            self._recall.index.start_over()  # which of its rows the first try came to, nobody knows
+            self._journal.end()
+            return done
+        except (TypeError, ValueError) as error:
+            raise StoreError(f"{show_path(self._journal.path)} is not of this version: {error}") from None
+
+    def _carry_out(self, intent: _Intent) -> Forgotten:
+        """Each part finds done what an earlier try did."""
+        when = datetime.fromisoformat(intent.when)
+        names = [f"{session}:{seq}" for session, seq in intent.messages]
+        for text in intent.texts:
             self._memory.tombstones.bar(text, names, when)
-        self._unwrite(what, when)
-        changes = self._clean_log(what, texts)
-        records, transcripts = self._clean_transcripts(what, texts)
-        self._clean_derived(texts)
-        return Forgotten(records, transcripts, changes, tuple(self._traces_with(texts)))
+        self._unwrite(intent, when)
+        changes = self._clean_log(intent)
+        records, transcripts = self._clean_transcripts(intent)
+        self._clean_derived(intent.texts)
+        self._clean_half_written()
+        return Forgotten(records, transcripts, changes, tuple(self._traces_with(intent.texts)))
 
     # ------------------------------------------------------------------------------------------------------ places
 
-    def _unwrite(self, what: Forgettable, when: datetime) -> None:
+    def _unwrite(self, intent: _Intent, when: datetime) -> None:
         """Take items and passages out of their files, and their ids out of the passages that name them."""
         writer = Writer(when, "forgotten", "person")
-        for label, item in what.items:
-            self._memory.edit_block(label, lambda block, item=item: block.without_item(item.id), writer)  # type: ignore[misc]
-        gone = {passage.id for passage in what.passages}
+        for label, item in intent.items:
+            self._memory.edit_block(label, lambda block, item=item: block.without_item(item), writer)  # type: ignore[misc]
+        gone = set(intent.passages)
         for passage in self._memory.passages():
             if passage.id not in gone and gone & {*passage.supersedes, *passage.disputes}:
                 self._memory.change_passage(passage.id, lambda one: _without_ids(one, gone), writer)
@@ -142,11 +194,11 @@ class Forgetting:
             if self._memory.passage_path(identifier).exists():
                 self._memory.remove_passage(identifier, writer)
 
-    def _clean_log(self, what: Forgettable, texts: Sequence[str]) -> int:
+    def _clean_log(self, intent: _Intent) -> int:
         """Take ids and words out of the log of changes; how many of its lines changed."""
-        ids = {item.id for _, item in what.items} | {passage.id for passage in what.passages}
-        names = sorted({passage.id for passage in what.passages}, key=len, reverse=True)
-        patterns = [pattern for text in texts if (pattern := words_pattern(text)) is not None]
+        ids = {item for _, item in intent.items} | set(intent.passages)
+        names = sorted(set(intent.passages), key=len, reverse=True)
+        patterns = [pattern for text in intent.texts if (pattern := words_pattern(text)) is not None]
 
         def clean(text: str | None) -> str | None:
             for name in names if text else ():
@@ -169,14 +221,14 @@ class Forgetting:
             self._memory.log.replace_all(after)
         return sum(one != other for one, other in zip(before, after, strict=True))
 
-    def _clean_transcripts(self, what: Forgettable, texts: Sequence[str]) -> tuple[int, int]:
+    def _clean_transcripts(self, intent: _Intent) -> tuple[int, int]:
         turns: dict[str, list[int]] = {}
-        for message in what.messages:
-            turns.setdefault(message.session, []).append(message.seq)
+        for session, seq in intent.messages:
+            turns.setdefault(session, []).append(seq)
         records, changed = 0, []
         for path in sorted(self._workspace.recall.glob("*.jsonl")):
             starts = next((seqs for session, seqs in turns.items() if path.stem.endswith(f"-{session}")), [])
-            if count := blank(path, starts, texts):
+            if count := blank(path, starts, intent.texts):
                 records += count
                 changed.append(path.name)
         for name in changed:
@@ -202,6 +254,13 @@ class Forgetting:
                 left = pattern.sub(FORGOTTEN, left)
             if left != said:
                 write_atomic(history, left.encode("utf-8"))
+
+    def _clean_half_written(self) -> None:
+        """What a writer that was killed left beside the files; who writes there now holds the lock."""
+        space = self._workspace
+        with StoreLock(space.memories / ".lock"):
+            for folder in (space.memories, space.core_blocks, space.archival, space.derived):
+                remove_stale_temporaries(folder, now=math.inf)
 
     def _traces_with(self, texts: Sequence[str]) -> Iterable[str]:
         folder = self._workspace.traces

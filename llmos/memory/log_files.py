@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.files import open_locked, os_cause, read_bounded, show_path, write_atomic
 from llmos.memory.quarantine import Quarantine

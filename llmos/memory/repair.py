@@ -12,11 +12,11 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from llmos.core.core_block import BLOCKS
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, StoreError
 from llmos.core.memory_change import ARCHIVAL, CORE
 from llmos.core.ports import Clock
@@ -36,6 +36,7 @@ from llmos.memory.quarantine import LOG, Quarantine
 from llmos.memory.trace_files import MAX_BYTES as MAX_TRACE_BYTES
 from llmos.memory.trace_files import decode_trace
 from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, close_abandoned, first_record
+from llmos.memory.unfinished import Unfinished
 from llmos.memory.workspace import Workspace
 
 _INDEXES = {"traces.sqlite": "the index of traces", "memory.sqlite": "the index of messages"}
@@ -57,10 +58,14 @@ class Repair:
 class Repairs:
     """Everything that is wrong with one workspace and its person's own files."""
 
-    def __init__(self, workspace: Workspace, clock: Clock, temporary: Path) -> None:
+    def __init__(
+        self, workspace: Workspace, clock: Clock, temporary: Path, finish_forgetting: Callable[[], object]
+    ) -> None:
+        """`finish_forgetting` carries out what is left of a `memory forget` that was cut off."""
         self._space = workspace
         self._clock = clock
         self._temporary = temporary
+        self._finish_forgetting = finish_forgetting
         self._quarantine = Quarantine(workspace.root)
         self._own = self._quarantine if workspace.is_home else Quarantine(workspace.home)
 
@@ -71,6 +76,7 @@ class Repairs:
             self._traces,
             self._blocks,
             self._passages,
+            self._unfinished,
             self._logs,
             self._transcripts,
             self._indexes,
@@ -176,6 +182,16 @@ class Repairs:
 
     def _memory_lock(self) -> StoreLock:
         return StoreLock(self._space.memories / ".lock")
+
+    def _unfinished(self) -> Iterator[Repair]:
+        path = Unfinished(self._space.memories).path
+        if path.exists():
+            why = "`llmos memory forget` was cut off, and a part of what it was about is still there"
+            yield Repair("unfinished change", path, why, "takes out the rest", self._forget_the_rest)
+
+    def _forget_the_rest(self) -> str:
+        self._finish_forgetting()
+        return "what was to be forgotten is taken out everywhere"
 
     # ------------------------------------------------------------------------------------------------ damaged lines
 
