@@ -117,6 +117,7 @@ class Life:
             memory=self.memory,
             nested=NestedLearning(memories / "recall", derived),
             said_since=self.recall.said_since,
+            said_like=self.recall.said_like,
             model=lambda: model,
             clock=self.clock,
             limits=UpdateLimits(),

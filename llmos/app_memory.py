@@ -63,6 +63,7 @@ def make_consolidator(
         memory=memory,
         nested=nested,
         said_since=recall.said_since,
+        said_like=recall.said_like,
         synchronise=archival.synchronise,
         model=model,
         clock=clock,

@@ -11,12 +11,13 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from llmos.core.core_block import BLOCKS, DESCRIPTIONS, MODEL, USER, CoreBlock, CoreItem
-from llmos.core.core_edits import OBSERVATIONS, CoreEdit, EditKind
+from llmos.core.core_block import BLOCKS, DESCRIPTIONS, MACHINE, MODEL, USER, CoreBlock, CoreItem
+from llmos.core.core_edits import OBSERVATIONS, CoreEdit, EditKind, text_refusal
 from llmos.core.dataclass import dataclass
-from llmos.core.memory_gate import ABOUT, Fact, Heard, about_the_same, admitted
+from llmos.core.memory_gate import ABOUT, Fact, Heard, about_the_same, admitted, sentences
 from llmos.core.memory_text import is_near_duplicate
-from llmos.core.passage import Passage, PassageState, passage_id
+from llmos.core.memory_tiers import TierRule
+from llmos.core.passage import Passage, PassageState, Source, passage_id
 
 MOST_FACTS = 12
 """That one answer may propose."""
@@ -255,6 +256,7 @@ def core_plan(facts: Sequence[Fact], pairs: Sequence[Pair], labels: Sequence[Lab
                 edit = CoreEdit(EditKind.REPLACE, fact.text, item, fact.evidence, fact.explicit)
             elif fact.explicit:
                 disputes.append((fact, known))
+                edits[block].append(CoreEdit(EditKind.DOUBT, "", item, fact.evidence))
                 block = ""
             else:
                 block = ""  # a conclusion does not stand against what was said
@@ -312,14 +314,42 @@ def _is_later(fact: Fact, known: Known) -> bool:
     return fact.day >= known.since[:10]
 
 
-def strong(blocks: Sequence[CoreBlock]) -> list[CoreItem]:
-    """The items that are proposed to archival: said by the person, or borne out more than once."""
-    return [
-        item
-        for block in blocks
-        for item in block.items
-        if item.by != "machine" and item.evidence and (item.by == "user" or len(item.evidence) >= OBSERVATIONS)
+def strong(blocks: Sequence[CoreBlock], rule: TierRule) -> list[CoreItem]:
+    """The items that are proposed to archival: those that are strong in core."""
+    items = [item for block in blocks for item in block.items]
+    return [item for item in items if item.by != MACHINE and item.evidence and rule.is_strong(item.strength)]
+
+
+def recalled_often(
+    passages: Sequence[Passage], asked_for: Mapping[str, int], blocks: Sequence[CoreBlock], rule: TierRule
+) -> list[Passage]:
+    """The passages that are proposed to core, strongest first.
+
+    Strong in archival by what bore them out and by how often a goal asked for them, and in no block in the same words.
+    """
+    there = [item.text for block in blocks for item in block.items]
+    found = [
+        (rule.borne_out(one.strength, asked_for.get(one.id, 0)), one)
+        for one in passages
+        if one.state is PassageState.CURRENT
+        and not one.block
+        and one.sources
+        and not text_refusal(one.text)
+        and not any(is_near_duplicate(one.text, text) for text in there)
     ]
+    kept = [(strength, one) for strength, one in found if rule.is_strong(strength)]
+    return [one for _, one in sorted(kept, key=lambda pair: (-pair[0], pair[1].id))]
+
+
+def said_again(fact: Fact, heard_before: Sequence[Heard], rule: TierRule) -> Fact | None:
+    """A statement of the person with every message that says it, where that makes it strong in recall; None else."""
+    sources = {source.message: source for source in fact.sources}
+    for message in heard_before:
+        for sentence in sentences(message.text):
+            if is_near_duplicate(sentence, fact.text):
+                sources.setdefault(message.name, Source(message.name, sentence))
+    strong_enough = rule.is_strong(rule.borne_out(0.0, len(sources)))
+    return replace(fact, sources=tuple(sources.values())) if strong_enough else None
 
 
 # ------------------------------------------------------------------------------------------------------- answers

@@ -4,7 +4,7 @@
 - What is pinned stays, and a read-only block stays as it is.
 - To change or take away an item takes one explicit statement of the person or two independent observations, none of
   which the item rests on already.
-- What says the same again adds evidence, not a line.
+- What says the same again adds evidence and strength, not a line; what says otherwise takes strength.
 - The items of a block stay within its limit; a full block gives up its weakest item for a stronger one.
 """
 
@@ -35,6 +35,8 @@ class EditKind(StrEnum):
     REMOVE = "remove"
     CONFIRM = "confirm"
     """The item was borne out again."""
+    DOUBT = "doubt"
+    """Something else was observed: its strength falls, its text stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def enough_evidence(edit: CoreEdit, item: CoreItem) -> bool:
 
 
 def _confirmed(block: CoreBlock, edit: CoreEdit) -> CoreItem | None:
-    """The item that this edit only bears out."""
-    if edit.kind is EditKind.CONFIRM:
+    """The item that this edit only bears out, or doubts."""
+    if edit.kind in (EditKind.CONFIRM, EditKind.DOUBT):
         return block.find(edit.item)
     if edit.kind is EditKind.ADD:
         return next((item for item in block.items if is_near_duplicate(item.text, edit.text)), None)
@@ -114,7 +116,7 @@ def _refusal(block: CoreBlock, edit: CoreEdit) -> str:
         return f"there is no item {edit.item!r}"
     if edit.kind in (EditKind.ADD, EditKind.REPLACE) and (why := text_refusal(edit.text)):
         return why
-    if item is None or edit.kind is EditKind.CONFIRM:
+    if item is None or edit.kind in (EditKind.CONFIRM, EditKind.DOUBT):
         return "" if edit.evidence else "there is no evidence for it"
     if item.pinned:
         return "the item is pinned"
@@ -141,15 +143,19 @@ def _applied(
     if (same := _confirmed(block, edit)) is not None:
         fresh = [name for name in edit.evidence if name not in same.evidence]
         strength = same.strength
+        if edit.kind is EditKind.DOUBT:
+            for _ in fresh * (not same.pinned):
+                strength = rule.strength_after(strength, 0.0)
+            return block.with_item(replace(same, strength=round(strength, 6))), ()
         for _ in fresh:
             strength = rule.strength_after(strength, 1.0)
         item = replace(same, evidence=(*same.evidence, *fresh), strength=round(strength, 6))
         return block.with_item(item), ()
     by = USER if edit.explicit else MODEL
     if edit.kind is EditKind.ADD:
-        strength = FIRST_STRENGTH if edit.explicit else FIRST_STRENGTH / 2
+        strength = FIRST_STRENGTH if edit.explicit else rule.borne_out(FIRST_STRENGTH / 2, len(set(edit.evidence)) - 1)
         made = item_id(block.label, edit.text, [item.id for item in block.items])
-        item = CoreItem(edit.text, made, day, by, edit.evidence, strength)
+        item = CoreItem(edit.text, made, day, by, edit.evidence, round(strength, 6))
         return _with_room(block, item, spare)
     old = block.find(edit.item)
     assert old is not None

@@ -260,6 +260,8 @@ class MemoryTicked:
     """Time of the newest message that it took in."""
     cost_usd: float = 0.0
     model_calls: int = 0
+    recalled: tuple[str, ...] = ()
+    """Archival passages that were put before the model for this message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from llmos.core.dataclass import dataclass
 
+from llmos.core.core_block import parse_item
+
 CORE, ARCHIVAL = "core/", "archival/"
 
 
@@ -56,7 +58,15 @@ def _sentence(target: str, edit: ItemEdit) -> str:
     if edit.after is None:
         return f"removed from {label}: {shown}"
     before = _text(edit.before)
-    return f"borne out in {label}: {shown}" if before == shown else f"changed in {label}: {before} -> {shown}"
+    if before == shown:
+        word = "doubted in" if _strength(edit.after) < _strength(edit.before) else "borne out in"
+        return f"{word} {label}: {shown}"
+    return f"changed in {label}: {before} -> {shown}"
+
+
+def _strength(line: str) -> float:
+    item = parse_item(line)
+    return item.strength if item is not None else 0.0
 
 
 def _text(written: str) -> str:

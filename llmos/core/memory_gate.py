@@ -158,6 +158,11 @@ def _about(text: str, *, asked: bool) -> str | None:
     return None
 
 
+def block_for(text: str) -> str:
+    """The core block that a lasting statement belongs to."""
+    return _about(text, asked=False) or "system_context"
+
+
 _RELATIVE = (
     ("yesterday", -1),
     ("today", 0),

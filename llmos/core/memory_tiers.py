@@ -45,6 +45,22 @@ class TierRule:
         """A fact's strength, moved toward what is observed (0.0 to 1.0) by the tier's rate."""
         return strength + self.rate * (observed - strength)
 
+    def borne_out(self, strength: float, times: int) -> float:
+        """The strength after it was borne out so many times."""
+        return 1 - (1 - strength) * (1 - self.rate) ** times
+
+    def is_strong(self, strength: float) -> bool:
+        """Whether a fact is proposed to the next tier: from recall to core, from core to archival, and an archival one
+        that keeps being asked for to core.
+
+        Recall: observed as often as core wants evidence. Core: said outright, or a conclusion that was borne out since.
+        Archival: said outright and borne out or asked for thrice since.
+        """
+        start, times = {Tier.RECALL: (0.0, 2), Tier.CORE: (0.25, 1), Tier.ARCHIVAL: (0.5, 3)}[self.tier]
+        if self.rate <= 0:  # nothing moves: only what was said outright goes on
+            return self.tier is Tier.CORE and strength >= 0.5
+        return strength >= self.borne_out(start, times) - 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class TierRules:

@@ -28,6 +28,7 @@ from llmos.core.consolidation import (
     labels_of,
     pairs_of,
     pairs_within,
+    said_again,
 )
 from llmos.core.core_block import MACHINE, CoreBlock, CoreItem, item_id
 from llmos.core.dataclass import dataclass
@@ -81,7 +82,8 @@ class _Update:
 
 
 class Consolidator:
-    """Keeps the tiers of one session up to date. `said_since` gives the person's messages after a time.
+    """Keeps the tiers of one session up to date. `said_since` gives the person's messages after a time, `said_like`
+    those that share words with a statement.
 
     `model` gives the model on demand and raises NoModelError when there is none: then what needs none is done.
     `synchronise` brings the vectors of the passages to what the files say, and `embed` makes those of messages that
@@ -94,6 +96,7 @@ class Consolidator:
         memory: MemoryEngine,
         nested: NestedLearning,
         said_since: Callable[[str], Sequence[RecallMessage]],
+        said_like: Callable[[str], Sequence[RecallMessage]] = lambda text: (),
         model: Callable[[], Model],
         clock: Clock,
         limits: UpdateLimits,
@@ -105,6 +108,7 @@ class Consolidator:
         self._memory = memory
         self._nested = nested
         self._said_since = said_since
+        self._said_like = said_like
         self._model = model
         self._clock = clock
         self._limits = limits
@@ -121,7 +125,9 @@ class Consolidator:
     def after_message(self, emit: Emit, *, begin: bool = True) -> None:
         """A message was recorded: count it, and begin what is due, beside the conversation; or leave it due."""
         nested = self._nested
-        emit(MemoryTicked(tier=Tier.RECALL.value, message=nested.track_message(), done=True))
+        recalled = tuple(dict.fromkeys(self._memory.recalled))
+        self._memory.recalled.clear()
+        emit(MemoryTicked(tier=Tier.RECALL.value, message=nested.track_message(), done=True, recalled=recalled))
         if begin and not self.running and any(nested.may_try(tier) for tier in (Tier.CORE, Tier.ARCHIVAL)):
             self._task = asyncio.ensure_future(self.update(emit))
 
@@ -189,7 +195,7 @@ class Consolidator:
             one for one in self._memory.log.all()[before:] if one.group == update.writer.group or one.by == "person"
         ]
         core = [sentence for change in mine if change.target.startswith(CORE) for sentence in change.sentences]
-        self._news += [sentence for sentence in core if not sentence.startswith("borne out")]
+        self._news += [sentence for sentence in core if not sentence.startswith(("borne out", "doubted"))]
         emit(
             MemoryTicked(
                 tier=update.tier.value,
@@ -230,9 +236,10 @@ class Consolidator:
         kept = [one for one in facts if not bars(one.text, one.evidence) and not is_outdated(one, passages)]
         facts = sorted(kept, key=lambda fact: fact.at)
         if update.tier is Tier.CORE:
-            work = CoreUpdate(memory, facts, update.writer)
+            work = CoreUpdate(memory, facts, update.writer, self._nested.asked_for)
             pairs = [*pairs_of(facts, [work.nearest(fact) for fact in facts]), *pairs_within(facts)]
             work.write(pairs, await self._labels(update, model, facts, pairs))
+            update.lines += work.lines
         else:
             await self._archival(update, model, facts)
         update.lines += _asked(memory, when)
@@ -263,10 +270,17 @@ class Consolidator:
             found, _ = facts_of(answer, batch)
             facts += found
         for message in messages:
-            for fact in stated(message, asked_only=True):
-                if not any(_tells(other, fact) for other in facts):
-                    facts.append(fact)
+            outright = stated(message, asked_only=True)
+            for fact in stated(message):
+                # What the model left out counts where it was asked for, or said so often that it is strong in recall.
+                kept = fact if fact in outright else self._strong(fact)
+                if kept is not None and not any(_tells(other, kept) for other in facts):
+                    facts.append(kept)
         return facts
+
+    def _strong(self, fact: Fact) -> Fact | None:
+        found = (heard(one.name, one.at, one.text, one.project) for one in self._said_like(fact.text))
+        return said_again(fact, [one for one in found if one is not None], self._memory.rules.recall)
 
     async def _labels(
         self, update: _Update, model: Model | None, facts: Sequence[Fact], pairs: Sequence[Pair]

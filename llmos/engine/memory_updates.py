@@ -3,7 +3,7 @@ any point leaves nothing lost: what leaves a block is in archival before it leav
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
 from llmos.core.consolidation import (
@@ -15,21 +15,31 @@ from llmos.core.consolidation import (
     core_plan,
     pairs_of,
     pairs_within,
+    recalled_often,
     same_passages,
     strong,
 )
-from llmos.core.core_block import BLOCKS, MODEL, USER, CoreItem
+from llmos.core.core_block import BLOCKS, FIRST_STRENGTH, MODEL, USER, CoreItem
 from llmos.core.core_edits import NO_ROOM, CoreEdit, EditKind, apply_edits
-from llmos.core.memory_gate import Fact, about_the_same, nearest
+from llmos.core.memory_gate import Fact, about_the_same, block_for, nearest
 from llmos.core.memory_text import is_near_duplicate
+from llmos.core.memory_tiers import TierRule
 from llmos.core.passage import HOLDING, Passage, PassageState, Source
 from llmos.memory.memory_engine import MemoryEngine, Writer
+
+_NEVER: Mapping[str, int] = {}
 
 
 class CoreUpdate:
     """One update of the core blocks from facts."""
 
-    def __init__(self, memory: MemoryEngine, facts: Sequence[Fact], writer: Writer) -> None:
+    def __init__(
+        self, memory: MemoryEngine, facts: Sequence[Fact], writer: Writer, asked_for: Mapping[str, int] = _NEVER
+    ) -> None:
+        """`asked_for`: how often a goal called for a passage, by its id."""
+        self._asked_for = asked_for
+        self.lines: list[str] = []
+        """What was proposed by its strength, a sentence each."""
         self._memory = memory
         self._facts = facts
         self._writer = writer
@@ -46,9 +56,9 @@ class CoreUpdate:
     def write(self, pairs: Sequence[Pair], labels: Sequence[Label]) -> None:
         """Write what the rules allow. Raises StoreError."""
         plan = core_plan(self._facts, pairs, labels)
-        waiting = self._waiting()
+        waiting, proposed = self._waiting(), self._proposed()
         for label in BLOCKS:
-            edits = (*plan.edits.get(label, ()), *waiting.get(label, ()))
+            edits = (*plan.edits.get(label, ()), *waiting.get(label, ()), *proposed.get(label, ()))
             if edits:
                 self._write_block(label, edits)
         for fact, known in plan.disputes:
@@ -63,6 +73,16 @@ class CoreUpdate:
             if not self._memory.tombstones.bars(one.text, evidence):
                 edit = CoreEdit(EditKind.ADD, one.text, "", evidence, one.by == USER)
                 found.setdefault(one.block, []).append(edit)
+        return found
+
+    def _proposed(self) -> dict[str, list[CoreEdit]]:
+        """What is strong in archival, strongest first: it takes what room the update leaves."""
+        memory, found = self._memory, dict[str, list[CoreEdit]]()
+        for one in recalled_often(memory.passages(), self._asked_for, memory.blocks(), memory.rules.archival):
+            evidence = tuple(source.message for source in one.sources)
+            if not memory.tombstones.bars(one.text, evidence):
+                edit = CoreEdit(EditKind.ADD, one.text, "", evidence, one.by == USER)
+                found.setdefault(block_for(one.text), []).append(edit)
         return found
 
     def _write_block(self, label: str, edits: Sequence[CoreEdit]) -> None:
@@ -80,6 +100,8 @@ class CoreUpdate:
         for edit in done.done:
             if edit.kind is EditKind.ADD:
                 self._settled(edit.text)
+                if edit.text not in by_text:
+                    self.lines.append(f"strong in archival, so proposed to {label}: {edit.text}")
 
     def _settled(self, text: str) -> None:
         """What has found its place waits no longer."""
@@ -129,13 +151,18 @@ def update_archival(
                 memory.close_passage(identifier, fact.day, writer)
         for identifier in made.disputes:
             if memory.has_passage(identifier):
-                memory.change_passage(identifier, lambda one: replace(one, state=PassageState.DISPUTED), writer)
+                memory.change_passage(identifier, lambda one: _disputed(one, memory.rules.archival), writer)
     for fact, identifier in same_passages(facts, pairs, labels):
         if memory.has_passage(identifier):
             memory.bear_out(identifier, fact.sources, writer)
-    for item in strong(memory.blocks()):
+    for item in strong(memory.blocks(), memory.rules.core):
         if not any(is_near_duplicate(item.text, text) for text in texts):
             memory.add_archival_memory(_passage_of(item, ""), writer)
+
+
+def _disputed(one: Passage, rule: TierRule) -> Passage:
+    strength = round(rule.strength_after(one.strength, 0.0), 6)
+    return replace(one, state=PassageState.DISPUTED, strength=strength)
 
 
 def passage_of_fact(fact: Fact) -> Passage:
@@ -147,6 +174,7 @@ def passage_of_fact(fact: Fact) -> Passage:
         attribute=fact.attribute,
         sources=fact.sources,
         valid_from=fact.day,
+        strength=FIRST_STRENGTH if fact.explicit else FIRST_STRENGTH / 2,
     )
 
 

@@ -65,6 +65,7 @@ class Remembering:
             return ""
         said = [hit for hit in hits if self._adds_to(goal, hit)]
         lines = _fitting([*map(self._passage_line, passages), *map(self._message_line, said)], CONTEXT_CHARS)
+        self.memory.recalled += [one.id for one in passages[: len(lines)]]
         return "\n".join([_HEAD, *lines]) + "\n\n" if lines else ""
 
     async def search(self, question: str) -> str:
@@ -72,6 +73,7 @@ class Remembering:
         passages, hits = await self._found(question, limit=15)
         lines = [*map(self._passage_line, passages), *map(self._message_line, hits)]
         lines = _fitting(lines, TOOL_CHARS)
+        self.memory.recalled += [one.id for one in passages[: len(lines)]]
         return "\n".join([_HEAD, *lines]) if lines else "nothing relevant is remembered"
 
     async def _found(self, question: str, limit: int) -> tuple[list[Passage], list[Hit]]:

@@ -14,7 +14,7 @@ from llmos.core.core_block import BLOCKS, CoreItem, named_items
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, UsageError
 from llmos.core.memory_change import MemoryChange
-from llmos.core.memory_tiers import Tier
+from llmos.core.memory_tiers import Tier, TierRule
 from llmos.core.passage import Passage, PassageState
 from llmos.interfaces.layout import cards, pairs, wrapped
 from llmos.interfaces.printable import one_line
@@ -211,7 +211,7 @@ def show_lines(app: App, known: Known, width: int) -> list[str]:
             ("block", known.label),
             ("since", item.date),
             ("by", item.by),
-            ("strength", f"{item.strength:g}"),
+            ("strength", _strength(item.strength, app.record.nested.rules.core, "archival")),
             ("pinned", "yes" if item.pinned else "no"),
         ]
         return [*wrapped(item.text, width), *pairs(rows, width)]
@@ -219,7 +219,17 @@ def show_lines(app: App, known: Known, width: int) -> list[str]:
     assert passage is not None
     rows = [(name, str(value)) for name, value in passage_row(passage).items() if name not in ("text", "sources")]
     shown = [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in rows]
+    app.record.nested.track_message()
+    asked, rule = app.record.nested.asked_for.get(passage.id, 0), app.record.nested.rules.archival
+    strength = _strength(rule.borne_out(passage.strength, asked), rule, "core")
+    shown = [("strength", strength) if name == "strength" else (name, value) for name, value in shown]
+    shown += [("asked for", f"{asked} time{'s' if asked != 1 else ''}")] * bool(asked)
     return [*wrapped(passage.text, width), *pairs([row for row in shown if row[1] and row[1] != "[]"], width)]
+
+
+def _strength(strength: float, rule: TierRule, slower: str) -> str:
+    """A strength and what it means for the next tier."""
+    return f"{strength:.6g}" + (f", enough to be proposed to {slower}" if rule.is_strong(strength) else "")
 
 
 def why_lines(app: App, known: Known, width: int, *, question: str, now: datetime, project: str) -> list[str]:

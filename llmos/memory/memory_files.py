@@ -57,6 +57,8 @@ class MemoryFiles:
         self.on = on
         self.log = ChangeLog(core_folder.parent / "changes.jsonl")
         self.tombstones = Tombstones(core_folder.parent / "tombstones.jsonl")
+        self.recalled: list[str] = []
+        """Ids of passages that were put before a model since the last message was counted."""
         self.problems: list[str] = []
         """A sentence for each passage that could not be read."""
         self._mending = Mending(self.log, self._locked, None if frozen else quarantine)

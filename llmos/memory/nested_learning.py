@@ -9,6 +9,7 @@ spares the next process reading old transcripts again; delete it and everything 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from llmos.memory.recall_reader import transcript_sizes
 
 _MESSAGE = b'"event":"turn_started"'
 _TICK = b'"event":"memory_ticked"'
+_RECALLED = b'"recalled":["'
 _MAX_BYTES = 1 << 28
 _WORTH_CACHING = 128_000
 """Bytes that were read since the cache was written: below it reading them again costs less than writing it."""
@@ -33,6 +35,8 @@ class _Counted:
     size: int = 0
     messages: int = 0
     notes: tuple[TickNote, ...] = ()
+    asked_for: tuple[tuple[str, int], ...] = ()
+    """How often an archival passage was put before a model, by its id."""
 
 
 class NestedLearning:
@@ -43,6 +47,8 @@ class NestedLearning:
         self._cache = derived / "message_count.json"
         self.rules = rules
         self.count = 0
+        self.asked_for: Mapping[str, int] = {}
+        """How often each archival passage was put before a model, over all sessions."""
         self._notes: tuple[TickNote, ...] = ()
         self._counted: dict[str, _Counted] | None = None
         self._uncached = 0
@@ -63,6 +69,7 @@ class NestedLearning:
             self._keep(fresh)
         self.count = sum(item.messages for item in fresh.values())
         self._notes = that_count(note for item in fresh.values() for note in item.notes)
+        self.asked_for = _sums(pair for item in fresh.values() for pair in item.asked_for)
         return self.count
 
     def _read(self, path: Path, known: _Counted, size: int) -> _Counted:
@@ -106,13 +113,20 @@ class NestedLearning:
 
 def _to_json(item: _Counted) -> list[Any]:
     notes = [[note.tier, note.message, note.done, note.at, note.through] for note in item.notes]
-    return [item.size, item.messages, notes]
+    return [item.size, item.messages, notes, [list(pair) for pair in item.asked_for]]
 
 
 def _from_json(item: Any) -> _Counted:
-    size, messages, notes = item
+    size, messages, notes, asked_for = item
     made = tuple(TickNote(str(t), int(m), d is True, str(at), str(through)) for t, m, d, at, through in notes)
-    return _Counted(int(size), int(messages), made)
+    return _Counted(int(size), int(messages), made, tuple((str(name), int(times)) for name, times in asked_for))
+
+
+def _sums(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, times in pairs:
+        found[name] = found.get(name, 0) + times
+    return found
 
 
 def _count(path: Path, known: _Counted | None) -> _Counted:
@@ -125,7 +139,19 @@ def _count(path: Path, known: _Counted | None) -> _Counted:
     lines = whole.splitlines()
     notes = [*known.notes, *(note for line in lines if _TICK in line and (note := _note(line)) is not None)]
     messages = known.messages + sum(_MESSAGE in line for line in lines)
-    return _Counted(known.size + len(whole), messages, that_count(notes))
+    asked_for = _sums(
+        [*known.asked_for, *((name, 1) for line in lines if _RECALLED in line for name in _recalled(line))]
+    )
+    return _Counted(known.size + len(whole), messages, that_count(notes), tuple(asked_for.items()))
+
+
+def _recalled(line: bytes) -> list[str]:
+    """The passages that one `memory_ticked` line names."""
+    with suppress(ValueError, KeyError, TypeError, RecursionError):
+        record = json.loads(line)
+        if record["event"] == "memory_ticked":
+            return [str(name) for name in record["recalled"]]
+    return []
 
 
 def _note(line: bytes) -> TickNote | None:

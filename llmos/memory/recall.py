@@ -22,6 +22,7 @@ from llmos.memory.vectors import MessageVectors, erase_vectors
 MOST_SAID = 2_000
 """Messages that one update of memory takes in; the next one goes on from there."""
 
+_ALIKE = 50
 _AT_UPDATE = 256
 """Vectors made beside one update of memory: two seconds of one processor."""
 
@@ -67,6 +68,11 @@ class Recall:
         """The person's messages that are newer than a time (ISO 8601; empty: all), oldest first."""
         found = self.refresh().since(at, role="user", limit=MOST_SAID)
         return [message for message in found if not at or message.at > datetime.fromisoformat(at)]
+
+    def said_like(self, text: str) -> list[RecallMessage]:
+        """Messages of the person that share words with a statement, the likest first."""
+        found = self.index.by_keywords(text, _ALIKE)
+        return [one for one in self.index.messages(list(found)) if one.role == "user"]
 
     def search(self, question: str, *, now: datetime, project: str = "", limit: int = 10) -> list[Hit]:
         """The best messages for a question, best first; `relevant` says whether one is about it at all."""

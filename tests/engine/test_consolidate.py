@@ -51,6 +51,7 @@ class Memory:
             memory=self.engine,
             nested=self.nested,
             said_since=self.recall.said_since,
+            said_like=self.recall.said_like,
             model=lambda: self.model if hasattr(self.model, "reply") else self.model(),  # type: ignore[return-value]
             clock=self.clock,
             limits=self.limits,
