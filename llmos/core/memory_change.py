@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from llmos.core.dataclass import dataclass
-
 from llmos.core.core_block import parse_item
+from llmos.core.dataclass import dataclass
 
 CORE, ARCHIVAL = "core/", "archival/"
 
