@@ -7,8 +7,6 @@ from bench.safety.run import Row
 
 _MANY = "tests/safety/test_many_writers.py"
 
-_MANY = "tests/safety/test_many_writers.py"
-
 ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
     Row("D-1b", "crashes of forget", "tests/safety/test_forget_crash.py 1", "tests/safety/test_forget_crash.py 5"),
@@ -19,6 +17,7 @@ ROWS: tuple[Row, ...] = (
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
+    Row("S-3", "hostile commands run", "tests/safety/test_contained.py", "tests/safety/test_contained.py 30", 900),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
     Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
