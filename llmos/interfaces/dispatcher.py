@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmos.core.agent_roles import AgentRole, role_text, roles_text
-from llmos.core.blend import blended
 from llmos.core.budget import Account
-from llmos.core.compaction import compacted, extent_of
 from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
 from llmos.core.events import (
@@ -29,12 +27,11 @@ from llmos.core.events import (
     Outcome,
     RetryCountdown,
     TurnStarted,
-    Verdict,
 )
 from llmos.core.goal import goal_key, normalise_goal
 from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
-from llmos.core.policy import PROVENANCE, Candidate, Plan, TurnLimits, plan_event
+from llmos.core.policy import TurnLimits, plan_event
 from llmos.core.ports import AnswerForm, Clock, Emit, Model
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
@@ -45,13 +42,14 @@ from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.permits import Permits
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
-from llmos.interfaces.compacting import summary_of
+from llmos.interfaces.compacting import compact_conversation
 from llmos.interfaces.conversation import Conversation
+from llmos.interfaces.deciding import Decider
 from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.splitting import Splitting
-from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within
+from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within, formed
 from llmos.memory.record import Record
 
 if TYPE_CHECKING:
@@ -118,6 +116,7 @@ class Dispatcher:
         self._turn = self._typed = 0
         self._cut_off = within.cut_off
 
+        self._decider = Decider(record.traces, self._invoker, self._cut_off, limits.mixed_k)
         self._splitting = Splitting(
             make=Dispatcher,
             record=record,
@@ -169,7 +168,7 @@ class Dispatcher:
             await self._consolidator.stop(small_only=True)
         self._turn += 1
         emit = self._show if dry_run else self._sink
-        turn = self._new_turn(goal)
+        turn = self._new_turn(goal, emit)
         turn.attached, turn.form, turn.given = tuple(attached), form, given
         if dry_run:
             self._begin(turn, emit)
@@ -228,24 +227,16 @@ class Dispatcher:
 
         Without a model, or where it fails, the summary is a digest. Cancelled while it writes, nothing is changed.
         """
-        messages, tokens = self._conversation.messages, self._conversation.tokens
         account, total_s = Account(self._limits.cap_usd), self._limits.retry_total_s
-        calls = ModelCalls(account=account, clock=self._clock, emit=self._show_progress, retry_total_s=total_s)
-        summary = await summary_of(self._conversation, self._model, calls, focus)
-        begin()
-        self.restart(compacted(summary.text, summary.by), turns=self._turn, cut_off=self._cut_off)
-        extent = extent_of(messages)
-        event = ConversationCompacted(
+        event = await compact_conversation(
+            self._conversation,
+            self._model,
+            ModelCalls(account=account, clock=self._clock, emit=self._show_progress, retry_total_s=total_s),
+            begin=begin,
+            go_on=lambda messages: self.restart(messages, turns=self._turn, cut_off=self._cut_off),
             before=before,
-            summary=summary.text,
-            by=summary.by,
-            reason=summary.reason,
-            messages=extent.messages,
-            tool_outputs=extent.tool_outputs,
-            context_tokens=tokens,
+            focus=focus,
             automatic=automatic,
-            cost_usd=calls.ledger.spent,
-            model_calls=calls.count,
         )
         self._sink(event)
         return event
@@ -288,10 +279,10 @@ class Dispatcher:
         if self._consolidator is not None:
             await self._consolidator.stop()
 
-    def _new_turn(self, goal: str) -> Turn:
+    def _new_turn(self, goal: str, emit: Emit) -> Turn:
         account = Account(self._limits.cap_usd, self._within.account)
         total_s = self._limits.retry_total_s
-        calls = ModelCalls(account=account, clock=self._clock, emit=self._sink, retry_total_s=total_s)
+        calls = ModelCalls(account=account, clock=self._clock, emit=emit, retry_total_s=total_s)
         return Turn(goal, UNDECIDED, calls, self._clock.monotonic(), Mode.LEARNER)
 
     def _begin(self, turn: Turn, emit: Emit) -> None:
@@ -315,43 +306,10 @@ class Dispatcher:
     async def _decide(self, turn: Turn, emit: Emit, *, ask: bool = True) -> None:
         """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
         async with self._within.deciding:
-            await self._choose(turn, emit, ask=ask)
+            await self._decider.choose(turn, emit, ask=ask)
         turn.planned = plan_event(turn.plan, differs_of(turn.goal, turn.plan))
         await self._splitting.decide(turn, emit)
         emit(turn.planned)
-
-    async def _choose(self, turn: Turn, emit: Emit, *, ask: bool) -> None:
-        traces = self._record.traces
-        candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
-        before = traces.judging
-        try:
-            plan = await traces.plan(turn.goal, candidates, self._unmet)
-            if ask and (vouched := await self._vouched(plan, candidates, emit)):
-                plan = await traces.plan(turn.goal, vouched, self._unmet)
-            turn.plan, turn.pieces = blended(turn.goal, plan, traces.nearest, k=self._limits.mixed_k)
-            turn.mode = turn.plan.mode
-        finally:
-            turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
-
-    async def _vouched(self, plan: Plan, candidates: Sequence[Candidate], emit: Emit) -> list[Candidate]:
-        """The candidates, one of them with a person's yes, where that was all that kept it from being replayed."""
-        waiting = {one.trace_id for one in plan.considered if [gate.name for gate in one.closed] == [PROVENANCE]}
-        chosen = next((one for one in candidates if one.trace.header.id in waiting), None)
-        if chosen is None or plan.mode is Mode.FOLLOWER:
-            return []
-        answer = await self._invoker.permits.judge_run(chosen.trace, chosen.unproven[0])
-        if answer is None:
-            return []
-        emit(answer)
-        if answer.verdict is not Verdict.ALLOW:
-            return []
-        return [replace(one, unproven=()) if one is chosen else one for one in candidates]
-
-    def _unmet(self, candidate: Candidate) -> tuple[str, ...]:
-        """Why the world is not as the trace needs it; a replay that was cut off is not begun anew over its effects."""
-        cut_off = self._cut_off.get(candidate.trace.header.id)
-        unmet = unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context)
-        return (f"its replay was cut off before its end: {cut_off}", *unmet) if cut_off else unmet
 
     # -------------------------------------------------------------------------------------------------- acting
 
@@ -382,7 +340,7 @@ class Dispatcher:
                 self._keeper.confirm(trace, turn.goal, turn.plan.values)
             turn.saved_usd = trace.header.learned.cost_usd
             self._conversation.extend(turn.goal, replayed.answer)
-            return _formed(turn, Ending(Outcome.OK, replayed.answer))
+            return formed(turn, Ending(Outcome.OK, replayed.answer))
         if replayed.ran and replayed.outcome is Outcome.DIVERGED:
             self._keeper.count(trace, "diverged")
         if replayed.outcome is Outcome.DENIED:
@@ -434,15 +392,15 @@ class Dispatcher:
             outcome, reason = judge(turn.goal, conversed.answer, conversed.steps, small=small, doubt=conversed.doubt)
         elif outcome is Outcome.OK:
             outcome, reason = Outcome.DENIED, conversed.denied
-        formed = _formed(turn, Ending(outcome, conversed.answer, reason, conversed.exit_status))
-        outcome, reason = formed.outcome, formed.reason
+        ending = formed(turn, Ending(outcome, conversed.answer, reason, conversed.exit_status))
+        outcome, reason = ending.outcome, ending.reason
         if conversed.outcome is Outcome.OK:
             self._conversation.take(conversed.messages)
         else:
             self._conversation.extend(turn.goal, f"[this turn ended {outcome.value}: {reason}]")
         if conversed.steps:
             self._keeper.keep(turn, conversed, outcome, reason, stopped)
-        return formed
+        return ending
 
     def _end(self, turn: Turn, ending: Ending) -> TurnResult:
         now = self._clock.monotonic()
@@ -472,16 +430,6 @@ class Dispatcher:
     @property
     def _cwd(self) -> Path:
         return self._invoker.context.cwd
-
-
-def _formed(turn: Turn, ending: Ending) -> Ending:
-    """The ending; not verified where an answer that would pass has another form than was asked for."""
-    if turn.form is None or ending.outcome not in (Outcome.OK, Outcome.UNVERIFIED):
-        return ending
-    wrong = turn.form.problem(ending.answer)
-    if not wrong:
-        return ending
-    return replace(ending, outcome=Outcome.UNVERIFIED, reason=f"the answer does not follow the schema: {wrong}")
 
 
 def _nowhere(_: Event) -> None:

@@ -16,7 +16,6 @@ from llmos.core.errors import ToolError
 from llmos.core.events import Mode, Notice, Outcome, nested
 from llmos.core.policy import TurnLimits, plan_event
 from llmos.core.ports import Clock, Emit, Model
-from llmos.core.split import may_hold_several
 from llmos.core.tool import ToolOutput
 from llmos.engine.invoke import Invoker
 from llmos.interfaces.delegating import Agents, delegated
@@ -106,6 +105,8 @@ class Splitting:
         saved = plan.trace if plan.mode is Mode.FOLLOWER else None
         if saved is not None and not saved.header.is_graph:
             return
+        from llmos.core.split import may_hold_several  # a replay of one task need not import it
+
         if limits.depth > 0 and limits.split != "off" and turn.form is None and not turn.attached:
             split = self._orchestrator.of_trace(saved, turn.goal, plan.reasons) if saved is not None else None
             if split is None and may_hold_several(turn.goal):

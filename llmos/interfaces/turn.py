@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from llmos.core.blend import Piece
@@ -185,3 +185,13 @@ class Sink:
                 self.broken = True
                 raise
         self.show(event)
+
+
+def formed(turn: Turn, ending: Ending) -> Ending:
+    """The ending; not verified where an answer that would pass has another form than was asked for."""
+    if turn.form is None or ending.outcome not in (Outcome.OK, Outcome.UNVERIFIED):
+        return ending
+    wrong = turn.form.problem(ending.answer)
+    if not wrong:
+        return ending
+    return replace(ending, outcome=Outcome.UNVERIFIED, reason=f"the answer does not follow the schema: {wrong}")

@@ -41,6 +41,10 @@ HEAVY = (
     "httpx",
     "rich",
     "typer",
+    "llmos.core.graph",
+    "llmos.core.split",
+    "llmos.engine.orchestrate",
+    "llmos.interfaces.orchestrating",
 )
 FACTS = {"plan", "cost_usd", "elapsed_s", "trace", "kept", "saved_usd", "confidence"}
 """What differs between two runs, checked one by one where it matters."""

@@ -406,3 +406,11 @@ class TestAsking:
             Outcome.DENIED,
             "orchestrator.confirm is always, and nothing was run",
         )
+
+
+async def test_a_dry_run_that_asks_for_a_plan_records_nothing(world: World) -> None:
+    result = await world.dispatcher(Worker(ALL)).dispatch(GOAL, dry_run=True)
+    assert result.plan is not None and len(result.plan.sub_goals) == 3
+    assert (result.model_calls, result.cost_usd) == (1, pytest.approx(0.001))
+    assert not list(world.workspace.glob("memories/recall/*.jsonl"))
+    assert list(world.cwd.iterdir()) == []
