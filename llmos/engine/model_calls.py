@@ -7,13 +7,14 @@ estimate, so recorded spending is never below real spending.
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import random
 from collections.abc import Callable
 
 from llmos.core.budget import Account, Ledger
 from llmos.core.errors import BudgetError, ModelError, StoreError
-from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown
+from llmos.core.events import ModelCallFailed, ModelCallFinished, ModelCallStarted, RetryCountdown, TextStreamed
 from llmos.core.ports import Clock, Emit, Model, ModelReply, ModelRequest
 
 FIRST_DELAY_S = 1.0
@@ -43,6 +44,12 @@ class ModelCalls:
     def charge(self, calls: int, cost_usd: float) -> None:
         """Count calls that were made elsewhere for this turn."""
         self.account.charge(calls, cost_usd)
+
+    def without_words(self) -> ModelCalls:
+        """The same calls on the same account; what the model writes is no answer, and not shown as one."""
+        made = copy.copy(self)
+        made._emit = lambda event: None if isinstance(event, TextStreamed) else self._emit(event)
+        return made
 
     @property
     def ledger(self) -> Ledger:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import field
 
 from llmos.core.dataclass import dataclass
 from llmos.core.events import Mode, Outcome, SubGoalEnded
@@ -36,23 +35,29 @@ RunSub = Callable[[SubGoal, str, Mapping[str, str]], Awaitable[SubResult]]
 _DONE = (Outcome.OK, Outcome.UNVERIFIED)
 
 
-@dataclass(slots=True)
 class Orchestrate:
     """One run of a graph. `missing` tells which of some paths are not there; `progress` says what became of each."""
 
-    graph: Graph
-    run_sub: RunSub
-    parallel: int
-    emit: Emit
-    clock: Clock
-    missing: Callable[[Sequence[str]], list[str]]
-    results: dict[str, SubResult] = field(default_factory=dict)
-    _tasks: dict[asyncio.Task[SubResult], str] = field(default_factory=dict)
-    _began: dict[str, float] = field(default_factory=dict)
-    progress: Progress = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.progress = Progress(self.graph)
+    def __init__(
+        self,
+        graph: Graph,
+        run_sub: RunSub,
+        *,
+        parallel: int,
+        emit: Emit,
+        clock: Clock,
+        missing: Callable[[Sequence[str]], list[str]],
+    ) -> None:
+        self.graph = graph
+        self.run_sub = run_sub
+        self.parallel = parallel
+        self.emit = emit
+        self.clock = clock
+        self.missing = missing
+        self.progress = Progress(graph)
+        self.results: dict[str, SubResult] = {}
+        self._tasks: dict[asyncio.Task[SubResult], str] = {}
+        self._began: dict[str, float] = {}
 
     async def run(self) -> Outcome:
         """The outcome of all together. Raises what a sub-goal raised that is no outcome, and CancelledError."""

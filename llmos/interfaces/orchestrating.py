@@ -99,7 +99,9 @@ class Orchestrator:
         if not shape.may_be_several or self._limits.split != "auto":
             return None
         model = self._model()
-        graph, why = await ask_for_plan(model, turn.calls, turn.goal, self._agents, self._limits.max_sub_goals)
+        graph, why = await ask_for_plan(
+            model, turn.calls.without_words(), turn.goal, self._agents, self._limits.max_sub_goals
+        )
         name = model.info.name
         if graph is None:
             emit(Notice(text=f"{shape.may_be_several}; {name} says it is one task: {why}"))
@@ -198,7 +200,14 @@ class Orchestrator:
                 result.model_calls,
             )
 
-        work = Orchestrate(split.graph, run_sub, self._limits.parallel, self._emit, self._clock, self._missing)
+        work = Orchestrate(
+            split.graph,
+            run_sub,
+            parallel=self._limits.parallel,
+            emit=self._emit,
+            clock=self._clock,
+            missing=self._missing,
+        )
         try:
             outcome = await work.run()
         finally:
