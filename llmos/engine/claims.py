@@ -137,9 +137,18 @@ class Claims:
         words = {posixpath.normpath(word) for word in _WORD.findall(command)} if command else set[str]()
         for path in sorted({posixpath.normpath(path) for path in paths} | words):
             owner = self._owners.get(path, who)
-            if owner != who and owner not in after and not who.startswith(f"{owner}/"):
+            if not any(_within(owner, one) for one in (who, *after)) and not _within(who, owner):
                 return (
                     f"sub-goal {owner} of this same turn has written {path}, and sub-goal {who} does not wait for it; "
                     "write to another file"
                 )
         return ""
+
+    def begin_turn(self) -> None:
+        """Who wrote what in an earlier turn says nothing of this one."""
+        self._owners.clear()
+
+
+def _within(place: str, outer: str) -> bool:
+    """Whether a sub-goal or agent is `outer`, or one within it."""
+    return place == outer or place.startswith(f"{outer}/")

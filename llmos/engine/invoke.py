@@ -123,6 +123,8 @@ class Invoker:
     def begin_turn(self) -> None:
         """What happened before now is nothing that a step of this turn waited for, and no yes for a run is left."""
         self._looked_at = None
+        if not self._who:
+            self._claims.begin_turn()
         self.permits.begin_turn()
         self.denied_unheld = False
 
@@ -141,7 +143,7 @@ class Invoker:
         make it stricter, and nothing makes it looser. What a person grants for the session holds for all of them.
         """
         made = copy.copy(self)  # backups, claims and what was told are shared
-        made._emit, made._who, made._after = emit, who, after
+        made._emit, made._who, made._after = emit, who, after | self._after
         made._last = made._looked_at = None
         made.permits = self.permits.child(who, strictest)
         made.denied_unheld = False

@@ -64,10 +64,12 @@ class Splitting:
         self._agents = agents
         self._freeze = freeze
         self._turn: Turn | None = None
+        self._agents_done: set[str] = set()
 
     def begin(self, turn: Turn) -> None:
         """What agents do from now on belongs to this turn."""
         self._turn = turn
+        self._agents_done.clear()
         if not self._within.who:
             self._within.agents[0] = 0
 
@@ -95,9 +97,15 @@ class Splitting:
         def child(role: AgentRole | None) -> tuple[str, Dispatcher]:
             self._within.agents[0] += 1
             name = f"{role.name if role else 'agent'}-{self._within.agents[0]}"
-            return name, self._below(turn, name, frozenset(), role)
+            names.append(name)
+            # What agents before it wrote it may change; not what those beside it write.
+            return name, self._below(turn, name, frozenset(self._agents_done), role)
 
-        return await delegated(goal, agent, self.roles, child)
+        names: list[str] = []
+        try:
+            return await delegated(goal, agent, self.roles, child)
+        finally:
+            self._agents_done.update(names)
 
     async def decide(self, turn: Turn, emit: Emit) -> None:
         """Take the goal of a turn for several tasks where its structure, or a saved graph, says so."""

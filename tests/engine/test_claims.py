@@ -125,6 +125,29 @@ async def test_a_file_of_another_sub_goal_is_refused_before_it_is_written(tmp_pa
     assert (await top.invoke(shell("rm a.txt"))).step is not None
 
 
+async def test_what_is_whose_ends_with_the_turn_and_agents_share_with_their_own(tmp_path: Path) -> None:
+    top = invoker(tmp_path)
+    two = top.child("2", lambda _: None, after=frozenset({"1"}))
+    agent = two.child("2/reviewer-1", lambda _: None)
+    beside = two.child("2/reviewer-2", lambda _: None)
+    later = two.child("2/reviewer-3", lambda _: None, after=frozenset({"2/reviewer-1"}))
+    three = top.child("3", lambda _: None, after=frozenset({"1", "2"}))
+
+    def write(path: str) -> ToolCall:
+        return ToolCall("c", "write_file", {"path": path, "content": "x"})
+
+    assert (await top.child("1", lambda _: None).invoke(write("one.txt"))).step is not None
+    assert (await agent.invoke(write("a.txt"))).step is not None
+    for may in (two, later, three):
+        assert (await may.invoke(shell("echo x >> a.txt"))).step is not None
+    for may in (two, agent):
+        assert (await may.invoke(shell("echo x >> one.txt"))).step is not None
+    assert (await agent.invoke(write("mine.txt"))).step is not None
+    assert (await beside.invoke(shell("echo x >> mine.txt"))).step is None
+    top.begin_turn()
+    assert (await beside.invoke(shell("echo x >> mine.txt"))).step is not None
+
+
 async def test_one_that_is_cut_off_while_it_waits_leaves_no_trace(tmp_path: Path) -> None:
     claims = Claims()
     async with claims.hold(None):
