@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bench.safety.run import Row
 
+_MODEL = "tests/safety/test_store_machine.py"
 _MANY = "tests/safety/test_many_writers.py"
 
 ROWS: tuple[Row, ...] = (
