@@ -35,7 +35,14 @@ from llmos.interfaces.output import OutputFormat
 from llmos.interfaces.session import Stopper
 from llmos.interfaces.startup import collect_again
 from llmos.interfaces.turn import EXIT_OF_OUTCOME
-from llmos.memory.batch_files import BatchFiles, cut_off_session, read_input, read_source, results_path
+from llmos.memory.batch_files import (
+    BatchFiles,
+    cut_off_session,
+    ended_session,
+    read_input,
+    read_source,
+    results_path,
+)
 from llmos.memory.files import show_path
 from llmos.memory.locks import BusyError, StoreLock
 from llmos.memory.trace_sync import hand_over, hand_over_all
@@ -44,6 +51,8 @@ from llmos.memory.workspace import Workspace, make_derived_folder
 MOST_ATTEMPTS = 3
 """How often a goal is begun whose worker was lost each time before it had changed anything."""
 _MOST_STDIN = 1 << 29
+_WORKER_ENDS_S = 3.0
+"""How long a worker may live on whose batch was killed, or whose machine is said to be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +277,13 @@ class Batch:
         """What became of a goal that was begun and has no row; None where nothing of it can have had an effect."""
         if not recorded:
             return _unknown(f"{why} was cut off in the middle of it, and with --freeze nothing says how far it came")
-        fold, replayed = cut_off_session(self.runner.app_for(Path(goal.directory)).workspace.recall, session)
+        space = self.runner.app_for(Path(goal.directory)).workspace
+        if not ended_session(space.derived / "open", session, wait_s=_WORKER_ENDS_S):
+            raise UsageError(
+                f"a process of an earlier run still works on goal {goal.id!r} (session {session}); let it finish, or "
+                "end it, and give the same command again"
+            )
+        fold, replayed = cut_off_session(space.recall, session)
         if fold.ended is not None:
             return _as_ended(fold.ended, fold.effects)
         if fold.effects is Effects.NONE:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,10 @@ class Summary:
         counts = " · ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items()) if count)
         before = f" · {self.before:,} of them before" if self.before else ""
         left = f" · {self.left:,} left" if self.left else ""
-        bad = f" · {self.bad_lines:,} bad lines" if self.bad_lines else ""
+        bad = f" · {_counted(self.bad_lines, 'bad line')}" if self.bad_lines else ""
         rate = f" · {self.ran / self.elapsed_s:.1f} goals a second" if self.ran and self.elapsed_s else ""
         modes = " · ".join(f"{count:,} {mode}" for mode, count in sorted(self.modes.items()))
-        found = [f"{self.goals:,} goals: {counts or 'none begun'}{before}{left}{bad}"]
+        found = [f"{_counted(self.goals, 'goal')}: {counts or 'none begun'}{before}{left}{bad}"]
         if self.ran:
             cost = f"cost {money(self.cost_usd)} · saved {money(self.saved_usd)} · {self.elapsed_s:.1f} s{rate}"
             found.append(f"{modes} · {cost}" if modes else cost)
@@ -180,7 +181,6 @@ class BatchScreen:
             self._write(json_line({"event": "goal_ended", **row}))
 
     def end(self, summary: Summary, *, interrupted: bool) -> None:
-        self._busy.clear()
         self.close()
         if self._form is not OutputFormat.TEXT:
             record = summary.record(interrupted=interrupted)
@@ -191,15 +191,15 @@ class BatchScreen:
             for line in summary.lines():
                 self._write(line)
         if interrupted:
-            self.notice(f"stopped; {summary.left:,} goals were not begun; the same command goes on")
+            self.notice(f"stopped; {_counted(summary.left, 'goal')} not begun; the same command goes on")
         elif summary.results is None:
             self.notice("dry run: nothing was run and nothing was kept")
 
     def close(self) -> None:
-        try:
+        """Take the bar away, for good."""
+        with suppress(OSError):
             self._area.erase()
-        except OSError:
-            self._draws = False
+        self._draws = False
 
     # -------------------------------------------------------------------------------------------------- drawing
 
@@ -243,6 +243,10 @@ class BatchScreen:
                 self._stdout.flush()
         except BrokenPipeError:
             self._form, self._quiet = OutputFormat.TEXT, True
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:

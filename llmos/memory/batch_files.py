@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from llmos.core.batch import BadLine, BatchGoal, EffectFold, InputReader, Progre
 from llmos.core.errors import StoreError, UsageError
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import MissingFileError, OwnLines, os_cause, read_bounded, show_path
-from llmos.memory.locks import BusyError
+from llmos.memory.locks import BusyError, is_held
 from llmos.memory.transcript import read_transcript
 
 FORMAT_KIND = "llmos-batch"
@@ -124,6 +125,16 @@ def _lines(path: Path, report: Callable[[str], None]) -> Iterator[dict[str, Any]
         yield from load_lines(data, name=str(path), report=report)
     except CodecError as error:
         raise StoreError(f"{error}; mend the line, or choose another file with --out") from None
+
+
+def ended_session(open_folder: Path, session: str, *, wait_s: float) -> bool:
+    """Whether the process of a session has ended; it is given so many seconds for that."""
+    until = time.monotonic() + wait_s
+    while any(is_held(marker) for marker in open_folder.glob(f"*-{session}.jsonl")):
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def cut_off_session(recall: Path, session: str) -> tuple[EffectFold, str]:

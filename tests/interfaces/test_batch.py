@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from cli_world import Llmos
+from terminal_world import terminal
 
 from llmos.memory.files import OwnLines
-from llmos.memory.locks import StoreLock
+from llmos.memory.locks import StoreLock, take_marker
 from llmos.testing import FakeMessagesServer, reply, text, tool_use, usage
 
 APPEND = "append the line item-0 to log.txt"
@@ -97,7 +98,7 @@ def test_a_bad_line_is_told_and_the_rest_goes_on(llmos: Llmos, learned: str, wor
     assert ended.err.splitlines()[0] == (
         "llmos: big.jsonl line 7000: 'gaol' is no field of a goal; you may mean 'goal'; the line was left out"
     )
-    assert ended.out.splitlines()[0] == "1 goals: 1 ok · 1 bad lines"
+    assert ended.out.splitlines()[0] == "1 goal: 1 ok · 1 bad line"
     assert log(work, "a") == ["x1"]
 
 
@@ -309,7 +310,7 @@ def test_ctrl_c_stops_all_says_what_was_done_and_a_second_run_goes_on(held: Path
     assert process.returncode == 130
     assert still_running(work) == []
     assert "interrupted FOLLOWER · line 2 · x2: append the line x2 to log.txt: stopped before its end" in err
-    assert "of the replay: " in err and "llmos: stopped; 1 goals were not begun; the same command goes on" in err
+    assert "of the replay: " in err and "llmos: stopped; 1 goal not begun; the same command goes on" in err
     release(work)
     second = llmos("batch", "--offline", "-y", "goals.jsonl")
     assert (second.code, log(work, "a"), log(work, "b"), log(work, "c")) == (1, ["x1", "x4"], ["x2"], ["x3"])
@@ -328,6 +329,44 @@ def test_killed_between_the_end_of_a_goal_and_its_row(learned: str, work: Path, 
     (found,) = rows(work)
     same = ("id", "status", "mode", "answer", "session", "effects", "elapsed_s", "exit_code", "key")
     assert {name: found[name] for name in same} == {name: row[name] for name in same}
+
+
+def test_a_goal_that_a_process_still_works_on_is_not_begun_beside_it(learned: str, work: Path, llmos: Llmos) -> None:
+    """A worker on another machine may live on when its batch is killed: its transcript is still open."""
+    place(work, "a")
+    goals(work, ("x1", "a"))
+    llmos("batch", "--offline", "-y", "goals.jsonl")
+    session = rows(work)[0]["session"]
+    (work / "goals.results.jsonl").write_text("")
+    home = Path(os.environ["LLMOS_HOME"])
+    (transcript,) = (home / "memories/recall").glob(f"*-{session}.jsonl")
+    marker = take_marker(home / ".llmos/open" / transcript.name, new=True)
+    assert marker is not None
+    try:
+        held = llmos("batch", "--offline", "-y", "goals.jsonl")
+    finally:
+        os.close(marker)
+    assert (held.code, held.err) == (
+        2,
+        f"llmos: a process of an earlier run still works on goal 'x1' (session {session}); let it finish, or end it, "
+        "and give the same command again\n",
+    )
+    assert (llmos("batch", "--offline", "-y", "goals.jsonl").code, log(work, "a")) == (0, ["x1"])
+
+
+def test_on_a_terminal_a_bar_stands_below_and_is_taken_away(learned: str, work: Path) -> None:
+    for name in "ab":
+        place(work, name)
+    (work / "b/hold").touch()
+    goals(work, ("x1", "a"), ("x2", "b"), ("x3", "missing"))
+    with terminal(["batch", "--offline", "-y", "-w", "2", "goals.jsonl"], width=80) as shown:
+        shown.wait_for("━━━━ 2/3 · $0.00 · 1 FOLLOWER · 1 failed")
+        shown.wait_for("s  x2: append the line x2 to log.txt")
+        (work / "b/hold").unlink()
+        assert shown.wait_for_end() == 1
+    lines = [line for line in shown.written if line]
+    assert lines[0].startswith("failed · line 3 · x3: append the line x3 to log.txt: its")
+    assert any(line.startswith("3 goals: ") for line in lines) and not any("━" in line for line in lines)
 
 
 def test_whoever_takes_the_results_away_starts_over(learned: str, work: Path, llmos: Llmos) -> None:
