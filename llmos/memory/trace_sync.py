@@ -127,13 +127,11 @@ class TraceSync:
             mark = str(record.get("from", f"@{at}"))
             if not mark.startswith(f"{self._name}:") and mark not in there:
                 append_line(self._own / _OUTCOMES, dump_line({**record, "from": mark}), sync=False)
-        stand = _Stand(_whole(self._shared / _OUTCOMES, end), self._stand.own)
-        if handed_over:
-            stand = _Stand(stand.shared, _whole(self._own / _OUTCOMES, stand.own))
-        self._stand = stand
+        if handed_over:  # else the mark of a line that was handed over before a kill may stand behind here
+            self._stand = _Stand(_whole(self._shared / _OUTCOMES, end), _whole(self._own / _OUTCOMES, self._stand.own))
         fresh = sorted(self._known - self._noted)
         self._noted |= self._known
-        said = {"shared": stand.shared, "own": stand.own, "traces": fresh}
+        said = {"shared": self._stand.shared, "own": self._stand.own, "traces": fresh}
         append_line(self._state, dump_line(said), sync=False)
 
 

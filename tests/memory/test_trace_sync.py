@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmos.memory.codec import dump_line
@@ -88,6 +88,8 @@ class Place:
 
 @settings(max_examples=80, deadline=None)
 @given(STEPS)
+@example([("count", 1), ("killed in a push", 1), ("pull", 1)])
+@example([("learn", 2), ("pull", 2), ("killed", 2)])
 def test_everybody_ends_with_everything_once(steps: list[tuple[str, int]]) -> None:
     with TemporaryDirectory() as root:
         place = Place(Path(root))
