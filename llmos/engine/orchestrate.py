@@ -71,7 +71,11 @@ class Orchestrate:
                     await self._stop("the budget of the turn is used up")
                 self._begin_ready()
         except BaseException as error:
-            why = "stopped" if isinstance(error, asyncio.CancelledError) else f"llmos failed in another one: {error}"
+            why = (
+                "all was stopped"
+                if isinstance(error, asyncio.CancelledError)
+                else f"llmos failed in another one: {error}"
+            )
             await self._stop(why)
             raise
         return self._outcome()

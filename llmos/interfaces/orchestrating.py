@@ -160,7 +160,15 @@ class Orchestrator:
                     trace_id=ready.header.id if ready else "",
                 )
             )
-        return replace(plan, mode=Mode.ORCHESTRATOR, reasons=split.reasons, steps=(), sub_goals=tuple(subs))
+        return replace(
+            plan,
+            mode=Mode.ORCHESTRATOR,
+            reasons=split.reasons,
+            guidance=(),  # each sub-goal finds its own
+            differs=(),
+            steps=(),
+            sub_goals=tuple(subs),
+        )
 
     async def confirmed(self, turn: Turn, split: Split) -> Split | None:
         """The plan as the person lets it run, perhaps edited; None where they say no. Raises UsageError."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +14,9 @@ from llmos.core.errors import BudgetError
 from llmos.core.events import Nested, Notice, event_record, innermost, nested, unnested
 from llmos.core.turns import turn_facts
 from llmos.engine.undo import last_turn
+from llmos.memory.codec import dump_line
 from llmos.memory.transcript import cut_off_in
+from llmos.memory.transcript_words import blank
 
 SAID = Notice(text="hello")
 
@@ -129,3 +134,15 @@ def test_a_replay_of_a_sub_goal_that_was_cut_off_is_known(killed: bool) -> None:
         "half-2": "0 of 2 steps done, step 1 unknown (shell: make), 1 not begun",
     }
     assert cut_off_in(iter([*records, {"event": "turn_started", "goal": "next"}])) == {}
+
+
+def test_what_sub_goals_said_is_forgotten_with_the_turn_and_their_places_stay(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    changes = {"created": ["secret.txt"], "changed": [], "deleted": [], "complete": True}
+    nested_one = _within("2/reviewer-1", "tool_finished", tool="shell", output="my secret word", changes=changes)
+    records = [{"event": "turn_started", "seq": 1, "goal": "both"}, {**nested_one, "seq": 2}]
+    path.write_bytes(b"".join(dump_line(record) for record in records))
+    assert blank(path, [1], []) == 2
+    after = json.loads(path.read_bytes().splitlines()[1])
+    assert (after["parent"], after["kind"], after["of"]["tool"]) == ("2/reviewer-1", "tool_finished", "shell")
+    assert b"secret" not in path.read_bytes()
