@@ -34,6 +34,8 @@ class AgentRole:
     mode: PermissionMode | None = None
     """The loosest mode in which its calls are judged; None for that of its caller."""
     model: str = INHERIT
+    max_usd: float | None = None
+    """The most that one call of it may cost, in US dollars; None for what its caller has left."""
 
 
 def role_text(role: AgentRole | None) -> str:

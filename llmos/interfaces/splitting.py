@@ -173,9 +173,10 @@ class Splitting:
         """
         above = f"{self._within.who}/" if self._within.who else ""
         place, earlier = f"{above}{name}", frozenset(f"{above}{other}" for other in after)
-        tools, mode, model = None, None, self._model
+        tools, mode, model, cap_usd = None, None, self._model, self._limits.cap_usd
         if role is not None:
             mode = role.mode
+            cap_usd = cap_usd if role.max_usd is None else min(cap_usd, role.max_usd)
             if role.tools is not None:
                 tools = {tool: self._invoker.tools[tool] for tool in role.tools if tool in self._invoker.tools}
             if role.model != INHERIT:
@@ -187,7 +188,7 @@ class Splitting:
             invoker=lambda emit: self._invoker.child(place, emit, after=earlier, tools=tools, strictest=mode),
             model=model,
             clock=self._clock,
-            limits=replace(self._limits, orchestrator=below),
+            limits=replace(self._limits, orchestrator=below, cap_usd=cap_usd),
             workspace=self._workspace,
             emit=lambda event: self._sink(nested(name, event)),
             freeze=self._freeze,

@@ -12,13 +12,14 @@ from typing import Any
 from llmos.core.agent_roles import AGENT_NAME, INHERIT, LONGEST_ROLE, AgentRole
 from llmos.core.errors import StoreError
 from llmos.core.permission import PermissionMode
+from llmos.core.spending import is_amount
 from llmos.memory.codec import CodecError, check_format, load_front_matter
 from llmos.memory.files import read_bounded, show_path
 
 KIND = "llmos-agent"
 NUMBER = 1
 MOST_AGENTS = 50
-_KNOWN = {"format", "name", "description", "tools", "mode", "model"}
+_KNOWN = {"format", "name", "description", "tools", "mode", "model", "max_usd"}
 
 
 class AgentFiles:
@@ -62,6 +63,7 @@ class AgentFiles:
             tools=self._named_tools(meta, shown),
             mode=_mode(meta, shown),
             model=self._model(meta, shown),
+            max_usd=_amount(meta, shown),
         )
 
     def _named_tools(self, meta: Mapping[str, Any], shown: str) -> frozenset[str] | None:
@@ -89,6 +91,13 @@ def _text(meta: Mapping[str, Any], key: str, default: str, shown: str) -> str:
     if not isinstance(value, str):
         raise CodecError(f"{shown}: {key} must be text")
     return value
+
+
+def _amount(meta: Mapping[str, Any], shown: str) -> float | None:
+    amount = meta.get("max_usd")
+    if amount is not None and not is_amount(amount):
+        raise CodecError(f"{shown}: max_usd must be a number of dollars, 0 or more")
+    return None if amount is None else float(amount)
 
 
 def _mode(meta: Mapping[str, Any], shown: str) -> PermissionMode | None:

@@ -152,6 +152,17 @@ async def test_with_nobody_to_ask_an_agent_is_denied(world: World) -> None:
     assert len(reasons) == 1 and "there is nobody to ask" in reasons[0]
 
 
+async def test_an_agent_has_a_budget_of_its_own_within_the_turn_s(world: World) -> None:
+    cheap = AgentRole("cheap", "", "You are brief.", max_usd=0.0105)
+    agents = Agents(lambda: ({"cheap": cheap}, []), no_such)  # type: ignore[arg-type]
+    (world.cwd / "a.txt").write_text("one\n")
+    model = Worker({"go": [(hand("look", "cheap"),), "It could not."], "look": [(LOOK,), "one"]})
+    result = await world.dispatcher(model, agents=agents).dispatch("go")
+    (said,) = results(world.take_events())
+    assert said.startswith("[cheap-1 ended over_budget: the next call to worker may cost up to $0.0100")
+    assert result.cost_usd == pytest.approx(0.003)
+
+
 async def test_agents_that_one_reply_calls_work_side_by_side(world: World) -> None:
     model = Worker(
         {
@@ -225,6 +236,7 @@ class TestFiles:
             ("base_url: http://evil.example\n", "base_url is no key of an agent"),
             ("name: other\n", "name must be the file's, of small letters, digits and -, and it is 'other'"),
             ("tools: shell\n", "tools must be a list of names"),
+            ("max_usd: -1\n", "max_usd must be a number of dollars, 0 or more"),
         ],
     )
     def test_a_file_that_asks_for_more_is_left_out_and_the_others_hold(
