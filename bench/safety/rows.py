@@ -20,6 +20,7 @@ ROWS: tuple[Row, ...] = (
     Row("D-3", "power cuts", "tests/safety/test_power_cut.py 5000", "tests/safety/test_power_cut.py 500"),
     Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
+    Row("P-2", "published recipes", "-m bench.safety.recipes"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
     Row("S-3", "hostile commands run", "tests/safety/test_contained.py", "tests/safety/test_contained.py 30", 900),
