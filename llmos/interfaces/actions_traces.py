@@ -150,6 +150,8 @@ def inspect_lines(app: App, trace: Trace, width: int, *, whole: bool = False) ->
     identifier = trace.header.id
     approved = exchange(app).approved(identifier)
     origin = "learned or approved here, unchanged" if approved else "not approved: never replayed"
+    if approved and trace.header.provenance and app.traces.vouched(identifier):
+        origin = "approved by you, unchanged"
     facts = evidence_pairs(
         app.traces.evidence(identifier),
         verified=trace.header.status is TraceStatus.VERIFIED,

@@ -76,6 +76,7 @@ async def test_an_approval_by_content_opens_the_gate_until_the_file_changes(worl
     assert exchange.waits(shown)
     exchange.approve(shown, world.clock.now())
     assert not exchange.waits(shown)
+    assert world.record().traces.vouched(poisoned)
     assert (await again(world))[0] is Mode.FOLLOWER
 
 
