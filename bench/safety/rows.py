@@ -12,10 +12,8 @@ ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
     Row("D-1b", "crashes of forget", "tests/safety/test_forget_crash.py 1", "tests/safety/test_forget_crash.py 5"),
     Row("D-2", "random kills", f"{_MANY} kills", f"{_MANY} kills 0.05"),
-    Row("D-5", "full disks", "tests/safety/test_disk_full.py 100", "tests/safety/test_disk_full.py 5"),
-    Row(
-        "D-6", "store and model", "tests/safety/test_store_machine.py 500", "tests/safety/test_store_machine.py 15", 600
-    ),
+    Row("D-5", "full disks", "tests/safety/test_disk_full.py 25", "tests/safety/test_disk_full.py 5"),
+    Row("D-6", "store and model", f"{_MODEL} 150", f"{_MODEL} 15", 600),
     Row("D-7", "writers at once", f"{_MANY} at-once", f"{_MANY} at-once 0.05"),
     Row("D-3", "power cuts", "tests/safety/test_power_cut.py 5000", "tests/safety/test_power_cut.py 500"),
     Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),

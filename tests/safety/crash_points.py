@@ -29,6 +29,8 @@ from llmos.core.trace import Expect, Learned, OutputShape, Require, Step, Trace,
 from llmos.memory import files
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.money_journal import MoneyJournal
+from llmos.memory.saved_permissions import SavedPermissions
+from llmos.memory.trace_labels import TraceLabels
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, read_transcript
 from llmos.testing import FixedClock
@@ -65,6 +67,8 @@ class Store:
         clock = FixedClock()
         self.transcript = Transcript(memories / "recall", self.root / ".llmos" / "open", session="s1", clock=clock)
         caps = Caps(100.0, 100.0)
+        self.labels = TraceLabels(self.root / "traces")
+        self.permissions = SavedPermissions(self.root / "home", clock.now)
         self.money = MoneyJournal(self.root / "home", clock=clock, session="s1", workspace=self.root, caps=caps)
 
     def saves(self, first: int) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -86,12 +90,15 @@ class Store:
             )
             yield f"event {number}", lambda number=number: self.transcript.record(Notice(text=f"event number {number}"))
             yield f"spent {number}", lambda: self.money.reserve(1.0, model="m")
+            yield f"label {number}", lambda number=number: self.labels.name(f"t{number}", f"name-{number}", NOW)
+            yield f"rule {number}", lambda number=number: self.permissions.add_rule(f"shell(x {number})", self.root)
 
     def missing(self, acknowledged: list[str]) -> list[str]:
         """What was said to be saved and is not there now. Raises whatever the store raises."""
         goals = {header.goal for header in self.traces.headers()}
         facts = {passage.text for passage in self.memory.passages()}
         lines = "\n".join(item.text for item in self.memory.block("human").items)
+        labels, rules = self.labels.all().values(), {one.rule for one in self.permissions.all()}
         events: set[str] = set()
         if self.transcript.path.exists():
             events = {str(record.get("text")) for record in read_transcript(self.transcript.path, lambda _: None)}
@@ -101,6 +108,8 @@ class Store:
             "core": lambda number: f"line number {number}" in lines.splitlines(),
             "event": lambda number: f"event number {number}" in events,
             "spent": lambda number: True,
+            "label": lambda number: f"name-{number}" in labels,
+            "rule": lambda number: f"shell(x {number})" in rules,
         }
         names = [name.split() for name in acknowledged]
         lost = [f"{kind} {number}" for kind, number in names if not there[kind](int(number))]

@@ -95,7 +95,7 @@ def inside(each: int) -> None:
     print(json.dumps(found))
 
 
-@pytest.mark.parametrize("each", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("each", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_full_disk_loses_nothing_and_space_mends_it(each: int) -> None:
     found = run(each)
     if not found:
