@@ -126,6 +126,18 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         yield cast(BinaryIO, file)
 
 
+def make_private_file(path: Path) -> None:
+    """An empty file of mode 0600 where none is, for a library that opens it by its name.
+
+    Raises OSError for a link or anything else that is no regular file: a link would be followed to somebody's file.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    try:
+        _require_regular(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
 def move_durably(path: Path, target: Path) -> None:
     """Give a file, or whatever has this name, another one where nothing is yet. Raises OSError."""
     if os.path.lexists(target):

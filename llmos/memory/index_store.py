@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmos import __version__
 from llmos.core.errors import StoreError
-from llmos.memory.files import make_private_folder
+from llmos.memory.files import make_private_file, make_private_folder
 
 _SCHEMA_VERSION = 6
 _SCHEMA = """
@@ -44,9 +44,11 @@ def open_index(path: Path) -> sqlite3.Connection:
     """The index on disk; anew when it is broken or of another version, in memory when it cannot be used."""
     try:
         make_private_folder(path.parent)
-        return _prepared(sqlite3.connect(path, timeout=10, isolation_level=None))
+        return _on_disk(path)
     except StoreError:
         return index_in_memory()
+    except OSError:  # a link or a pipe in its place
+        return renew_index(path)
     except sqlite3.Error as error:
         return index_in_memory() if is_busy(error) else renew_index(path)
 
@@ -73,9 +75,14 @@ def renew_index(path: Path) -> sqlite3.Connection:
     try:
         for suffix in ("", "-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _prepared(sqlite3.connect(path, timeout=10, isolation_level=None))
+        return _on_disk(path)
     except (sqlite3.Error, OSError):
         return index_in_memory()
+
+
+def _on_disk(path: Path) -> sqlite3.Connection:
+    make_private_file(path)
+    return _prepared(sqlite3.connect(path, timeout=10, isolation_level=None))
 
 
 def index_in_memory() -> sqlite3.Connection:

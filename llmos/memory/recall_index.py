@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
-from llmos.memory.files import make_private_folder, open_regular
+from llmos.memory.files import make_private_file, make_private_folder, open_regular
 from llmos.memory.recall_reader import RecallMessage, TranscriptReader, transcript_sizes
 
 _SCHEMA_VERSION = 2
@@ -214,9 +214,9 @@ class RecallIndex:
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:
-            with suppress(StoreError, sqlite3.Error):
+            with suppress(StoreError, OSError, sqlite3.Error):
                 make_private_folder(self._path.parent)
-                return _prepared(sqlite3.connect(self._path, isolation_level=None, check_same_thread=False), self._path)
+                return _on_disk(self._path)
             with suppress(OSError, sqlite3.Error, StoreError):
                 return self._renewed()
         return _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False), None)
@@ -225,7 +225,7 @@ class RecallIndex:
         assert self._path is not None
         for name in (self._path.name, f"{self._path.name}-wal", f"{self._path.name}-shm"):
             self._path.with_name(name).unlink(missing_ok=True)
-        return _prepared(sqlite3.connect(self._path, isolation_level=None, check_same_thread=False), self._path)
+        return _on_disk(self._path)
 
     def _start_over(self, *, in_memory: bool) -> None:
         self._connection.close()
@@ -353,6 +353,11 @@ def keyword_query(question: str) -> str:
     return " OR ".join('"' + word.replace('"', '""') + '"' for word in list(words)[:64])
 
 
+def _on_disk(path: Path) -> sqlite3.Connection:
+    make_private_file(path)
+    return _prepared(sqlite3.connect(path, isolation_level=None, check_same_thread=False), path)
+
+
 def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Connection:
     try:
         connection.execute(f"pragma busy_timeout = {_WAIT_MS}")
@@ -369,8 +374,6 @@ def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Conn
     except BaseException:
         connection.close()
         raise
-    if path is not None:
-        path.chmod(0o600)
     return connection
 
 
