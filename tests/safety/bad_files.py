@@ -463,7 +463,7 @@ def run_part(template: Path, seeds: list[int], wanted: tuple[str, ...] = ()) -> 
     with fast_folder() as folder:
         Path(folder).chmod(0o755)
         shutil.copytree(template / "store", Path(folder) / "store")
-        healthy = watched(Path(folder) / "store")
+        healthy = look(Path(folder) / "store")
         assert not healthy.broke and not healthy.refused, (healthy.broke, healthy.refused)
         for seed in seeds:
             for kind in kinds(template / "store"):

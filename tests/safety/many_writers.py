@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 from crash_points import NOW, VERSIONS, fast_folder, trace
@@ -91,18 +92,8 @@ class Process:
 MIXED = ("outcome", "approval", "item", "call", "message")
 """What the acceptance names; one process after another asks for the same locks."""
 WRITES = (
-    "event",
-    "event",
-    "message",
-    "approval",
-    "call",
-    "label",
-    "permission",
-    "event",
-    "outcome",
-    "passage",
-    "item",
-    "kept",
+    *("event", "label", "event", "message", "event", "approval", "event", "permission", "event", "call", "event"),
+    *("outcome", "event", "passage", "event", "item", "event", "kept", "event", "message", "event", "label"),
 )
 """For the kills: each kind of write, the cheap ones more often."""
 
@@ -206,9 +197,10 @@ def with_kills(
             for number in range(min(writers, kills - figures.kills))
         ]
         for child, pipe in wave:
-            time.sleep(rng.uniform(0.0, 0.12) / len(wave))
+            lines = list(islice(pipe, rng.randrange(20, 90)))  # it is in the middle of its work then
+            time.sleep(rng.uniform(0.0, 0.005))
             os.kill(child, signal.SIGKILL)
-            for line in pipe:
+            for line in [*lines, *pipe]:
                 words = line.split()
                 if line.endswith("\n") and words[0] == "failed":
                     figures.failed.append(line)
