@@ -34,12 +34,14 @@ from llmos.memory.passage_files import load_passage
 from llmos.memory.private_folder import left_behind
 from llmos.memory.quarantine import LOG, Quarantine
 from llmos.memory.trace_files import MAX_BYTES as MAX_TRACE_BYTES
-from llmos.memory.trace_files import decode_trace
+from llmos.memory.trace_files import decode_header, decode_trace
 from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, close_abandoned, first_record
 from llmos.memory.unfinished import Unfinished
 from llmos.memory.workspace import Workspace
 
 _INDEXES = {"traces.sqlite": "the index of traces", "memory.sqlite": "the index of messages"}
+_MOST_WHOLE = 2_000
+"""Traces that nobody approved and that are read to their end."""
 _FOLD_OF = {"outcomes.jsonl": "traces.sqlite"}
 
 
@@ -97,15 +99,18 @@ class Repairs:
     # ---------------------------------------------------------------------------------------------- damaged files
 
     def _traces(self) -> Iterator[Repair]:
-        approvals = Approvals(self._space.home)
+        approvals, looked_into = Approvals(self._space.home), 0
         for path in _files(self._space.traces, "*.yaml"):
             if not path.is_file():
                 yield self._moved("damaged trace", path, "it is not a regular file")
                 continue
             try:
                 data = read_bounded(path, MAX_TRACE_BYTES)
-                if hashlib.sha256(data).hexdigest() not in approvals:  # what is approved is as it was
-                    decode_trace(data, name=str(path))
+                if hashlib.sha256(data).hexdigest() in approvals:
+                    continue  # it is as it was
+                looked_into += 1
+                # Of a large foreign collection the headers alone are looked at.
+                (decode_trace if looked_into <= _MOST_WHOLE else decode_header)(data, name=str(path))
             except CodecError as error:
                 yield self._moved("damaged trace", path, _without_name(error, path))
             except StoreError:
