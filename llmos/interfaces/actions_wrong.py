@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from llmos.app import App
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
+from llmos.core.events import unnested
 from llmos.interfaces.printable import one_line
 
 
@@ -18,22 +22,42 @@ class Replay:
 
 
 def last_replay(app: App, trace: str = "") -> Replay | None:
-    """The last turn of this workspace that was a replay alone, of `trace` where it is given, by the transcripts."""
+    """The last turn of this workspace that was a replay alone, of `trace` where it is given, by the transcripts.
+
+    Of a turn of several tasks: the one among them. Raises UsageError where several are.
+    """
     store = app.sessions
     for session in reversed(store.all()):
-        found = None
-        goal = planned = at = ""
-        for record in store.records(session.id):
-            match record.get("event"):
-                case "turn_started":
-                    goal, planned, at = str(record.get("goal", "")), "", str(record.get("at", ""))
-                case "plan_made":
-                    planned = str(record.get("trace_id") or "") if record.get("mode") == "FOLLOWER" else ""
-                case "turn_ended" if planned and record.get("mode") == "FOLLOWER" and record.get("outcome") == "ok":
-                    found = Replay(planned, goal, at) if trace in ("", planned) else found
-        if found is not None:
-            return found
+        found = _last_replays(store.records(session.id), trace)
+        if len(found) > 1 and not trace:
+            listed = ", ".join(f"{one.trace} for {one_line(repr(one.goal), 60)}" for one in found)
+            raise UsageError(f"the last turn replayed {len(found)} saved runs; give the ID of the wrong one: {listed}")
+        if found:
+            return found[-1]
     return None
+
+
+def _last_replays(records: Iterable[Mapping[str, Any]], trace: str) -> list[Replay]:
+    """The replays of the last turn that had one, of `trace` where it is given."""
+    turns: dict[str, tuple[str, str, str]] = {}
+    found: list[Replay] = []
+    here: list[Replay] = []
+    for line in records:
+        record, place = unnested(line), str(line["parent"]) if line.get("event") == "nested" else ""
+        goal, planned, at = turns.get(place, ("", "", ""))
+        match record.get("event"):
+            case "turn_started":
+                goal, planned, at = str(record.get("goal", "")), "", str(record.get("at", ""))
+                here = here if place else []
+            case "plan_made":
+                planned = str(record.get("trace_id") or "") if record.get("mode") == "FOLLOWER" else ""
+            case "turn_ended":
+                replayed = planned and record.get("mode") == "FOLLOWER" and record.get("outcome") == "ok"
+                if replayed and trace in ("", planned):
+                    here.append(Replay(planned, goal, at))
+                found = here or found
+        turns[place] = goal, planned, at
+    return found
 
 
 def replay_to_blame(app: App, trace: str = "", goal: str = "") -> Replay:

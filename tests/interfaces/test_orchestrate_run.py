@@ -124,3 +124,17 @@ def test_a_dry_run_prints_the_plan(llmos: Llmos, server: FakeMessagesServer) -> 
         "2. create b.txt containing world · leaves b.txt",
     ]
     assert server.bodies == []
+
+
+def test_wrong_asks_which_of_several_replays_is_meant(llmos: Llmos, server: FakeMessagesServer, work: Path) -> None:
+    run(llmos)
+    for name in ("a.txt", "b.txt", "n.txt"):
+        (work / name).unlink()
+    run(llmos)
+    refused = llmos("traces", "wrong")
+    assert refused.code == 2
+    assert "the last turn replayed 5 saved runs; give the ID of the wrong one: " in refused.err
+    counted = refused.err.split(" for 'count the lines of notes.txt'")[0].rpartition(" ")[2]
+    assert llmos("traces", "wrong", counted, "-y").code == 0
+    again = run(llmos)[-1]
+    assert again["model_calls"] > 0
