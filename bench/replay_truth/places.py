@@ -19,7 +19,7 @@ from bench.replay_truth.pairs import PROGRAMS, Files
 State = Mapping[str, object]
 _GIT = """
 for r in $(find . -name .git -type d | sort); do cd "$r/.."; pwd | sed "s,^$0,,"; git symbolic-ref -q HEAD
-git for-each-ref --format='%(refname) %(subject) %(authorname)'; git log --all --format=%s; git status --porcelain
+git for-each-ref --format='%(refname) %(subject)'; git log --all --format=%s; git status --porcelain
 git stash list --format=%s; git config --get-regexp '^(remote|user)'; cd "$0"; done
 """
 _STAND_IN = '#!/bin/sh\necho "${0##*/} $*" >> calls.log\n'

@@ -168,9 +168,13 @@ def decide(
     thresholds: Thresholds,
     *,
     mixed_similarity: float = 0.4,
+    nearness: str = "in words",
 ) -> Plan:
-    """The plan of a goal, with everything that was looked at for it; `_choose` says how the mode is chosen."""
-    plan = _choose(goal, candidates, near, thresholds, mixed_similarity)
+    """The plan of a goal, with everything that was looked at for it; `_choose` says how the mode is chosen.
+
+    `nearness` says, for a person, by what the traces of `near` are near.
+    """
+    plan = _choose(goal, candidates, near, thresholds, mixed_similarity, nearness)
     return replace(
         plan,
         considered=_considered(goal, candidates, near, plan, thresholds),
@@ -185,6 +189,7 @@ def _choose(
     near: Sequence[tuple[TraceHeader, float]],
     thresholds: Thresholds,
     mixed_similarity: float,
+    nearness: str,
 ) -> Plan:
     """Choose the mode. A refused gate is never out-voted: it leads to MIXED, with its reason named.
 
@@ -212,10 +217,10 @@ def _choose(
         return Plan(Mode.LEARNER, confidence, trace, (), tuple(refusals))
     if near and near[0][1] >= mixed_similarity:
         header, score = near[0]
-        why = f"no run of this very goal; nearest in words ({score:.2f}): {header.goal}"
+        why = f"no run of this very goal; nearest {nearness} ({score:.2f}): {header.goal}"
         confidence = min(thresholds.follower - 0.01, max(thresholds.mixed, score))
         return Plan(Mode.MIXED, confidence, trace, (header,), (*refusals, why))
-    why = f"nothing near it is known; nearest in words: {near[0][0].goal}" if near else "nothing like it is known yet"
+    why = f"nothing near it is known; nearest {nearness}: {near[0][0].goal}" if near else "nothing like it is known yet"
     return Plan(Mode.LEARNER, near[0][1] if near else 0.0, trace, (), tuple(refusals) or (why,))
 
 

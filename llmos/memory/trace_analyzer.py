@@ -190,6 +190,11 @@ class TraceAnalyzer:
     def has_model(self) -> bool:
         return self._model is not None or self._make is not None
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a large model judges; False until it is made, and where none can be made."""
+        return self._model is not None and not self._model.info.small
+
     def model(self) -> Model:
         """The judging model, made when it is first needed. Raises LlmosError."""
         if self._model is None:

@@ -224,15 +224,18 @@ class TraceManager:
     ) -> Plan:
         """Decide from candidates whose preconditions the caller has looked at; `unmet` looks at those of a judged one.
 
-        A judging model is asked once, and only where no template says anything.
+        A judging model is asked once, and only where no template says anything. What is nearest is then said by a large
+        one; a small one ranks no better than words do.
         """
+        nearness = "in words"
         near = [] if any(candidate.may_guide for candidate in candidates) else self.nearest(goal, JUDGED)
         if near and self.enable_llm_matching:
             verdicts = await self._analyzer.verdicts(goal, [header for header, _ in near])
-            near = [(header, judgement.confidence) for header, judgement in verdicts]
+            if self._analyzer.is_large:
+                near, nearness = [(header, judgement.confidence) for header, judgement in verdicts], "as judged"
             judged = self._judged(goal, verdicts)
             candidates = [*candidates, *(replace(one, unmet=unmet(one) if unmet else ()) for one in judged)]
-        return decide(goal, candidates, near, self.thresholds)
+        return decide(goal, candidates, near, self.thresholds, nearness=nearness)
 
     def _judged(self, goal: str, verdicts: Sequence[tuple[TraceHeader, Judgement]]) -> list[Candidate]:
         """The trace judged best, as a candidate: bound as the judgement pairs its values, or with the closed gate."""

@@ -102,6 +102,14 @@ async def test_unsure_or_gated_is_no_replay(
     assert why in result.reasons[0]
 
 
+async def test_what_a_small_model_holds_unlike_is_still_nearest_in_words(learned: World) -> None:
+    goal, unlike = "the lines of other.txt, please count", judge("no", SMALL, yes=0.1)
+    small = await learned.dispatcher(ScriptedModel([]), judge=unlike).dispatch(goal, dry_run=True)
+    assert (small.mode, small.reasons[0][:44]) == (Mode.MIXED, "no run of this very goal; nearest in words (")
+    large = await learned.dispatcher(ScriptedModel([]), judge=judge(says(0.1))).dispatch(goal, dry_run=True)
+    assert (large.mode, large.reasons[0][:41]) == (Mode.LEARNER, "nothing near it is known; nearest as judg")
+
+
 async def test_a_replay_that_a_check_stops_makes_no_alias(learned: World) -> None:
     learned.judged_replay = True
     (learned.cwd / "other.txt").unlink()
