@@ -21,6 +21,7 @@ from llmos.core.gates_values import check_leftover
 from llmos.core.generalise import proven_by
 from llmos.core.replayable import outside
 from llmos.core.template import Call, generalise
+from llmos.core.template_facts import texts
 from llmos.core.trace import AnswerTemplate, AnswerValue, Expect, Step, Trace
 from llmos.core.wording import analyse
 
@@ -113,6 +114,8 @@ _UNMARKED = {mark: part for part, mark in _MARKED.items()}
 def _rebound_facts(trace: Trace, goal: str, sibling: Trace | None) -> Mapping[str, Any] | None:
     """`sibling` is the run that proved constants of the calls; it may prove those of the facts too."""
     facts, analysis = _facts(trace), analyse(goal)
+    if not any(text for _, text in texts(facts)):
+        return facts  # nothing in it could name a value
     template = generalise(trace.header.goal, [Call("", facts)])
     if sibling is not None:
         other = generalise(sibling.header.goal, [Call("", _facts(sibling))])

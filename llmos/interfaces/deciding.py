@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmos.core.blend import blended
-from llmos.core.events import Mode, Verdict
+from llmos.core.events import Mode, Notice, Verdict
 from llmos.core.policy import PROVENANCE, Candidate, Plan
 from llmos.core.ports import Emit
 from llmos.engine.invoke import Invoker
@@ -27,6 +27,7 @@ class Decider:
     async def choose(self, turn: Turn, emit: Emit, *, ask: bool) -> None:
         """Set the plan of a turn; with `ask` a person may vouch for a run that rests on foreign text."""
         traces = self._traces
+        await traces.catch_up(lambda count: emit(Notice(text=f"{count:,} saved runs are read for the first time")))
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
         try:

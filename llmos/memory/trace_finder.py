@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -124,14 +123,25 @@ class TraceFinder:
         return found if known or not self.refresh_for_miss() else self._candidates(goal)
 
     def _hopeful(self, look_up: Callable[[int], list[tuple[str, str]]]) -> list[str]:
-        """The first approved ids, as the index says, and one that is not; others' files crowd nothing out."""
+        """The first approved ids, as the index says, and one that stands before the last of them and is not approved.
+
+        Others' files crowd nothing out: more are looked at until there are enough approved ones.
+        """
         rows = look_up(_FIRST_LOOK)
-        approved = [identifier for identifier, sha256 in rows if sha256 in self._approvals]
+        approved, foreign = self._sorted_out(rows)
         if len(approved) < MOST_TEMPLATES and len(rows) == _FIRST_LOOK:
-            rows = look_up(-1)
-            approved = [identifier for identifier, sha256 in rows if sha256 in self._approvals]
-        foreign = (identifier for identifier, sha256 in rows if sha256 not in self._approvals)
-        return [*approved[:MOST_TEMPLATES], *islice(foreign, 1)]
+            approved, foreign = self._sorted_out(look_up(-1))
+        return [*approved, *foreign[:1]]
+
+    def _sorted_out(self, rows: list[tuple[str, str]]) -> tuple[list[str], list[str]]:
+        """The first approved ids, and those of others before them; checking a signature costs what a look-up does."""
+        approved: list[str] = []
+        foreign: list[str] = []
+        for identifier, sha256 in rows:
+            (approved if sha256 in self._approvals else foreign).append(identifier)
+            if len(approved) == MOST_TEMPLATES:
+                break
+        return approved, foreign
 
     def _candidates(self, goal: str) -> list[Candidate]:
         superseded, wrong = self.superseded(), self._index.wrong(goal)

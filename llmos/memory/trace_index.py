@@ -33,6 +33,8 @@ from llmos.memory.trace_scan import Rows, Stamp, file_stamp, folder_stamp, heade
 
 # What a damaged index, or one that somebody else made, can lead to.
 _BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
+_STEP = 50
+"""Files between two steps; a key that is pressed meanwhile waits as long as they take."""
 T = TypeVar("T")
 
 
@@ -62,6 +64,17 @@ class TraceIndex:
     def refresh_quickly(self) -> None:
         """Take up files that were added, removed or replaced. One that was edited in place is not looked at."""
         self._guarded(lambda: self._refresh(every_file=False))
+
+    def refresh_in_steps(self) -> Iterator[int]:
+        """Take up a folder that was never looked at, or has changed since, a few files at a time.
+
+        Gives how many there are before each step, none where there is nothing to do; `refresh_quickly` ends it.
+        """
+        waiting = list(self._guarded(self._unread).items())
+        while waiting:
+            yield len(waiting)
+            step, waiting = waiting[:_STEP], waiting[_STEP:]
+            self._guarded(lambda files=step: self._take(files))  # type: ignore[misc]
 
     def with_key(self, key: str, limit: int) -> list[tuple[str, str]]:
         """Id and SHA-256 of the traces whose goal has this key, the better-verified first."""
@@ -181,6 +194,21 @@ class TraceIndex:
             # The stamp of before the look at the names: what changed during it is looked for again.
             done = (stamp if all(read) else "",)
             self._connection.execute("insert or replace into stamps values ('folder', ?)", done)
+
+    def _unread(self) -> dict[str, Stamp]:
+        stamp = folder_stamp(self._folder)
+        if stamp == self._stamp() if stamp else self._has_files():
+            return {}  # without a stamp the folder changed just now: by the run that was kept a moment ago
+        return self._changes(every_file=False)[0]
+
+    def _has_files(self) -> bool:
+        return self._connection.execute("select 1 from files limit 1").fetchone() is not None
+
+    def _take(self, files: list[tuple[str, Stamp]]) -> None:
+        with self._writing():
+            rows = Rows(self._connection, self._folder, self._quarantine)
+            for name, stamp in files:
+                rows.take(name, stamp)
 
     def _changes(self, *, every_file: bool) -> tuple[dict[str, Stamp], set[str]]:
         """The files that are new or other than the index says, and the names that are gone."""

@@ -5,6 +5,7 @@ Invariant: a trace file is written once; what happens to it later is a line in o
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ from llmos.memory.trace_outcomes import Alias, read_wrong
 
 JUDGED = 5
 """How many of the traces nearest in words a judging model is asked about."""
+MANY = 1_000
+"""Files that take about a second to read for the first time."""
 MOST_NAMESAKES = 20
 """How many files that are not approved may stand in the way of one trace."""
 _REPLAYS = frozenset(["ok", "diverged", "confirmed"])
@@ -174,6 +177,18 @@ class TraceManager:
         return read_trace(self._finder.path(identifier))[1]
 
     # ----------------------------------------------------------------------------------------------- matching
+
+    async def catch_up(self, many: Callable[[int], None]) -> None:
+        """Take up a folder of traces that the index does not know yet, while other tasks go on.
+
+        `many` is told how many there are where that takes a while.
+        """
+        told = False
+        for left in self._index.refresh_in_steps():
+            if not told and left >= MANY:
+                many(left)
+            told = True
+            await asyncio.sleep(0)
 
     def candidates(self, goal: str) -> list[Candidate]:
         """The traces of the identical goal, else of the same goal with other values, without a look at the world."""
