@@ -64,7 +64,10 @@ def _look(data: bytes) -> tuple[bytes, LogDamage | None]:
     for number, line in enumerate(lines, start=1):
         if not line or line.isspace():
             continue
-        if _is_record(line):
+        if b"\0" in line:  # a power cut leaves zeros in the place of what had not reached the disk
+            good += [piece for piece in line.split(b"\0") if _is_record(piece)]
+            bad.append(number)
+        elif _is_record(line):
             good.append(line)
         elif number == len(lines):
             torn = True

@@ -83,7 +83,7 @@ def test_everything_that_is_wrong_is_named_mended_and_kept(
         home / "traces/broken.yaml": b"format: llmos-trace/1\nid: [\n",
         block: block.read_bytes().replace(b"limit: ", b"limit: ["),
         log: b"no record\n" + log.read_bytes() + b'{"when":"2026',
-        home / "memories/recall/2026-01-01-dead.jsonl": b"\0\0\0\0\n",
+        home / "memories/recall/2026-01-01-dead.jsonl": b"\xff\xfe no transcript\n",
     }
     newer = home / "memories/archival/of-later-00000000.md"
     newer.parent.mkdir(parents=True, exist_ok=True)
@@ -166,3 +166,14 @@ def test_a_living_session_is_not_repaired(kept: str, llmos: Llmos, home: Path) -
 def test_a_frozen_session_leaves_nothing_below_tmp(kept: str, llmos: Llmos, own_temporary: Path) -> None:
     assert json.loads(llmos("run", "--freeze", "-y", "-o", "json", COUNT).out)["outcome"] == "ok"
     assert [path.name for path in own_temporary.iterdir() if path.name.startswith("llmos")] == []
+
+
+def test_zeros_that_a_power_cut_left_are_taken_out_and_the_records_beside_them_stay(
+    kept: str, llmos: Llmos, home: Path
+) -> None:
+    (transcript,) = (home / "memories/recall").glob("*.jsonl")
+    first, *rest = transcript.read_bytes().splitlines(keepends=True)
+    transcript.write_bytes(first + b"\0" * 40 + b"".join(rest))
+    (home / "traces/labels.jsonl").write_bytes(b"")
+    assert [one["what"] for one in repaired(llmos)[1]] == ["damaged lines"]
+    assert transcript.read_bytes() == first + b"".join(rest)
