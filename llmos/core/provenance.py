@@ -25,15 +25,14 @@ _FAMILIES = frozenset(
 _LONGEST = 400_000
 _SHOWN = 60
 _LEAST_LINE = 12
-_START = re.compile(r"[\n;|&(){}`'\"]|\$\(")
+# Texts, compiled when they are first asked for: a replay needs none of them, and would wait for it.
+_START = r"[\n;|&(){}`'\"]|\$\("
 _WRAPPERS = frozenset("sudo env nice nohup time exec command xargs timeout then do else".split())
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=\S*")
-_PLAIN = re.compile(r"[`'\"()<>;|&\s]+")
-_IN_WORD = re.compile(r"[\w/$-]")
-_PLACE = re.compile(
-    r"\b(?:[a-z][a-z+]+://[^\s'\"<>|;&)]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?::\S*)?|\d{1,3}(?:\.\d{1,3}){3}\b)"
-)
-_NETWORK = re.compile(
+_ASSIGNMENT = r"[A-Za-z_]\w*=\S*"
+_PLAIN = r"[`'\"()<>;|&\s]+"
+_IN_WORD = r"[\w/$-]"
+_PLACE = r"\b(?:[a-z][a-z+]+://[^\s'\"<>|;&)]+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+(?::\S*)?|\d{1,3}(?:\.\d{1,3}){3}\b)"
+_NETWORK = (
     r"\b(?:https?|ftps?|sftp|ssh|wss?|git|rsync|rtmp|ldaps?|smb)://|/dev/(?:tcp|udp)/"
     r"|(?:^|[;|&({`'\"\n]|\b(?:sudo|env|time|nice|xargs|then|do|else)\s)\s*(?:\w+=\S*\s+)*(?:/\S*/)?"
     r"(?:curl|wget|ssh|scp|sftp|rsync|nc|ncat|netcat|socat|telnet|ftp|dig|nslookup|host|ping|traceroute|whois|aria2c|"
@@ -56,7 +55,7 @@ class Source:
 
 def uses_network(command: str) -> bool:
     """Whether a command names a program or a place of the network."""
-    return _NETWORK.search(command) is not None
+    return re.search(_NETWORK, command) is not None
 
 
 def reasons(goal: str, steps: Sequence[RunStep], shown: Sequence[Source] = ()) -> tuple[str, ...]:
@@ -99,14 +98,14 @@ def _phrases(step: RunStep) -> Iterator[str]:
     """The beginnings of the commands of a step, and the places on the network that it names."""
     command = step.args.get("command")
     if isinstance(command, str):
-        for piece in _START.split(command):
-            words = [word for word in piece.split() if not _ASSIGNMENT.fullmatch(word)]
+        for piece in re.split(_START, command):
+            words = [word for word in piece.split() if not re.fullmatch(_ASSIGNMENT, word)]
             while words and words[0] in _WRAPPERS:
                 words = words[1:]
             if words:
                 yield _plain(" ".join(words[: 3 if words[0] in _FAMILIES else 2])).strip()
     for text in _texts(step):
-        yield from (_plain(found).strip() for found in _PLACE.findall(text))
+        yield from (_plain(found).strip() for found in re.findall(_PLACE, text))
 
 
 def _lines(step: RunStep) -> Iterator[str]:
@@ -126,7 +125,7 @@ def _texts(step: RunStep) -> Iterable[str]:
 
 def _plain(text: str) -> str:
     """The words of a text with one space between them: quotes, brackets and line ends say nothing of who wrote it."""
-    return _PLAIN.sub(" ", f" {text} ").replace(" ./", " ")
+    return re.sub(_PLAIN, " ", f" {text} ").replace(" ./", " ")
 
 
 def _stands(phrase: str, text: str) -> bool:
@@ -134,7 +133,7 @@ def _stands(phrase: str, text: str) -> bool:
     at = text.find(phrase) if phrase else -1
     while at >= 0:
         before, after = text[at - 1 : at], text[at + len(phrase) : at + len(phrase) + 1]
-        if not (_IN_WORD.match(before) or _IN_WORD.match(after)):
+        if not (re.match(_IN_WORD, before) or re.match(_IN_WORD, after)):
             return True
         at = text.find(phrase, at + 1)
     return False

@@ -159,8 +159,9 @@ class Invoker:
         `saved_run` is what the call is replayed from; None for a live call. `touches` are the files that it changes,
         where that is on record.
         """
-        if call.problem:
-            return Invocation(ToolResult(call.id, f"the call was not run: {call.problem}", True), None)
+        problem = call.problem or _unwritable(call.args)
+        if problem:
+            return Invocation(ToolResult(call.id, f"the call was not run: {problem}", True), None)
         tool = self.tools.get(call.name)
         if tool is None:
             known = ", ".join(sorted(name for name in self.tools if name != DELEGATE or self._delegates))
@@ -336,6 +337,15 @@ class Invoker:
             )
         )
         return changes
+
+
+def _unwritable(args: Mapping[str, Any]) -> str:
+    """Why no program and no file can be given these arguments; empty where they can."""
+    try:
+        "".join(value for value in args.values() if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        return "a text in it holds half a character (a lone surrogate)"
+    return ""
 
 
 def _effect_note(output: ToolOutput, step: RunStep) -> str:

@@ -163,6 +163,10 @@ async def test_output_that_was_cut_is_marked(cwd: Path) -> None:
             "there is no tool 'fly'; there are archival_memory_add, core_memory_edit, edit_file, list_files, "
             "memory_search, read_file, search_files, shell, write_file",
         ),
+        (
+            ToolCall("c1", "shell", {"command": "echo \ud800 > x"}),
+            "the call was not run: a text in it holds half a character (a lone surrogate)",
+        ),
     ],
 )
 async def test_a_call_that_cannot_run_runs_nothing(cwd: Path, call: ToolCall, said: str) -> None:
