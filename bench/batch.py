@@ -6,7 +6,8 @@ One goal is learned through the product's own path, with a scripted model that p
 that many goals like it, each with a value and a folder of its own, are carried out `--offline`: a real sandbox, a real
 transcript, real files. Each appends one line, so that a goal which was lost or done twice is counted from the files.
 
-`bare` is bash alone, one process a goal, one after the other and four at once. `llmos run` is a fresh process a goal,
+`cpu` is the processor time of everything that was started, commands and sandboxes too, which other programs on the
+machine disturb less than the duration; that of a cluster is not counted. `bare` is bash alone, one process a goal, one after the other and four at once. `llmos run` is a fresh process a goal,
 measured on a part of them. A kill is SIGKILL in the middle: of the whole batch, and of one of three Ray workers; then
 the same command goes on, and the goals that were in the middle of their step are told apart from those done and left.
 """
@@ -17,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -96,10 +98,12 @@ def main() -> int:
         asyncio.run(teach(place))
         cores = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
         print(f"{place.goals:,} goals in {place.folders} folders; {cores}", flush=True)
-        print(f"{'':28} {'seconds':>8} {'goals/s':>8} {'ms a goal':>10}", flush=True)
+        print(f"{'':28} {'seconds':>8} {'goals/s':>8} {'ms a goal':>10} {'cpu ms':>8}", flush=True)
         baselines(place)
         for workers in arguments.workers:
-            line(f"llmos batch, {workers} workers", place.goals, whole_batch(place, "-w", str(workers)))
+            cpu = children_cpu()
+            seconds = whole_batch(place, "-w", str(workers))
+            line(f"llmos batch, {workers} workers", place.goals, seconds, children_cpu() - cpu)
         for nodes in arguments.nodes:
             with cluster(nodes) as (address, environ):
                 words = ("--executor", "ray", "--address", address, "-w", str(_WORKERS_A_NODE * nodes))
@@ -112,8 +116,15 @@ def main() -> int:
     return 0
 
 
-def line(what: str, goals: int, seconds: float) -> None:
-    print(f"{what:28} {seconds:>8.1f} {goals / seconds:>8.1f} {1000 * seconds / goals:>10.1f}", flush=True)
+def line(what: str, goals: int, seconds: float, cpu: float | None = None) -> None:
+    used = f"{1000 * cpu / goals:>8.1f}" if cpu is not None else ""
+    print(f"{what:28} {seconds:>8.1f} {goals / seconds:>8.1f} {1000 * seconds / goals:>10.1f} {used}", flush=True)
+
+
+def children_cpu() -> float:
+    """Processor seconds of all child processes that ended so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def teach(place: Place) -> None:
@@ -145,17 +156,17 @@ async def teach(place: Place) -> None:
 def baselines(place: Place) -> None:
     for at_once in (1, 4):
         place.start_over()
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), children_cpu()
         asyncio.run(bare(place, at_once))
-        line(f"bare bash, {at_once} at once", place.goals, time.perf_counter() - started)
+        line(f"bare bash, {at_once} at once", place.goals, time.perf_counter() - started, children_cpu() - cpu)
         check(place)
     place.start_over()
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), children_cpu()
     for number in range(1, SAMPLE + 1):
         goal = f"append the line item-{number} to log.txt"
         argv = [sys.executable, "-m", "llmos", "run", "--yes", "--offline", "-q", goal]
         subprocess.run(argv, cwd=place.folder(number), env=place.environ, check=True, capture_output=True)
-    line(f"llmos run, {SAMPLE} of them", SAMPLE, time.perf_counter() - started)
+    line(f"llmos run, {SAMPLE} of them", SAMPLE, time.perf_counter() - started, children_cpu() - cpu)
 
 
 async def bare(place: Place, at_once: int) -> None:
