@@ -7,9 +7,10 @@ that many goals like it, each with a value and a folder of its own, are carried 
 transcript, real files. Each appends one line, so that a goal which was lost or done twice is counted from the files.
 
 `cpu` is the processor time of everything that was started, commands and sandboxes too, which other programs on the
-machine disturb less than the duration; that of a cluster is not counted. `bare` is bash alone, one process a goal, one after the other and four at once. `llmos run` is a fresh process a goal,
-measured on a part of them. A kill is SIGKILL in the middle: of the whole batch, and of one of three Ray workers; then
-the same command goes on, and the goals that were in the middle of their step are told apart from those done and left.
+machine disturb less than the duration; that of a cluster is not counted. `bare` is bash alone, one process a goal, one
+after the other and four at once. `llmos run` is a fresh process a goal, measured on a part of them. A kill is SIGKILL
+in the middle: of the whole batch, and of one of three Ray workers; then the same command goes on, and the goals that
+were in the middle of their step are told apart from those done and left.
 """
 
 from __future__ import annotations
