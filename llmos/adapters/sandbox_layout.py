@@ -82,10 +82,10 @@ def _inside(path: Path, roots: Iterable[Path]) -> bool:
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
-    """The paths without those that lie in another of them, sorted."""
+    """The paths without those that lie in another of them, sorted: what lies in a folder comes right after it."""
     kept: list[Path] = []
     for path in sorted(set(paths)):
-        if not _inside(path, kept):
+        if not kept or not path.is_relative_to(kept[-1]):
             kept.append(path)
     return tuple(kept)
 
