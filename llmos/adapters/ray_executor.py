@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from llmos.core.batch import GoalDone, GoalJob
+from llmos.core.batch import Effects, GoalDone, GoalJob
 from llmos.core.errors import UsageError, WorkerLostError
 
 _STOP_S = 15.0
@@ -93,8 +93,12 @@ class RayExecutor:
             done: GoalDone = await running
         except asyncio.CancelledError:
             handle.actor.stop.remote()
-            async with asyncio.timeout(_STOP_S):
-                done = await running
+            try:
+                async with asyncio.timeout(_STOP_S):
+                    done = await running
+            except (self._ray.exceptions.RayError, TimeoutError):
+                self._ray.kill(handle.actor)
+                done = GoalDone("interrupted", "its worker was ended with it", effects=Effects.UNKNOWN, exit_code=130)
         return done
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from llmos.core.batch import BadLine, BatchGoal, EffectFold, InputReader, Progress
 from llmos.core.errors import StoreError, UsageError
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
-from llmos.memory.files import MissingFileError, OwnLines, os_cause, read_bounded, show_path
+from llmos.memory.files import MissingFileError, OwnLines, read_bounded, show_path
 from llmos.memory.locks import BusyError, is_held
 from llmos.memory.transcript import read_transcript
 
@@ -165,5 +165,3 @@ def read_source(path: Path) -> bytes:
         ) from None
     except StoreError as error:
         raise UsageError(str(error)) from None
-    except OSError as error:
-        raise UsageError(f"cannot read {show_path(path)}: {os_cause(error)}") from None
