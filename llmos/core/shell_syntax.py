@@ -242,6 +242,8 @@ class _Plain:
         """The file that is read; empty for output that goes nowhere. Everything else is not plain."""
         if node.kind != "file_redirect":
             raise _NotPlain("it redirects")
+        if len(node.children) < 2:  # `>&-` closes a descriptor and names nothing
+            raise _NotPlain("it redirects")
         *front, target = node.children
         kinds = [child.kind for child in front]
         operator = kinds[-1]

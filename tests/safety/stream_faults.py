@@ -409,6 +409,7 @@ def is_sentence(text: str) -> bool:
 async def run(folder: Path, faults: Sequence[Fault], prepare: Callable[[], None] = lambda: None) -> Figures:
     """Every fault in turn. `prepare` spoils the build first, for the partner."""
     prepare()
+    await asyncio.to_thread(anthropic_model.warm_up)  # its first import takes longer than a fault may
     figures, script = Figures(), Script()
     with FakeMessagesServer(script) as server:
         model = AnthropicModel(SONNET, payer="a test key", api_key="k", base_url=server.url, idle_timeout_s=IDLE_S)
