@@ -1,5 +1,6 @@
 """Hand-written pairs of goals in many domains: no wrong replay, and most of the right ones."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,21 @@ from llmos.core.gates import GATES
 
 
 def test_no_pair_is_answered_wrongly_and_most_right_ones_are_found(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0, capsys.readouterr().out
-    found = list(pairs(PAIRS))
-    replayed = [pair for pair in found if isinstance(bind(pair.saved, pair.goal), Bound)]
-    assert len(found) > 900
-    assert len(replayed) >= 0.8 * sum(pair.may for pair in found)
+    code = main([])
+    printed = capsys.readouterr().out
+    assert code == 0, printed
+    asked = re.match(r"(\d+) pairs", printed)
+    replayed = re.search(r"replayed of those that may be: (\d+)/(\d+)", printed)
+    assert asked is not None and int(asked[1]) > 2_500
+    assert replayed is not None and int(replayed[1]) >= 0.8 * int(replayed[2])
 
 
 def test_without_its_gates_on_wording_it_would_answer_many_wrongly() -> None:
     """The partner of the test above: these pairs can tell a matcher that errs."""
     names = {"number", "polarity", "negation", "words", "order", "conjunction", "quantifier", "verb", "comparative"}
     others = tuple(gate for gate in GATES if gate.name not in names)
-    wrong = [pair for pair in pairs(PAIRS) if not pair.may and isinstance(bind(pair.saved, pair.goal, others), Bound)]
-    assert len(wrong) > 30
+    traps = [pair for pair in pairs(PAIRS) if not pair.may][::5]
+    assert sum(isinstance(bind(pair.saved, pair.goal, others), Bound) for pair in traps) > 20
 
 
 def test_a_line_that_is_no_pair_is_named(tmp_path: Path) -> None:
