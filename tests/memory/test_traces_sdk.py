@@ -197,11 +197,14 @@ class TestBadFiles:
         problems = manager.problems()
         assert [problem.split("traces/")[1] for problem in problems] == [
             "binary.yaml line 1: this is not UTF-8 text",
+            "folder.yaml: it is not a regular file (but a folder, a pipe or a device)",
+            "link.yaml: it does not exist",
             "newer.yaml was written by a newer llmos (format 9, this version reads up to 1); upgrade llmos",
             f"other-name.yaml says its id is '{kept.header.id}'; a trace file is named by its id",
-            problems[3].split("traces/")[1],
+            "pipe.yaml: it is not a regular file (but a folder, a pipe or a device)",
+            problems[6].split("traces/")[1],
         ]
-        assert "torn.yaml" in problems[3]
+        assert "torn.yaml" in problems[6]
         assert len(manager.candidates("list the files")) == 1
 
     def test_a_repaired_file_is_served_again(self, opened: Open) -> None:
