@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from llmos.app import App
 from llmos.app_boundary import same_rights
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError, NoSandboxError
 from llmos.core.redact_rules import SECRET_VARIABLE
 from llmos.core.sandbox import SandboxTier, is_weaker

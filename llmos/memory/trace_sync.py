@@ -15,10 +15,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.memory.codec import dump_line
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, read_bounded, write_once
