@@ -229,7 +229,10 @@ class OwnLines:
             raise _failure("write", self.path, error) from error
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Safe to call twice: the number of a closed descriptor may belong to somebody else by then."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -40,9 +40,12 @@ class Taken:
     _descriptor: int
 
     def release(self) -> None:
-        with suppress(OSError):
-            self.path.unlink()
-        os.close(self._descriptor)
+        """Safe to call twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            with suppress(OSError):
+                self.path.unlink()
+            os.close(descriptor)
 
 
 class ReplayLock:
