@@ -86,6 +86,13 @@ _STATES = re.compile(
     r"|\b(?:is|are|was|were|has|have|runs?|lives?|uses?|means|moved|belongs)\b",
     re.IGNORECASE,
 )
+_ASKS = re.compile(
+    r"^(?:please|can|could|would|will|now|then|ok|okay|and|also|add|build|change|check|clean|commit|compare|convert|copy"
+    r"|count|create|delete|deploy|do|draw|explain|extract|find|fix|generate|get|give|go|help|how|install|kill|let|list|look"
+    r"|make|merge|move|open|pack|print|pull|push|put|read|remove|rename|replace|restart|run|search|see|send|set|show|sort"
+    r"|split|start|stop|summari[sz]e|tell|test|translate|try|undo|update|use|what|when|where|which|who|why|write|yes|no)\b",
+    re.IGNORECASE,
+)
 _TO_KEEP = re.compile(
     r"^(?:please )?(?:remember|note|keep in mind|don't forget|do not forget)\b(?: that)?[:,]?\s+(?P<said>.+)",
     re.IGNORECASE,
@@ -118,6 +125,11 @@ def sentences(text: str) -> list[str]:
     """The sentences of own words, questions left out."""
     found = (match.strip() for line in text.splitlines() for match in _SENTENCE.findall(line))
     return [sentence for sentence in found if sentence and not sentence.endswith("?")]
+
+
+def makes_a_statement(sentence: str) -> bool:
+    """Whether a sentence states something, as far as its words show: no job, no question."""
+    return _STATES.search(sentence) is not None and _ASKS.match(sentence) is None
 
 
 def says_something(text: str) -> bool:

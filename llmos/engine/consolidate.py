@@ -39,6 +39,7 @@ from llmos.core.memory_gate import Fact, Heard, about_the_same, heard, stated
 from llmos.core.memory_tiers import Tier
 from llmos.core.messages import StopReason, user_text
 from llmos.core.ports import Clock, Emit, Model, ModelRequest
+from llmos.core.small_extraction import LEAST_CHANCE, YES, candidates, lasting_question
 from llmos.engine.memory_updates import CoreUpdate, is_outdated, update_archival
 from llmos.engine.model_calls import ModelCalls
 from llmos.memory.files import make_private_folder
@@ -48,10 +49,8 @@ from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall_reader import RecallMessage
 
 BATCH_CHARS = 8_000
-SMALL_BATCH_CHARS = 3_000
 """Of messages that are shown to a model at once."""
 ANSWER_TOKENS = 4_000
-SMALL_ANSWER_TOKENS = 1_000
 _RETRY_S = 20.0
 _SMALL_SHARE = 0.75
 """Of the time of an update, for what a model on this machine is asked first."""
@@ -261,10 +260,11 @@ class Consolidator:
             return None
 
     async def _facts(self, update: _Update, model: Model | None, messages: Sequence[Heard]) -> list[Fact]:
-        if model is None:
-            return [fact for message in messages for fact in stated(message)]
-        facts: list[Fact] = []
-        for batch in _batches(messages, SMALL_BATCH_CHARS if model.info.small else BATCH_CHARS):
+        if model is None or model.info.small:
+            facts = [fact for message in messages for fact in stated(message)]
+            return facts if model is None else [*facts, *await self._lasting(update, model, messages)]
+        facts = []
+        for batch in _batches(messages, BATCH_CHARS):
             question = extract_question(batch)
             answer = await self._ask(update, model, EXTRACT_SYSTEM, question, EXTRACT_SCHEMA)
             found, _ = facts_of(answer, batch)
@@ -278,6 +278,18 @@ class Consolidator:
                     facts.append(kept)
         return facts
 
+    async def _lasting(self, update: _Update, model: Model, messages: Sequence[Heard]) -> list[Fact]:
+        """The statements that a model on this machine says last; it is asked for one word about each."""
+        memory = self._memory
+        known = [item.text for block in memory.blocks() for item in block.items]
+        known += [one.text for one in memory.passages()]
+        kept: list[Fact] = []
+        for fact in candidates(messages, known):
+            reply = await update.calls.call(model, lasting_question(fact))
+            if reply.chances.get(YES, 0.0) >= LEAST_CHANCE:
+                kept.append(fact)
+        return kept
+
     def _strong(self, fact: Fact) -> Fact | None:
         found = (heard(one.name, one.at, one.text, one.project) for one in self._said_like(fact.text))
         return said_again(fact, [one for one in found if one is not None], self._memory.rules.recall)
@@ -285,8 +297,8 @@ class Consolidator:
     async def _labels(
         self, update: _Update, model: Model | None, facts: Sequence[Fact], pairs: Sequence[Pair]
     ) -> list[Label]:
-        """How the facts stand to what is known; without a model nothing stands against anything."""
-        if model is None or not pairs:
+        """How the facts stand to what is known; without a model that can tell nothing stands against anything."""
+        if model is None or model.info.small or not pairs:
             return [Label.UNRELATED] * len(pairs)
         answer = await self._ask(update, model, LABEL_SYSTEM, label_question(facts, pairs), LABEL_SCHEMA)
         return labels_of(answer, pairs)
@@ -294,8 +306,7 @@ class Consolidator:
     async def _ask(
         self, update: _Update, model: Model, system: str, question: str, schema: Mapping[str, object]
     ) -> str:
-        tokens = SMALL_ANSWER_TOKENS if model.info.small else ANSWER_TOKENS
-        request = ModelRequest(system, (user_text(question),), max_tokens=tokens, output_schema=schema)
+        request = ModelRequest(system, (user_text(question),), max_tokens=ANSWER_TOKENS, output_schema=schema)
         reply = await update.calls.call(model, request)
         if reply.stop_reason not in _ENDED:
             raise BadAnswerError(f"it stopped with {reply.stop_reason.value}")

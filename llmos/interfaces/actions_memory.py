@@ -19,6 +19,7 @@ from llmos.core.passage import Passage, PassageState
 from llmos.interfaces.layout import cards, pairs, wrapped
 from llmos.interfaces.printable import one_line
 from llmos.memory.all_search import AllSearch, Found
+from llmos.memory.as_of import blocks_as_of, passages_as_of
 from llmos.memory.fact_search import FactHit
 from llmos.memory.memory_search import Hit
 from llmos.memory.recall_reader import RecallMessage
@@ -63,26 +64,25 @@ def passage_row(passage: Passage) -> dict[str, Any]:
     }
 
 
-def list_rows(app: App, place: str = "", *, everything: bool = False, day: str = "") -> list[dict[str, Any]]:
-    """What is remembered, by place; passages that hold no more only with `everything`, or those that held on a day.
+def list_rows(
+    app: App, place: str = "", *, everything: bool = False, as_of: str = "", recorded_by: str = ""
+) -> list[dict[str, Any]]:
+    """What is remembered, by place; passages that hold no more only with `everything`.
 
-    Raises UsageError.
+    With a day: what held on it, and what was on record by it. Raises UsageError.
     """
     if place and place not in PLACES:
         raise UsageError(f"there is no place {place!r}; there are {', '.join(PLACES)}")
     rows = [
         item_row(block.label, item)
-        for block in app.memory.blocks()
+        for block in blocks_as_of(app.memory, recorded_by)
         if place in ("", "core", block.label)
         for item in named_items(block)
     ]
     if place in ("", "archival"):
-        holding = (PassageState.CURRENT, PassageState.DISPUTED)
-        rows += [
-            passage_row(one)
-            for one in app.memory.passages()
-            if (one.held_on(day) if day else everything or one.state in holding)
-        ]
+        dated = as_of or recorded_by
+        passages = app.memory.passages() if everything and not dated else passages_as_of(app.memory, as_of, recorded_by)
+        rows += [passage_row(one) for one in passages]
     return rows
 
 
@@ -111,12 +111,17 @@ def _remark(row: dict[str, Any]) -> str:
 # -------------------------------------------------------------------------------------------------------------- search
 
 
-def search(app: App, question: str, *, limit: int, now: datetime, project: str) -> Found:
-    """What is about the question in core blocks, passages and messages; empty where nothing is. Raises UsageError."""
+def search(
+    app: App, question: str, *, limit: int, now: datetime, project: str, as_of: str = "", recorded_by: str = ""
+) -> Found:
+    """What is about the question in core blocks, passages and messages; empty where nothing is. Raises UsageError.
+
+    With a day: among what held on it, and what was said and on record by it.
+    """
     if not question.strip():
         raise UsageError("the question is empty; say what you look for")
     whole = AllSearch(app.memory, app.archival, app.recall)
-    return whole.search(question, now=now, project=project, limit=limit)
+    return whole.search(question, now=now, project=project, limit=limit, as_of=as_of, recorded_by=recorded_by)
 
 
 def search_lines(found: Found, width: int, *, scores: bool = False) -> list[str]:

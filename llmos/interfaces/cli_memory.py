@@ -17,7 +17,19 @@ IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Of an item or passage, or the beginning of it; a message is SESSION:SEQ.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+AsOfOption = Annotated[
+    datetime | None,
+    typer.Option("--as-of", "--at", metavar="DAY", formats=["%Y-%m-%d"], help="What was so on that day."),
+]
+RecordedByOption = Annotated[
+    datetime | None,
+    typer.Option("--recorded-by", metavar="DAY", formats=["%Y-%m-%d"], help="What was on record by then."),
+]
 ScoresOption = Annotated[bool, typer.Option("--scores", help="Show the parts of each score.")]
+
+
+def _day(moment: datetime | None) -> str:
+    return moment.date().isoformat() if moment else ""
 
 
 @app.callback()
@@ -32,9 +44,8 @@ def list_memory(
         str, typer.Argument(metavar="PLACE", help="persona, human, system_context, core or archival; all by default.")
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also passages that hold no more.")] = False,
-    day: Annotated[
-        datetime | None, typer.Option("--at", metavar="DAY", formats=["%Y-%m-%d"], help="The passages that held then.")
-    ] = None,
+    as_of: AsOfOption = None,
+    recorded_by: RecordedByOption = None,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -44,14 +55,15 @@ def list_memory(
     Examples:
       llmos memory list
       llmos memory list archival --all
-      llmos memory list archival --at 2026-03-01
+      llmos memory list archival --as-of 2026-03-01
+      llmos memory list --recorded-by 2026-03-01
       llmos memory list core --json
     """
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_memory import list_lines, list_rows
     from llmos.interfaces.layout import screen_width
 
-    rows = list_rows(opened, place, everything=everything, day=day.date().isoformat() if day else "")
+    rows = list_rows(opened, place, everything=everything, as_of=_day(as_of), recorded_by=_day(recorded_by))
     for problem in opened.memory.problems:
         say(f"skipped: {problem}")
     if as_json:
@@ -85,6 +97,8 @@ def search(
     ctx: typer.Context,
     question: Annotated[list[str], typer.Argument(metavar="QUESTION...", help="What you look for, in any words.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="At most so many, half facts.")] = 8,
+    as_of: AsOfOption = None,
+    recorded_by: RecordedByOption = None,
     scores: ScoresOption = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -95,6 +109,7 @@ def search(
     Examples:
       llmos memory search which port does staging use
       llmos memory search "what did I decide in March" -n 3 --scores
+      llmos memory search where do our metrics go --as-of 2026-03-01
     """
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_memory import search as search_all
@@ -102,7 +117,8 @@ def search(
     from llmos.interfaces.layout import screen_width
 
     now, project = datetime.now(UTC), str(working_folder())
-    found = search_all(opened, " ".join(question), limit=limit, now=now, project=project)
+    days = {"as_of": _day(as_of), "recorded_by": _day(recorded_by)}
+    found = search_all(opened, " ".join(question), limit=limit, now=now, project=project, **days)
     if as_json:
         from llmos.interfaces.output import json_line
 

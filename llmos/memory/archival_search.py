@@ -10,7 +10,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -63,10 +63,20 @@ class ArchivalSearch:
         self.problem = ""
 
     def search(
-        self, question: str, *, now: datetime, project: str = "", limit: int = 10, by_meaning: bool = True
+        self,
+        question: str,
+        *,
+        now: datetime,
+        project: str = "",
+        limit: int = 10,
+        by_meaning: bool = True,
+        among: Sequence[Passage] | None = None,
     ) -> list[Found]:
-        """The best passages for a question, best first; without `by_meaning` by their words alone, at once."""
-        passages = {one.id: one for one in self._memory.passages()}
+        """The best passages for a question, best first; without `by_meaning` by their words alone, at once.
+
+        `among` are the passages to search where it is not all of them as they are now.
+        """
+        passages = {one.id: one for one in (self._memory.passages() if among is None else among)}
         if not passages:
             return []
         keyword = _by_words(question, passages.values())
