@@ -18,7 +18,7 @@ from llmos.core.ports import ModelRequest
 MOST_ASKED = 8
 """Sentences that one update asks about; each takes a second or two of one processor."""
 LEAST_CHANCE = 0.7
-"""Of yes, for a sentence to be kept. Measured with bench/extraction.py: below it what is over tomorrow came in, at and above it nothing did."""
+"""Of yes, for a sentence to be kept (bench/extraction.py): below it some of what is over tomorrow came in."""
 YES, NO = "yes", "no"
 _LEAST_WORDS = 4
 
