@@ -130,6 +130,11 @@ class ArchivalSearch:
                 made += len(part)
         return made
 
+    def start_over(self) -> None:
+        """Let go of the vectors; what asks for them next opens them anew."""
+        self.close()
+        self._asked, self.problem = False, ""
+
     def close(self) -> None:
         if self._vectors is not None:
             self._vectors.close()

@@ -66,7 +66,7 @@ def passage_stage(memory: MemoryEngine, archival: ArchivalSearch, folder: Path) 
     """The vectors of the archival passages; `folder` is where those that are not on a server are kept."""
 
     def start_over() -> None:
-        archival.close()
+        archival.start_over()
         shutil.rmtree(folder, ignore_errors=True)
 
     def go_on(report: Report) -> int:

@@ -210,7 +210,7 @@ async def test_a_small_model_that_is_too_slow_keeps_nobody_from_what_was_said_ou
 
     small = ScriptedModel([hang], info=ModelInfo("small", "nobody", small=True))
     memory = Memory(tmp_path, small, limits=UpdateLimits(0.05, 0.3))
-    tick = await memory.tick("I prefer tabs", "Always be brief")
+    tick = await memory.tick("I prefer tabs", "Always be brief", "Our build machine is called anvil.")
     assert (tick.done, tick.reason) == (False, "the model took too long; what was said outright is kept")
     assert (memory.texts(), memory.texts("persona")) == (["I prefer tabs"], ["Always be brief"])
 
