@@ -23,7 +23,7 @@ from typing import Any
 from llmos.adapters.local_model import LocalModel
 from llmos.core.catalogue import find_model
 from llmos.core.memory_gate import heard
-from llmos.core.small_extraction import LEAST_CHANCE, YES, candidates, lasting_question
+from llmos.core.small_extraction import YES, candidates, lasting_question, least_chance
 from llmos.memory.model_store import ModelStore, models_folder
 
 SOURCE = Path(__file__).parent / "data" / "lasting.txt"
@@ -58,7 +58,7 @@ async def measure(model: LocalModel, parts: Sequence[Sequence[tuple[bool, str]]]
     return rows
 
 
-def report(rows: Sequence[dict[str, Any]], parts: Sequence[Sequence[tuple[bool, str]]]) -> list[str]:
+def report(model: str, rows: Sequence[dict[str, Any]], parts: Sequence[Sequence[tuple[bool, str]]]) -> list[str]:
     lines = []
     for name, talk in (("first half", range(1, 11)), ("second half", range(11, 21)), ("all", range(1, 21))):
         asked = [row for row in rows if "text" in row and row["talk"] in talk]
@@ -66,7 +66,7 @@ def report(rows: Sequence[dict[str, Any]], parts: Sequence[Sequence[tuple[bool, 
         for cut in CUTS:
             kept = [row for row in asked if row["chance"] >= cut]
             right = sum(row["right"] for row in kept)
-            mark = "  <- the product's" if cut == LEAST_CHANCE else ""
+            mark = "  <- the product's" if cut == least_chance(model) else ""
             found = f"{right} of {len(kept)} kept are right, {right} of {worth} found"
             lines.append(f"{name:<12} from {cut:.2f}: {found}{mark}")
     took = sorted(row["seconds"] for row in rows if "seconds" in row)
@@ -94,7 +94,7 @@ def main() -> None:
             await model.close()
 
     rows = asyncio.run(run())
-    print("\n".join(report(rows, parts)))
+    print("\n".join(report(entry.name, rows, parts)))
     if chosen.json is not None:
         chosen.json.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 

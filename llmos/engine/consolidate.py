@@ -39,7 +39,7 @@ from llmos.core.memory_gate import Fact, Heard, about_the_same, heard, stated
 from llmos.core.memory_tiers import Tier
 from llmos.core.messages import StopReason, user_text
 from llmos.core.ports import Clock, Emit, Model, ModelRequest
-from llmos.core.small_extraction import LEAST_CHANCE, YES, candidates, lasting_question
+from llmos.core.small_extraction import YES, candidates, lasting_question, least_chance
 from llmos.engine.memory_updates import CoreUpdate, is_outdated, update_archival
 from llmos.engine.model_calls import ModelCalls
 from llmos.memory.files import make_private_folder
@@ -286,7 +286,7 @@ class Consolidator:
         kept: list[Fact] = []
         for fact in candidates(messages, known):
             reply = await update.calls.call(model, lasting_question(fact))
-            if reply.chances.get(YES, 0.0) >= LEAST_CHANCE:
+            if reply.chances.get(YES, 0.0) >= least_chance(model.info.name):
                 kept.append(fact)
         return kept
 

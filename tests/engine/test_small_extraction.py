@@ -23,7 +23,7 @@ async def test_it_keeps_sentences_to_the_letter_and_none_that_it_is_not_sure_of(
 
     def answer(request: ModelRequest) -> ModelReply:
         asked.append(request.messages[-1].text)
-        chance = 0.9 if "database" in asked[-1] else 0.69
+        chance = 0.97 if "database" in asked[-1] else 0.94
         return replace(model_reply("yes", cost_usd=0.0), chances={"yes": chance, "no": 1 - chance})
 
     memory = Memory(tmp_path, ScriptedModel([answer] * 2, info=SMALL))
