@@ -37,8 +37,10 @@ _SHOWN = (
 
 
 def least_chance(model: str) -> float:
-    """Of yes, for a sentence to be kept on this model's word. Measured with bench/extraction.py, each model apart: where
-    nothing that is over tomorrow came in any more."""
+    """Of yes, for a sentence to be kept on this model's word: from where nothing that is over tomorrow came in.
+
+    Measured for each model with bench/extraction.py.
+    """
     return 0.7 if "0.5b" in model else 0.95
 
 
