@@ -14,8 +14,9 @@ from llmos.core.core_block import BLOCKS, CoreBlock, parse_lines
 from llmos.core.errors import StoreError
 from llmos.core.memory_change import ARCHIVAL, CORE, MemoryChange, lines_after
 from llmos.core.passage import HOLDING, Passage, PassageState, standing
+from llmos.memory.files import read_bounded
 from llmos.memory.memory_engine import MemoryEngine
-from llmos.memory.passage_files import load_passage
+from llmos.memory.passage_files import MAX_BYTES, load_passage
 
 
 def blocks_as_of(memory: MemoryEngine, recorded_by: str) -> list[CoreBlock]:
@@ -50,7 +51,11 @@ def _recorded(memory: MemoryEngine, recorded_by: str) -> list[Passage]:
             if text is not None:
                 found.append(load_passage(text.encode(), identifier=identifier, name=identifier))
     logged = {edit.item for change in changes if change.target.startswith(ARCHIVAL) for edit in change.edits}
-    found += [one for one in memory.passages() if one.id not in logged and "" < one.recorded_at[:10] <= recorded_by]
+    for path in memory.passage_files():
+        with suppress(StoreError):
+            if path.stem not in logged:
+                by_hand = load_passage(read_bounded(path, MAX_BYTES), identifier=path.stem, name=str(path))
+                found += [by_hand] if "" < by_hand.recorded_at[:10] <= recorded_by else []
     return standing(found)
 
 

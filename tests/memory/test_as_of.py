@@ -84,4 +84,7 @@ def test_a_passage_that_was_put_there_by_hand_is_on_record_from_its_own_day(tmp_
     (tmp_path / "archival").mkdir()
     text = "---\nformat: llmos-archival/2\nrecorded_at: '2026-03-01'\n---\nBy hand\n"
     (tmp_path / "archival/by-hand.md").write_text(text)
-    assert [len(passages_as_of(memory, "", day)) for day in ("2026-02-28", "2026-03-01")] == [0, 1]
+    later = "---\nformat: llmos-archival/2\nrecorded_at: '2026-05-01'\nsupersedes: [by-hand]\n---\nIn place of it\n"
+    (tmp_path / "archival/later.md").write_text(later)
+    found = [[one.id for one in passages_as_of(memory, "", day)] for day in ("2026-02-28", "2026-03-01", "2026-05-01")]
+    assert found == [[], ["by-hand"], ["later"]]
