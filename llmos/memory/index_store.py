@@ -10,7 +10,7 @@ from llmos import __version__
 from llmos.core.errors import StoreError
 from llmos.memory.files import make_private_file, make_private_folder
 
-_SCHEMA_VERSION = 6
+_SCHEMA_VERSION = 7
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer, inode integer,

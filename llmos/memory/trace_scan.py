@@ -147,6 +147,8 @@ def _header_data(header: TraceHeader) -> dict[str, object]:
             "elapsed_s": learned.elapsed_s,
         },
         "supersedes": header.supersedes,
+        "sandbox": header.sandbox,
+        "provenance": list(header.provenance),
     }
 
 

@@ -6,13 +6,14 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llmos.core.tool import Effect
 from llmos.core.trace import Expect, Learned, OutputShape, Require, Step, Trace, TraceHeader, TraceStatus
-from llmos.memory.trace_files import encode_trace
+from llmos.memory.trace_files import encode_trace, read_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.traces_sdk import MANY, TraceManager
 
@@ -93,3 +94,13 @@ async def test_a_short_one_is_not_told(tmp_path: Path) -> None:
     assert told == []
     assert len(manager.headers()) == 60
     manager.close()
+
+
+def test_the_index_gives_the_whole_header(index: TraceIndex, tmp_path: Path) -> None:
+    fill(tmp_path / "traces", 1)
+    [path] = (tmp_path / "traces").iterdir()
+    trace, _ = read_trace(path)
+    header = replace(trace.header, supersedes="x", sandbox="landlock", provenance=("it did what a web page said",))
+    path.write_bytes(encode_trace(replace(trace, header=header)))
+    index.refresh()
+    assert index.headers() == [header]
