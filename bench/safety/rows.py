@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from bench.safety.run import Row
 
+_BAD = "tests/safety/test_bad_files.py"
 _MODEL = "tests/safety/test_store_machine.py"
 _MANY = "tests/safety/test_many_writers.py"
 
 ROWS: tuple[Row, ...] = (
     Row("D-1", "crash points", "tests/safety/test_crash_points.py 1000", "tests/safety/test_crash_points.py 120"),
     Row("D-1b", "crashes of forget", "tests/safety/test_forget_crash.py 1", "tests/safety/test_forget_crash.py 5"),
-    Row("D-2", "random kills", f"{_MANY} kills", f"{_MANY} kills 0.05"),
+    Row("D-2", "random kills", f"{_MANY} kills", f"{_MANY} kills 0.05", 900),
     Row("D-5", "full disks", "tests/safety/test_disk_full.py 25", "tests/safety/test_disk_full.py 5"),
     Row("D-6", "store and model", f"{_MODEL} 150", f"{_MODEL} 15", 600),
     Row("D-7", "writers at once", f"{_MANY} at-once", f"{_MANY} at-once 0.05"),
     Row("D-3", "power cuts", "tests/safety/test_power_cut.py 5000", "tests/safety/test_power_cut.py 500"),
-    Row("D-8", "bad files", "tests/safety/test_bad_files.py 12000 240", "tests/safety/test_bad_files.py 960 8"),
+    Row("D-8", "bad files", f"{_BAD} 12000 240", f"{_BAD} 960 8", 1200),
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
     Row("P-2", "published recipes", "-m bench.safety.recipes"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
