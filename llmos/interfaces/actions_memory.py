@@ -222,14 +222,14 @@ def show_lines(app: App, known: Known, width: int) -> list[str]:
         return [*wrapped(item.text, width), *pairs(rows, width)]
     passage = known.passage
     assert passage is not None
-    rows = [(name, str(value)) for name, value in passage_row(passage).items() if name not in ("text", "sources")]
-    shown = [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in rows]
+    rows = [(name, value) for name, value in passage_row(passage).items() if name not in ("text", "sources")]
+    shown = [(name, ", ".join(value) if isinstance(value, list) else str(value)) for name, value in rows]
     app.record.nested.track_message()
     asked, rule = app.record.nested.asked_for.get(passage.id, 0), app.record.nested.rules.archival
     strength = _strength(rule.borne_out(passage.strength, asked), rule, "core")
     shown = [("strength", strength) if name == "strength" else (name, value) for name, value in shown]
     shown += [("asked for", f"{asked} time{'s' if asked != 1 else ''}")] * bool(asked)
-    return [*wrapped(passage.text, width), *pairs([row for row in shown if row[1] and row[1] != "[]"], width)]
+    return [*wrapped(passage.text, width), *pairs([row for row in shown if row[1]], width)]
 
 
 def _strength(strength: float, rule: TierRule, slower: str) -> str:
