@@ -133,7 +133,7 @@ class RecallIndex:
             part = list(numbers[start : start + 500])
             marks = ",".join("?" * len(part))
             sql = f"{_COLUMNS} where id in ({marks})"
-            found += [_message(row) for row in self._rows(sql, part)]
+            found += self._read(sql, part)
         return found
 
     def named(self, name: str) -> RecallMessage | None:
@@ -161,7 +161,7 @@ class RecallIndex:
     def latest_of(self, role: str, limit: int) -> list[RecallMessage]:
         """The last messages of a role, oldest first."""
         sql = f"{_COLUMNS} where role = ? order by at desc, id desc limit ?"
-        return [_message(row) for row in self._rows(sql, (role, limit))][::-1]
+        return self._read(sql, (role, limit))[::-1]
 
     def latest(self, limit: int) -> list[RecallMessage]:
         """The last messages, oldest first."""
@@ -181,6 +181,10 @@ class RecallIndex:
 
     def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
         return self.guarded(lambda: list(self._connection.execute(sql, tuple(values))))
+
+    def _read(self, sql: str, values: Sequence[object]) -> list[RecallMessage]:
+        """The messages of these rows; one that cannot be one means a broken index."""
+        return self.guarded(lambda: [_message(row) for row in self._connection.execute(sql, tuple(values))])
 
     def guarded(self, work: Callable[[], T]) -> T:
         """The result of `work`; an index that turns out to be broken is made anew from the files, once."""
@@ -298,7 +302,7 @@ class RecallIndex:
         except OSError:
             return
         whole = data[: data.rfind(b"\n") + 1]
-        for line in whole.splitlines():
+        for line in filter(bytes.strip, whole.splitlines()):
             for message in state.take(line):
                 self._insert(message)
         self._connection.execute(

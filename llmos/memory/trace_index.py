@@ -116,7 +116,8 @@ class TraceIndex:
         """The headers whose id begins with `prefix`; one when it is a whole id."""
         escaped = prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         found = self._headers("where problem = '' and id like ? escape '\\' order by id", (escaped + "%",))
-        return [header for header in found if header.id == prefix] or found
+        one_each = {header.id: header for header in found}  # a damaged index may name a trace twice
+        return [one_each[prefix]] if prefix in one_each else list(one_each.values())
 
     def problems(self) -> list[str]:
         """A sentence for each file that cannot be read."""

@@ -294,8 +294,9 @@ def kinds(root: Path) -> list[Kind]:
         Kind("project words", "rest", "AGENTS.md", ("project words",), "", True),
         Kind("copies", "rest", first("backups/s1/*/backup.json"), ("backup",)),
         Kind("judgements", "rest", ".llmos/judgements.jsonl", ("judged",)),
-        Kind("trace index", "traces", ".llmos/traces.sqlite"),
-        Kind("message index", "sessions", ".llmos/memory.sqlite"),
+        # A flipped bit can make another valid row of an index: what it says is then wrong until it is made anew.
+        Kind("trace index", "traces", ".llmos/traces.sqlite", (*TRACE_PARTS, "wrong")),
+        Kind("message index", "sessions", ".llmos/memory.sqlite", ("recall",)),
         Kind("message count", "sessions", ".llmos/message_count.json"),
         Kind("lock of memory", "memory", "memories/.lock", memory),
         Kind("lock of money", "rest", "home.money/.lock", ("keeps money",)),
