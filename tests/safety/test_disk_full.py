@@ -25,7 +25,7 @@ def fill(root: Path, kind: str, seed: int) -> dict[str, object]:
     rng = random.Random(f"{kind} {seed}")
     options = {
         "bytes": f"size={rng.randrange(48, 160) * 1024},nr_inodes=10000",
-        "names": f"size=64m,nr_inodes={rng.randrange(20, 80)}",
+        "names": f"size=64m,nr_inodes={rng.randrange(20, 50)}",
         "read-only": "size=64m",
     }[kind]
     mount(root, options)
