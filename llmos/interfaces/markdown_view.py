@@ -99,17 +99,30 @@ def _escaped(line: str) -> str:
     bullet = re.match(r"[*+-] |\d{1,9}[.)] |#{1,6} ", line[indent:])
     start = indent + (bullet.end() if bullet else 0)
     made, at = [line[:start]], start
-    for kept in _kept(line, start):
-        made += [_LITERAL.sub(r"\\\g<0>", line[at : kept.start()]), kept.group()]
+    for kept in _kept(line, start, (_CODE, _STRONG)):
+        made += [_literal(line[at : kept.start()]), kept.group() if kept.re is _CODE else _strong(kept.group())]
         at = kept.end()
-    return "".join([*made, _LITERAL.sub(r"\\\g<0>", line[at:])])
+    return "".join([*made, _literal(line[at:])])
 
 
-def _kept(line: str, start: int) -> list[re.Match[str]]:
+def _strong(words: str) -> str:
+    """Strong words with their stars: what else has a meaning in them is escaped, but for code."""
+    inner, made, at = words[2:-2], ["**"], 0
+    for code in _kept(inner, 0, (_CODE,)):
+        made += [_literal(inner[at : code.start()]), code.group()]
+        at = code.end()
+    return "".join([*made, _literal(inner[at:]), "**"])
+
+
+def _literal(text: str) -> str:
+    return _LITERAL.sub(r"\\\g<0>", text)
+
+
+def _kept(line: str, start: int, patterns: tuple[re.Pattern[str], ...]) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     at = start
     while at < len(line):
-        matches = [match for match in (_CODE.search(line, at), _STRONG.search(line, at)) if match]
+        matches = [match for match in (pattern.search(line, at) for pattern in patterns) if match]
         if not matches:
             break
         first = min(matches, key=lambda match: match.start())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -70,6 +70,8 @@ words = st.text(alphabet="abc_*<>&[]()!~\\.#|/", min_size=1, max_size=12)
 
 
 @given(st.lists(st.lists(words, min_size=1, max_size=5).map(" ".join), min_size=1, max_size=4))
+@example([r"**\< <**"])
+@example(["**a `<b>` <c> _d_**"])
 def test_in_a_block_with_marks_every_other_character_is_seen(lines: list[str]) -> None:
     block = "\n".join([f"x {line} x" for line in lines] + ["`sign of code`"])
     assert is_markdown(block)
