@@ -28,7 +28,7 @@ from llmos.memory.trace_keys import words_key
 
 MOST_TEMPLATES = 16
 """Traces of one goal or wording that are tried, the better-verified ones; more runs of one job add nothing."""
-MOST_BOUND = 4
+MOST_BOUND = 2
 """Bound traces after which the others of a wording are not tried any more: enough to see whether they agree."""
 POOL = 64
 """Traces that share a goal's rarest words, among which the nearest are looked for."""
