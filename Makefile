@@ -17,10 +17,10 @@ layers:
 
 # The tests that need no model and take no more than a moment.
 fast:
-	$(PYTHON) -m pytest -m "not slow and not model" -n 2
+	$(PYTHON) -m pytest -m "not slow and not model" -n 3
 
 test:
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 3
 
 # The figures of SECURITY.md, printed by the runs that count them; `make safety-fast` runs a part of each.
 safety:

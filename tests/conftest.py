@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_world import api, kept, llmos, work  # noqa: F401 - fixtures
+from hypothesis import settings
 
 from llmos.adapters.bash_parser import parse_bash
 from llmos.core.events import Event
@@ -28,6 +29,10 @@ from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock
 from llmos.tools import builtin_tools
+
+# Half of hypothesis' own number, so that the suite ends within its time; HYPOTHESIS_EXAMPLES=1000 looks longer.
+settings.register_profile("suite", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")))
+settings.load_profile("suite")
 
 _SCRUBBED = ("ANTHROPIC_", "LLMOS_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
 

@@ -50,7 +50,8 @@ def _run(words: list[str]) -> int:
         return ExitStatus.OK
     try:
         given = read_plainly(words[1:]) if words[:1] == ["run"] and _COMPLETING not in os.environ else None
-        return run_command(**given) if given is not None else _run_parsed(words)
+        with _deeper():
+            return run_command(**given) if given is not None else _run_parsed(words)
     except LlmosError as error:
         _say(str(error))
         return error.exit_status
@@ -71,8 +72,7 @@ def _run_parsed(words: list[str]) -> int:
     from llmos.interfaces.commands import app
 
     try:
-        with _deeper():
-            code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
+        code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)

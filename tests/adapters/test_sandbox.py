@@ -23,6 +23,8 @@ from llmos.memory.private_folder import PrivateFolder
 from llmos.memory.workspace import find_workspace, init_workspace
 from llmos.tools.shell import shell
 
+pytestmark = pytest.mark.slow
+
 
 def tiers(private: Path) -> dict[str, Sandbox]:
     """What this machine has, by name. A test that found none would prove nothing, so that is a failure."""

@@ -13,6 +13,8 @@ from bench.replay_truth.pairs import KINDS
 from bench.replay_truth.places import carry_out, difference, environment, lay_out, state
 from bench.replay_truth.run import baseline, run
 
+pytestmark = pytest.mark.slow
+
 PART = (
     "copy a.txt to b2.txt",
     "create the folders alpha1, beta1 and gamma1",

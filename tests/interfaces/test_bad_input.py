@@ -17,6 +17,8 @@ from terminal_world import Terminal, running, terminal
 from llmos.core.errors import ExitStatus
 from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 BACK_S = 2.0
 """Seconds within which the prompt is back."""
 

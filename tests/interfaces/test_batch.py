@@ -20,6 +20,8 @@ from llmos.memory.files import OwnLines
 from llmos.memory.locks import StoreLock, take_marker
 from llmos.testing import FakeMessagesServer, reply, text, tool_use, usage
 
+pytestmark = pytest.mark.slow
+
 APPEND = "append the line item-0 to log.txt"
 COMMAND = "echo item-0 >> log.txt; while test -e hold; do sleep 0.02; done"
 """The effect shows a goal that was run twice; the file `hold` keeps a goal in the middle of its step."""

@@ -22,6 +22,8 @@ from llmos.core.ports import Model
 from llmos.memory.transcript import close_abandoned, read_transcript
 from llmos.testing import ScriptedModel, model_reply
 
+pytestmark = pytest.mark.slow
+
 COUNT = ToolCall("c1", "shell", {"command": "ls *.py | wc -l"})
 GOAL = "how many python files are here?"
 

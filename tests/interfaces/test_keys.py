@@ -12,6 +12,8 @@ from terminal_world import terminal
 from llmos.interfaces.prompt_keys import KEYS, PromptActions, prompt_bindings
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_editor_the_mode_and_the_decision(
     work: Path, api: FakeMessagesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,8 @@ from llmos.core.tool import Effect
 from llmos.interfaces.plan_view import plan_diff
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 UTILS = "Create a Python file called utils.py containing 'x = 1'"
 HELPERS = "Create a Python file called helpers.py containing 'y = 2'"
 MADE = (

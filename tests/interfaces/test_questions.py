@@ -19,6 +19,8 @@ from llmos.interfaces.call_diff import LINES, call_diff
 from llmos.interfaces.questions import question_text
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 EVERY = (GrantScope.ONCE, GrantScope.SESSION, GrantScope.ALWAYS)
 
 

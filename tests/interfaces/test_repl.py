@@ -26,6 +26,8 @@ from llmos.interfaces.repl import Repl
 from llmos.interfaces.slash import command_of
 from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 COUNT = "count the lines of notes.txt"
 
 

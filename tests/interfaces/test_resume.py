@@ -17,6 +17,8 @@ from llmos.core.conversation import UNKNOWN_EFFECT
 from llmos.core.errors import ExitStatus
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 
 def said(api: FakeMessagesServer, request: int = -1) -> list[str]:
     """The words of each message of a request, its first line."""

@@ -16,6 +16,8 @@ from terminal_world import GOLDEN, Terminal, running, terminal
 
 from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (40, 80, 120)
 AT_WIDTHS = [pytest.param(40, marks=pytest.mark.slow), 80, pytest.param(120, marks=pytest.mark.slow)]
 """For what takes seconds."""

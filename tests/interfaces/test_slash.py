@@ -19,6 +19,8 @@ from llmos.interfaces.slash_complete import SlashCompleter
 from llmos.interfaces.slash_table import COMMANDS
 from llmos.testing import FakeMessagesServer
 
+pytestmark = pytest.mark.slow
+
 
 def names() -> list[str]:
     return [name for command in COMMANDS for name in (command.name, *command.aliases)]

@@ -25,6 +25,8 @@ from llmos.core.tool import Effect
 from llmos.interfaces.sub_goal_tree import SubGoalTree, ended_line
 from llmos.testing import Answer, FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 
 def planned(identifier: str, goal: str, *after: str) -> PlannedSubGoal:
     return PlannedSubGoal(

@@ -21,6 +21,8 @@ from llmos.engine.changes import compare, snapshot
 from llmos.engine.undo import DoneStep, DoneTurn, plan_undo, undo
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 TIDY = (
     reply(tool_use("write_file", {"path": "new/plan.txt", "content": "plan"})),
     reply(tool_use("shell", {"command": "rm notes.txt; echo more >> new/plan.txt"})),

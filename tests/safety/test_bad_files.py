@@ -23,6 +23,8 @@ from garbling import remove_devices
 from llmos.memory import files
 from llmos.memory.quarantine import Quarantine
 
+pytestmark = pytest.mark.slow
+
 COMMANDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "traces": (("traces", "list"), ("traces", "inspect", "say-the-number"), ("permissions", "list")),
     "memory": (("memory", "status"), ("memory", "list"), ("memory", "log")),

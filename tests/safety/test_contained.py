@@ -11,7 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from test_sandbox_battery import NOBODY, as_nobody, usable_by_others
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).parent / "contained.py"
 TIERS = ("bubblewrap", "landlock")

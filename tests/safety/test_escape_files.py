@@ -17,6 +17,8 @@ from llmos.core.tool import ToolContext, ToolOutput
 from llmos.memory.private_folder import PrivateFolder
 from llmos.tools.shell import shell
 
+pytestmark = pytest.mark.slow
+
 FILES = (*(name for name in PROTECTED if not name.startswith(".git/")), ".git/hooks/pre-commit", ".git/config")
 TECHNIQUES = {
     "written": 'mkdir -p "$(dirname {0})"; echo BREACH > {0}; chmod +x {0}',

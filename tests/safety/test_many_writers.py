@@ -8,6 +8,8 @@ import sys
 import pytest
 from many_writers import a_store, all_kills, at_once, with_kills, without_haste, without_locks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("processes", "operations"), [(4, 25), pytest.param(8, 100, marks=pytest.mark.slow)])
 def test_processes_that_write_at_once_lose_no_update(processes: int, operations: int) -> None:

@@ -9,6 +9,8 @@ import pytest
 from crash_points import fast_folder
 from power_cut import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.slow)])
 def test_no_disk_has_lost_an_acknowledged_save(count: int) -> None:

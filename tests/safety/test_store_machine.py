@@ -191,7 +191,7 @@ def run(examples: int, steps: int) -> None:
     run_state_machine_as_test(Store, settings=chosen)
 
 
-@pytest.mark.parametrize("examples", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_the_store_is_what_its_model_says(examples: int) -> None:
     run(examples, 20)
 

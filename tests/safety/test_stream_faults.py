@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from stream_faults import Fault, all_faults, believing_whatever_came, refused_connections, run
 
+pytestmark = pytest.mark.slow
+
 
 def one_of_each() -> list[Fault]:
     return list({fault.kind: fault for fault in all_faults()}.values())
 
 
-@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [7, pytest.param(2, marks=pytest.mark.slow)])
 async def test_a_fault_of_each_kind_runs_nothing_and_stops_no_session(tmp_path: Path, stride: int) -> None:
     faults = one_of_each()
     assert len(faults) >= 40 and len(all_faults()) >= 600

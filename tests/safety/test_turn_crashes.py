@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from turn_crashes import IN_TOOL, KINDS, run, starting_again
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("crashes", [3, pytest.param(len(KINDS), marks=pytest.mark.slow)])
 def test_a_session_goes_on_after_a_kill(tmp_path: Path, crashes: int) -> None:

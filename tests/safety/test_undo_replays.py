@@ -20,6 +20,8 @@ from llmos.core.errors import ExitStatus
 from llmos.interfaces.cli import main as llmos
 from llmos.testing import FakeMessagesServer, reply, text, tool_use
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("a.txt", "b.txt", "sub/c.txt", "sub/deep/d.txt", "e.md")
 
 
