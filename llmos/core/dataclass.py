@@ -33,6 +33,8 @@ def _made(cls: type, frozen: bool, slots: bool, kw_only: bool) -> type:
     if cls.__doc__ is None:
         cls.__doc__ = cls.__name__  # the standard library would import inspect to show the signature
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+    if derived := [each.name for each in dataclasses.fields(made) if not each.init]:
+        raise TypeError(f"{cls.__qualname__}.{derived[0]} has init=False: use the standard library's dataclass for it")
     compared = _reader([each.name for each in dataclasses.fields(made) if each.compare])
 
     def equal(self: Any, other: Any) -> Any:

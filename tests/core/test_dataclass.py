@@ -151,3 +151,12 @@ def test_nan_is_compared_as_in_the_standard_library() -> None:
         return dataclass(frozen=True)(type("Single", (), {"__annotations__": {"x": float}}))
 
     assert [made(nan) == made(nan) for made in of_each(single)] == [True, True]
+
+
+def test_a_field_that_no_argument_gives_is_refused_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match=r"Derived\.y has init=False: use the standard library's dataclass"):
+
+        @ours(frozen=True)
+        class Derived:
+            x: int
+            y: int = field(init=False)
