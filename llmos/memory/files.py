@@ -94,6 +94,22 @@ def append_line(path: Path, line: bytes, *, sync: bool) -> None:
         raise _failure("write", path, error) from error
 
 
+def cut_torn_end(path: Path) -> None:
+    """Cut off what a crash left half-written at the end of a file of lines: it was never acknowledged.
+
+    Raises StoreError, OSError.
+    """
+    descriptor = open_locked(path)
+    try:
+        size = os.fstat(descriptor).st_size
+        end = _end_of_records(descriptor, size)
+        if end < size:
+            os.ftruncate(descriptor, end)
+            _sync_data(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def open_locked(path: Path, more: int = 0) -> int:
     """A regular file open for reading and writing, locked until it is closed, and the one that has this name now.
 

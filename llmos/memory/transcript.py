@@ -30,6 +30,7 @@ from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import (
     MissingFileError,
     append_line,
+    cut_torn_end,
     make_private_folder,
     open_regular,
     os_cause,
@@ -251,6 +252,7 @@ def _close_one(path: Path, clock: Clock) -> str | None:
     except (MissingFileError, CodecError):
         return None
     if turn is None:
+        cut_torn_end(path)  # the first record of a turn, or of the session, that never came to be
         return None
     tool = "".join(f"; {name} had started and its effect is unknown" for name in turn.tools.values())
     journal = turn.journal.closed()

@@ -216,6 +216,31 @@ class TestSessionsThatDied:
         assert self.closed(tmp_path) == []
         assert list((tmp_path / "open").iterdir()) == []
 
+    def test_a_turn_whose_first_record_never_came_to_be_leaves_nothing(self, tmp_path: Path) -> None:
+        session = transcript(tmp_path)
+        session.record(STARTED)
+        session.record(ENDED)
+        whole = session.path.read_bytes()
+        with session.path.open("ab") as file:
+            file.write(whole[: len(whole) // 4])
+        die(session)
+        assert self.closed(tmp_path) == []
+        assert session.path.read_bytes() == whole
+        problems: list[str] = []
+        assert len(list(read_transcript(session.path, problems.append))) == 2
+        assert problems == []
+
+    def test_a_session_that_died_in_its_first_record_leaves_an_empty_transcript(self, tmp_path: Path) -> None:
+        session = transcript(tmp_path)
+        session.record(STARTED)
+        whole = session.path.read_bytes()
+        session.path.write_bytes(whole[: len(whole) // 2])
+        die(session)
+        assert self.closed(tmp_path) == []
+        problems: list[str] = []
+        assert list(read_transcript(session.path, problems.append)) == []
+        assert problems == []
+
     def test_a_replay_that_was_cut_off_says_how_far_it_had_come(self, tmp_path: Path) -> None:
         session = transcript(tmp_path)
         step = PlannedStep(tool="shell", args={"command": "ls"}, recorded={"command": "ls"}, effect=Effect.EXECUTE)
