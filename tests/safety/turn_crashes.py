@@ -248,7 +248,9 @@ def check(place: Place, figures: Figures, name: str, requests: Path) -> None:
     """Go on in another process, and look at what the server got and what the transcript says."""
     time.sleep(_LEFT_S)
     lines = place.lines
-    begun = any(b'"turn_started"' in path.read_bytes() for path in place.transcripts)
+    # By whole records: of a session that died in its first one nothing was acknowledged, and none can be gone on with.
+    found = [record for path in place.transcripts for record in read_transcript(path, lambda _: None)]
+    begun = any(record["event"] == "turn_started" for record in found)
     code, said = place.run("run", *(["-c"] if begun else []), "-q", "say hello")
     if code not in (0, 3) or "Hello." not in said:
         figures.refused.append(f"{name}: exit {code}, {said[:300]!r}")
