@@ -148,11 +148,6 @@ class Forgetting:
         self._journal.end()
         return done
 
-    @property
-    def is_cut_off(self) -> bool:
-        """Whether an earlier one did not come to its end: what it was about is still there in part."""
-        return self._journal.path.exists()
-
     def finish(self) -> Forgotten | None:
         """Carry out the rest of one that was cut off; None where none was. Raises StoreError."""
         change = self._journal.open()

@@ -201,12 +201,6 @@ class RecallIndex:
                 return work()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One writer at a time from its first look on."""
-        with self._writing():
-            yield
-
-    @contextmanager
     def _writing(self) -> Iterator[None]:
         self._connection.execute("begin immediate")
         try:

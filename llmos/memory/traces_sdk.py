@@ -166,12 +166,6 @@ class TraceManager:
         """Whether a person said yes to the file as it is now, and not only a run was learned. Raises StoreError."""
         return self._approvals.by_person(self.content_hash(identifier))
 
-    def vouch(self, identifier: str, when: datetime) -> None:
-        """Keep a person's yes to the file as it is now. Raises StoreError."""
-        self._approvals.add(
-            self.content_hash(identifier), identifier, when.isoformat(timespec="seconds"), by_person=True
-        )
-
     def content_hash(self, identifier: str) -> str:
         """The SHA-256 of the trace's file. Raises StoreError."""
         return read_trace(self._finder.path(identifier))[1]
