@@ -11,8 +11,11 @@ import typer
 
 from llmos.core.errors import UsageError
 from llmos.interfaces.cli_shared import (
+    FreezeOption,
     MaxCostOption,
     ModelOption,
+    ModeOption,
+    OfflineOption,
     PlainOption,
     UnsafeOption,
     WorkspaceOption,
@@ -45,15 +48,12 @@ def batch(
     model: ModelOption = None,
     workspace: WorkspaceOption = None,
     yes: YesOption = False,
-    mode: Annotated[
-        Literal["read-only", "ask", "accept-edits", "trusted"] | None,
-        typer.Option("--mode", help="What happens to calls that no rule speaks of."),
-    ] = None,
+    mode: ModeOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide each goal and say how; run and keep nothing.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Replay or fail: no model is asked for anything.")] = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Write nothing to the workspace: use, never learn.")] = False,
+    offline: OfflineOption = False,
+    freeze: FreezeOption = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run those again that came to an end that is not good.")
     ] = False,

@@ -35,8 +35,11 @@ from llmos.interfaces import (
 from llmos.interfaces.cli_shared import (
     ContinueOption,
     Defaults,
+    FreezeOption,
     MaxCostOption,
     ModelOption,
+    ModeOption,
+    OfflineOption,
     PlainOption,
     UnsafeOption,
     WorkspaceOption,
@@ -45,7 +48,7 @@ from llmos.interfaces.cli_shared import (
     complete_session,
     write,
 )
-from llmos.interfaces.run_command import ModeName, OutputName, chosen_session, run_command
+from llmos.interfaces.run_command import OutputName, chosen_session, run_command
 from llmos.interfaces.startup import working_folder
 
 _EXAMPLES = """\b
@@ -155,8 +158,8 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide and show what would differ from the saved run; run nothing.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Replay or fail: no model is asked for anything.")] = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Write nothing to the workspace: use, never learn.")] = False,
+    offline: OfflineOption = False,
+    freeze: FreezeOption = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
     ] = False,
@@ -169,10 +172,7 @@ def run(
         bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
     ] = False,
     plain: PlainOption = False,
-    mode: Annotated[
-        ModeName | None,
-        typer.Option("--mode", help="What happens to calls that no rule speaks of."),
-    ] = None,
+    mode: ModeOption = None,
     json_schema: Annotated[
         Path | None,
         typer.Option("--json-schema", metavar="FILE", help="The answer must be JSON that follows this JSON Schema."),
