@@ -1,13 +1,20 @@
 """What comes from the keyboard, before any key acts: pastes of any size in linear time, and text that is text.
 
-Invariant: a paste is one key press however large it is; one that is larger than any message is told and dropped.
+Invariants: a paste is one key press however large it is; one that is larger than any message is told and dropped.
+Enter is Enter, also when it was pressed before the prompt was there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import array
+import fcntl
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from prompt_toolkit.input import Input
+from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
@@ -73,6 +80,70 @@ class PasteParser(Vt100Parser):
             self._pieces.append(piece)
         else:
             self._pieces = []
+
+
+class TerminalReader(PosixStdinReader):
+    """Gives back the keys behind characters that the terminal's line editing had changed when they arrived."""
+
+    _AS_TYPED = str.maketrans({"\n": "\r", "\0": "\x04"})
+    """Line editing (termios(3): ICRNL, VEOF) makes a newline of Enter and keeps the end-of-file sign as a NUL."""
+
+    def __init__(self, descriptor: int, encoding: str) -> None:
+        super().__init__(descriptor, encoding=encoding)
+        self._edited = 0
+
+    def take_for_edited(self) -> None:
+        """All that waits to be read was typed under line editing."""
+        self._edited = self._waiting()
+
+    def read(self, count: int = 1024) -> str:
+        self._edited = min(self._edited, self._waiting()) if self._edited else 0  # it may have been flushed
+        if not self._edited:
+            return super().read(count)
+        count = min(count, self._edited)
+        self._edited -= count
+        return super().read(count).translate(self._AS_TYPED)
+
+    def _waiting(self) -> int:
+        """Bytes that can be read at once."""
+        size = array.array("i", [0])
+        try:
+            fcntl.ioctl(self.stdin_fd, termios.FIONREAD, size)
+        except OSError:
+            return 0
+        return size[0]
+
+
+class TerminalInput(Vt100Input):
+    """The terminal of a session, whose line editing is on before the first prompt and whenever something is printed
+    above a prompt. Keys pressed then are taken for what they are once it is off again.
+    """
+
+    def __init__(self, stdin: TextIO) -> None:
+        super().__init__(stdin)
+        self._reader = self.stdin_reader = TerminalReader(self.fileno(), stdin.encoding)
+
+    @contextmanager
+    def raw_mode(self) -> Iterator[None]:
+        edited = self._line_editing()
+        with super().raw_mode():
+            if edited:
+                self._reader.take_for_edited()
+            yield
+
+    @contextmanager
+    def cooked_mode(self) -> Iterator[None]:
+        edited = self._line_editing()
+        with super().cooked_mode():
+            yield
+        if not edited:
+            self._reader.take_for_edited()
+
+    def _line_editing(self) -> bool:
+        try:
+            return bool(termios.tcgetattr(self.fileno())[3] & termios.ICANON)
+        except termios.error:
+            return False
 
 
 def bounded(source: Input, limit: int, dropped: Callable[[int], None]) -> Input:

@@ -16,7 +16,7 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.input import Input, create_input
+from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import Output
@@ -36,7 +36,7 @@ from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.first_run import FirstRun, first_run_rows
 from llmos.interfaces.history import prompt_history
-from llmos.interfaces.keyboard import as_text, bounded
+from llmos.interfaces.keyboard import TerminalInput, as_text, bounded
 from llmos.interfaces.plan_view import explain_lines, plan_line
 from llmos.interfaces.printable import printable
 from llmos.interfaces.prompt_keys import KEYS, PromptActions, prompt_bindings
@@ -103,7 +103,7 @@ class Repl:
         )
         actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._bar.hint)
         self._most = app.config.settings.limits.goal_bytes
-        source = bounded(input or create_input(), self._most, self._refuse_paste)
+        source = bounded(input or TerminalInput(sys.stdin), self._most, self._refuse_paste)
         self._prompt: PromptSession[str] = PromptSession(
             "llmos> ",
             multiline=True,

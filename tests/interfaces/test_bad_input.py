@@ -52,6 +52,24 @@ def test_a_resize_while_text_streams_leaves_the_text_once(work: Path, api: FakeM
     assert shown.count("and the end of it") == 1 and "Traceback" not in shown
 
 
+def test_what_is_typed_before_the_first_prompt_is_sent_as_typed(work: Path, api: FakeMessagesServer) -> None:
+    """Enter, a line that is not finished, and Ctrl-D, all pressed while the program still starts."""
+    api.add(reply(text("Here.")))
+    with terminal() as screen:
+        screen.send("are you there\rand then")
+        screen.wait_for("Here.")
+        screen.wait_for_prompt("and then")
+        screen.send("\x03")
+        screen.wait_for_prompt()
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+    assert said(api, 0).endswith("are you there")
+    with terminal() as screen:
+        screen.send("\x04")
+        assert screen.wait_for_end() == 0
+        assert "llmos>" in "\n".join(screen.written)
+
+
 @pytest.mark.slow
 def test_ten_megabytes_pasted_are_refused_in_a_sentence(work: Path, api: FakeMessagesServer) -> None:
     api.add(reply(text("Here.")))
