@@ -11,7 +11,7 @@ import pytest
 from llmos.adapters.bash_parser import parse_bash
 from llmos.core.batch import BatchGoal
 from llmos.core.core_block import CoreItem
-from llmos.core.events import event_record
+from llmos.core.event_records import event_record
 from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
 from llmos.memory.agent_files import AgentFiles

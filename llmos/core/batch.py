@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from llmos.core.dataclass import dataclass
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 
 FIELDS = ("id", "goal", "directory", "cap")
 """What a line of JSON may hold. `cap` is the most that the goal may cost, in US dollars."""

@@ -7,7 +7,6 @@ of it. `EPHEMERAL` events are shown and streamed but not kept.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -377,33 +376,3 @@ def nested(parent: str, event: Event) -> Nested:
 def innermost(event: Event) -> Event:
     """The event itself, without the place that it is nested in."""
     return event.event if isinstance(event, Nested) else event
-
-
-def unnested(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record of a nested event as if it had happened outside, with its `parent`; any other record as it is."""
-    if record.get("event") != "nested" or not isinstance(record.get("of"), Mapping):
-        return record
-    return {**record["of"], **{key: value for key, value in record.items() if key != "of"}, "event": record["kind"]}
-
-
-def event_record(event: Event) -> dict[str, Any]:
-    """The event as JSON-ready data: its fields, and `event` with its type in snake case.
-
-    A nested one is `parent`, `kind` with its type, and `of` with its fields, so that no reader takes it for the turn's.
-    """
-    name = "".join("_" + c.lower() if c.isupper() else c for c in type(event).__name__).lstrip("_")
-    if isinstance(event, Nested):
-        inner = event_record(event.event)
-        return {"event": name, "parent": event.parent, "kind": inner.pop("event"), "of": inner}
-    if isinstance(event, MessageAdded):
-        return {"event": name, "message": message_record(event.message)}
-    return {"event": name, **asdict(event)}
-
-
-def message_record(message: Message) -> dict[str, Any]:
-    """A message as JSON-ready data; each part carries its `type`."""
-    parts = [{"type": type(part).__name__, **asdict(part)} for part in message.parts]
-    record: dict[str, Any] = {"role": message.role, "parts": parts}
-    if message.wire:
-        record["wire"] = [dict(block) for block in message.wire]
-    return record

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from llmos.core.dataclass import dataclass
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 
 BESIDE = frozenset({"memory_ticked", "conversation_compacted"})
 """Events that cost something beside a turn: it counts with the turn before them, else with the first one after."""

@@ -17,7 +17,7 @@ from typing import Any
 from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 from llmos.core.journal import call_line
 from llmos.core.trace import shorten
 from llmos.engine.backups import path_state

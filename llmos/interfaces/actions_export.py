@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.errors import StoreError, UsageError
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 from llmos.interfaces.call_view import call_details, call_subject, money
 from llmos.interfaces.printable import one_line, printable
 from llmos.memory.files import show_path, write_once

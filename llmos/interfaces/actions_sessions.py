@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmos.core.errors import StoreError
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 from llmos.interfaces.call_view import call_subject, money
 from llmos.interfaces.layout import cards, table, wrapped
 from llmos.interfaces.printable import one_line

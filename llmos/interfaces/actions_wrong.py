@@ -8,7 +8,7 @@ from typing import Any
 from llmos.app import App
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import UsageError
-from llmos.core.events import unnested
+from llmos.core.event_records import unnested
 from llmos.interfaces.printable import one_line
 
 

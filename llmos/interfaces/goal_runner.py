@@ -15,7 +15,8 @@ from llmos.app import App, AppOptions
 from llmos.core.batch import EffectFold, GoalDone, GoalJob
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.events import Event, TurnEnded, event_record
+from llmos.core.event_records import event_record
+from llmos.core.events import Event, TurnEnded
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.session import open_dispatcher
 from llmos.interfaces.turn import TurnResult

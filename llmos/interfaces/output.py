@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any, TextIO
 
 from llmos.core.errors import ExitStatus
-from llmos.core.events import Event, PlanMade, TraceKept, TurnEnded, TurnStarted, event_record
+from llmos.core.event_records import event_record
+from llmos.core.events import Event, PlanMade, TraceKept, TurnEnded, TurnStarted
 from llmos.core.ports import Emit
 from llmos.interfaces.plan_view import plan_diff
 from llmos.interfaces.printable import printable

@@ -11,6 +11,7 @@ from llmos.core.blend import Piece
 from llmos.core.budget import Account
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, StoreError
+from llmos.core.event_records import event_record
 from llmos.core.events import (
     Event,
     Mode,
@@ -21,7 +22,6 @@ from llmos.core.events import (
     ToolStarted,
     TurnEnded,
     TurnStarted,
-    event_record,
 )
 from llmos.core.journal import Journal
 from llmos.core.policy import Plan

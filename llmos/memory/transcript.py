@@ -14,16 +14,8 @@ from typing import Any
 
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
-from llmos.core.events import (
-    EPHEMERAL,
-    Event,
-    ToolStarted,
-    TurnEnded,
-    TurnStarted,
-    event_record,
-    innermost,
-    unnested,
-)
+from llmos.core.event_records import event_record, unnested
+from llmos.core.events import EPHEMERAL, Event, ToolStarted, TurnEnded, TurnStarted, innermost
 from llmos.core.journal import Journal
 from llmos.core.ports import Clock
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from llmos.core.budget import Account
 from llmos.core.errors import BudgetError
-from llmos.core.events import Nested, Notice, event_record, innermost, nested, unnested
+from llmos.core.event_records import event_record, unnested
+from llmos.core.events import Nested, Notice, innermost, nested
 from llmos.core.turns import turn_facts
 from llmos.engine.undo import last_turn
 from llmos.memory.codec import dump_line

@@ -14,15 +14,8 @@ from conftest import World
 
 from llmos.adapters.system_clock import SystemClock
 from llmos.core.errors import NoModelError
-from llmos.core.events import (
-    Mode,
-    Outcome,
-    StepWaiting,
-    ToolStarted,
-    TraceKept,
-    TurnEnded,
-    event_record,
-)
+from llmos.core.event_records import event_record
+from llmos.core.events import Mode, Outcome, StepWaiting, ToolStarted, TraceKept, TurnEnded
 from llmos.core.heal import is_at_fault
 from llmos.core.journal import Journal, JournalEntry, StepState
 from llmos.core.messages import ToolCall, ToolResult
