@@ -13,8 +13,9 @@ from llmos.core.ports import Ask, Emit
 from llmos.core.sandbox import Boundary, Sandbox, boundary_of
 from llmos.core.shell_syntax import Node, no_parser
 from llmos.core.tool import Effect, Tool, ToolContext
-from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.engine.invoke import Invoker
 from llmos.engine.remembering import Remembering
+from llmos.engine.step_backups import BackupLimits
 from llmos.memory.config import Config
 from llmos.memory.money_journal import money_folder
 from llmos.memory.quarantine import FOLDER as QUARANTINE

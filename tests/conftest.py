@@ -17,7 +17,8 @@ from llmos.core.permission import Rule
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Emit, Model
 from llmos.core.tool import Tool, ToolContext
-from llmos.engine.invoke import BackupLimits, Invoker
+from llmos.engine.invoke import Invoker
+from llmos.engine.step_backups import BackupLimits
 from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.orchestrating import AskPlan

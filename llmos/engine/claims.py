@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import field, replace
 
 from llmos.core.dataclass import dataclass
 from llmos.core.tool import FileChanges
-
-_WORD = re.compile(r"[^\s'\"`;|&<>()=,{}]+")
+from llmos.engine.step_reads import COMMAND_WORD
 
 
 @dataclass(eq=False, slots=True)
@@ -134,7 +132,7 @@ class Claims:
         """
         if not self._owners:
             return ""
-        words = {posixpath.normpath(word) for word in _WORD.findall(command)} if command else set[str]()
+        words = {posixpath.normpath(word) for word in COMMAND_WORD.findall(command)} if command else set[str]()
         for path in sorted({posixpath.normpath(path) for path in paths} | words):
             owner = self._owners.get(path, who)
             if not any(_within(owner, one) for one in (who, *after)) and not _within(who, owner):

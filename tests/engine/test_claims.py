@@ -14,7 +14,8 @@ from llmos.core.permission import PermissionMode
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.core.tool import FileChanges, ToolContext
 from llmos.engine.claims import Claims
-from llmos.engine.invoke import BackupLimits, Invocation, Invoker
+from llmos.engine.invoke import Invocation, Invoker
+from llmos.engine.step_backups import BackupLimits
 from llmos.tools import builtin_tools
 
 

@@ -19,7 +19,8 @@ from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput, ToolSpec
 from llmos.core.trace import RunStep, digest
 from llmos.engine.changes import snapshot, world_digest
-from llmos.engine.invoke import BackupLimits, Invocation, Invoker
+from llmos.engine.invoke import Invocation, Invoker
+from llmos.engine.step_backups import BackupLimits
 from llmos.testing import RecordingEmit
 from llmos.tools import builtin_tools
 
