@@ -17,6 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from llmos.core.dataclass import dataclass
 from llmos.tools.text import HeadTail
@@ -27,6 +28,7 @@ _KILL_GRACE_S = 0.5
 _PIPE_GRACE_S = 0.25
 """Seconds that a pipe may stay open after the process that was started has ended."""
 _POLL_S = 0.01
+_READ_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,13 @@ async def run_session(
         start_new_session=True,
         pass_fds=pass_fds,
     )
-    stdout, stderr = _Collector(output_bytes), _Collector(output_bytes)
-    transports = []
+    assert process.stdout is not None, "it was asked for"
+    assert process.stderr is not None, "it was asked for"
+    stdout, stderr = Collector(process.stdout, output_bytes), Collector(process.stderr, output_bytes)
     timed_out = still_open = False
     try:
-        loop = asyncio.get_running_loop()
-        for pipe, collector in ((process.stdout, stdout), (process.stderr, stderr)):
-            transport, _ = await loop.connect_read_pipe(lambda collector=collector: collector, pipe)  # type: ignore[misc]
-            transports.append(transport)
+        stdout.start()
+        stderr.start()
         try:
             async with asyncio.timeout(timeout_s):
                 await _exited(process)
@@ -85,34 +86,55 @@ async def run_session(
         await _end_session(process, wrapped=wrapped)
         raise
     finally:
-        for transport in transports:
-            transport.close()
-        for pipe in (process.stdout, process.stderr)[len(transports) :]:
-            pipe.close()  # type: ignore[union-attr]  # stopped before it was connected
+        stdout.close()
+        stderr.close()
         _reap(process)
     return Ended(None if timed_out else process.returncode, stdout.kept, stderr.kept, still_open)
 
 
-class _Collector(asyncio.Protocol):
-    """Takes in one stream."""
+class Collector:
+    """Takes in one stream until its end, or until it is closed.
 
-    def __init__(self, cap: int) -> None:
+    Not by a transport of the loop: that of uvloop, on which Ray runs its workers, closes the descriptor and then the
+    file, and the second close can hit what another thread has opened under that number in between.
+    """
+
+    def __init__(self, pipe: IO[bytes], cap: int) -> None:
         self.kept = HeadTail(cap)
-        self.closed = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._pipe = pipe
+        self._loop = asyncio.get_running_loop()
 
-    def data_received(self, data: bytes) -> None:
-        self.kept.feed(data)
+    def start(self) -> None:
+        os.set_blocking(self._pipe.fileno(), False)
+        self._loop.add_reader(self._pipe.fileno(), self._read)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set()
+    def _read(self) -> None:
+        try:
+            data = os.read(self._pipe.fileno(), _READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.kept.feed(data)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if not self._pipe.closed:
+            self._loop.remove_reader(self._pipe.fileno())
+            self._pipe.close()
+            self.ended.set()
 
 
-async def _closed(*collectors: _Collector) -> bool:
+async def _closed(*collectors: Collector) -> bool:
     """Whether all streams came to their end within the grace."""
     try:
         async with asyncio.timeout(_PIPE_GRACE_S):
             for collector in collectors:
-                await collector.closed.wait()
+                await collector.ended.wait()
     except TimeoutError:
         return False
     return True

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import os
 import resource
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from llmos.core.errors import ToolError
 from llmos.core.tool import ToolContext, ToolOutput
-from llmos.tools.process import members, polled_exit
+from llmos.tools.process import Collector, members, polled_exit
 from llmos.tools.shell import environment, shell
 
 
@@ -252,3 +255,51 @@ async def test_the_end_is_seen_without_the_systems_help() -> None:
     await polled_exit(process)
     assert members(process.pid) == {}
     assert process.wait() == 0
+
+
+class _Watched(io.FileIO):
+    """The reading end of a pipe; `ours` says whether its descriptor was still open when it was closed."""
+
+    ours: bool | None = None
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                os.fstat(self.fileno())
+                self.ours = True
+            except OSError:
+                self.ours = False
+        super().close()
+
+
+async def _read_by_collector(pipe: _Watched) -> None:
+    collector = Collector(pipe, 100)  # type: ignore[arg-type]
+    collector.start()
+    await collector.ended.wait()
+    assert collector.kept.text() == "hi"
+
+
+async def _read_by_transport(pipe: _Watched) -> None:
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(asyncio.Protocol, pipe)
+    while not transport.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    with contextlib.suppress(OSError):
+        pipe.close()
+
+
+@pytest.mark.parametrize(("read", "ours"), [(_read_by_collector, True), (_read_by_transport, False)])
+def test_the_descriptor_of_a_stream_is_closed_once_also_on_the_loop_of_ray(
+    read: Callable[[_Watched], Awaitable[None]], ours: bool
+) -> None:
+    """The partner is the loop's own transport: closed by libuv and then by the file, whoever has the number by then."""
+    uvloop = pytest.importorskip("uvloop")  # where it is not installed, Ray uses the loop of asyncio
+    reading, writing = os.pipe()
+    os.write(writing, b"hi")
+    os.close(writing)
+    pipe = _Watched(reading)
+
+    async def go() -> None:
+        await read(pipe)
+
+    uvloop.run(go())
+    assert pipe.ours is ours
