@@ -22,6 +22,7 @@ from llmos.engine.step_backups import BackupLimits
 from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.orchestrating import AskPlan
+from llmos.interfaces.session_parts import SessionParts
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.record import Record
@@ -128,15 +129,17 @@ class World:
             )
 
         return Dispatcher(
-            record=record,
+            SessionParts(
+                record=record,
+                model=model if not hasattr(model, "reply") else lambda: model,  # type: ignore[arg-type,return-value]
+                clock=self.clock,
+                limits=limits,
+                workspace=self.workspace,
+                agents=agents,
+                ask_plan=ask_plan,
+            ),
             invoker=invoker,
-            model=model if not hasattr(model, "reply") else lambda: model,  # type: ignore[arg-type,return-value]
-            clock=self.clock,
-            limits=limits,
-            workspace=self.workspace,
             emit=emit or self.events.append,
-            ask_plan=ask_plan,
-            agents=agents,
         )
 
     def take_events(self) -> list[Event]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmos.core.agent_roles import AgentRole, role_text, roles_text
 from llmos.core.budget import Account
@@ -28,111 +27,81 @@ from llmos.core.events import (
     RetryCountdown,
     TurnStarted,
 )
-from llmos.core.goal import goal_key, normalise_goal
+from llmos.core.goal import normalise_goal
 from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
-from llmos.core.policy import TurnLimits, plan_event
-from llmos.core.ports import AnswerForm, Clock, Emit, Model
+from llmos.core.policy import plan_event
+from llmos.core.ports import AnswerForm, Emit
 from llmos.core.prompt import guidance_text, handoff_text
 from llmos.core.verify import judge
-from llmos.engine.alone import run_alone
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.converse import Conversed
 from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.model_calls import ModelCalls
 from llmos.engine.permits import Permits
-from llmos.engine.replay import Replay, Replayed, unmet_requirements
+from llmos.engine.replay import Replayed
 from llmos.interfaces.compacting import compact_conversation
 from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.deciding import Decider
-from llmos.interfaces.delegating import NO_AGENTS, Agents
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
+from llmos.interfaces.replaying import Replayer
+from llmos.interfaces.session_parts import SessionParts
 from llmos.interfaces.splitting import Splitting
 from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within, formed
-from llmos.memory.record import Record
-
-if TYPE_CHECKING:
-    from llmos.interfaces.orchestrating import AskPlan
 
 
 class Dispatcher:
     """Works on one goal after the other in one session, keeping the conversation between them.
 
-    `model` gives the model on demand and raises NoModelError when there is none; a replay never asks for it. With
-    `freeze` nothing is recorded, learned or counted. `cut_off` are the traces whose replay was cut off just before,
-    each with how far it had come: they are not begun anew over their effects. `consolidator` keeps the memory tiers up
-    to date; without one they stay as they are.
+    `cut_off` are the traces whose replay was cut off just before, each with how far it had come: they are not begun
+    anew over their effects. `consolidator` keeps the memory tiers up to date; without one they stay as they are.
+    `within` is the turn that this one is a sub-goal or an agent of, `role` what that agent is told to be.
     """
 
     def __init__(
         self,
+        parts: SessionParts,
         *,
-        record: Record,
         invoker: Callable[[Emit], Invoker],
-        model: Callable[[], Model],
-        clock: Clock,
-        limits: TurnLimits,
-        workspace: Path,
         emit: Emit,
-        freeze: bool = False,
         cut_off: Mapping[str, str] | None = None,
         consolidator: Consolidator | None = None,
         one_shot: bool = False,
-        ask_plan: AskPlan | None = None,
         within: Within | None = None,
-        agents: Agents = NO_AGENTS,
         role: AgentRole | None = None,
     ) -> None:
-        self._record = record
-        self._freeze = freeze
-        self._within = within = within or Within("", None, dict(cut_off or {}))
-        self._sink = Sink(_nowhere if freeze or within.who else record.transcript.record, emit)
+        self._parts = parts
+        self._record, self._clock, self._limits = parts.record, parts.clock, parts.limits
+        self._within = within or Within("", None, dict(cut_off or {}))
+        self._cut_off = self._within.cut_off
+        self._sink = Sink(_nowhere if parts.freeze or self._within.who else parts.record.transcript.record, emit)
         self._show = emit
-        self._invoker = invoker(self._sink)
-        self._model = model
-        self._clock = clock
-        self._limits = limits
-        self._workspace = workspace
         self._consolidator = consolidator
         self._one_shot = one_shot
+        self._turn = self._typed = 0
+        self._invoker = invoker(self._sink)
+        self._keeper = Keeper(
+            traces=parts.record.traces,
+            clock=parts.clock,
+            cwd=str(self._cwd),
+            sandbox=self._invoker.context.tier_name,
+            emit=self._sink,
+            freeze=parts.freeze,
+        )
+        self._decider = Decider(parts.record.traces, self._invoker, self._cut_off, parts.limits.mixed_k)
+        self._replayer = Replayer(parts, self._invoker, self._keeper, self._sink, self._within.replays)
+        self._splitting = Splitting(parts, Dispatcher, self._invoker, self._keeper, self._sink, self._within)
+        self._invoker.context = replace(self._invoker.context, delegation=self._splitting)
         self._conversation = Conversation(
-            record=record,
+            record=parts.record,
             invoker=self._invoker,
-            limits=limits,
+            limits=parts.limits,
             emit=self._sink,
             news=consolidator.take_news if consolidator else list,
             roles=lambda: roles_text(self._splitting.roles) if self._splitting.offered else "",
             role=role_text(role),
         )
-        self._keeper = Keeper(
-            traces=record.traces,
-            clock=clock,
-            cwd=str(self._cwd),
-            sandbox=self._invoker.context.tier_name,
-            emit=self._sink,
-            freeze=freeze,
-        )
-        self._turn = self._typed = 0
-        self._cut_off = within.cut_off
-
-        self._decider = Decider(record.traces, self._invoker, self._cut_off, limits.mixed_k)
-        self._splitting = Splitting(
-            make=Dispatcher,
-            record=record,
-            invoker=self._invoker,
-            model=model,
-            clock=clock,
-            limits=limits,
-            workspace=workspace,
-            sink=self._sink,
-            keeper=self._keeper,
-            ask_plan=ask_plan,
-            within=within,
-            agents=agents,
-            freeze=freeze,
-        )
-        self._invoker.context = replace(self._invoker.context, delegation=self._splitting)
 
     @property
     def permission_mode(self) -> PermissionMode:
@@ -230,7 +199,7 @@ class Dispatcher:
         account, total_s = Account(self._limits.cap_usd), self._limits.retry_total_s
         event = await compact_conversation(
             self._conversation,
-            self._model,
+            self._parts.model,
             ModelCalls(account=account, clock=self._clock, emit=self._show_progress, retry_total_s=total_s),
             begin=begin,
             go_on=lambda messages: self.restart(messages, turns=self._turn, cut_off=self._cut_off),
@@ -288,7 +257,7 @@ class Dispatcher:
     def _begin(self, turn: Turn, emit: Emit) -> None:
         self._invoker.begin_turn()
         self._splitting.begin(turn)
-        emit(TurnStarted(goal=turn.goal, cwd=str(self._cwd), workspace=str(self._workspace), turn=self._turn))
+        emit(TurnStarted(goal=turn.goal, cwd=str(self._cwd), workspace=str(self._parts.workspace), turn=self._turn))
         turn.begun = True
 
     # ------------------------------------------------------------------------------------------------ deciding
@@ -320,29 +289,10 @@ class Dispatcher:
             return ending
         if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
             return await self._converse(turn)
-        trace, wait_s = turn.plan.trace, self._limits.replay_wait_s
-        rebound = bool(turn.plan.values) or goal_key(trace.header.goal) != goal_key(turn.goal)
-        content = self._record.traces.content_hash(trace.header.id)
-        replay = Replay(
-            trace, self._invoker, self._sink, clock=self._clock, wait_s=wait_s, content=content, rebound=rebound
-        )
-        replayed = await run_alone(
-            replay,
-            lock=self._within.replays or self._record.traces.replay_lock,
-            clock=self._clock,
-            emit=self._sink,
-            wait_s=wait_s,
-            unmet=lambda: unmet_requirements(trace, self._invoker.tools, self._invoker.context),
-        )
+        replayed = await self._replayer.run(turn, turn.plan.trace)
         if replayed.outcome is Outcome.OK:
-            self._keeper.count(trace, "ok")
-            if turn.plan.judged:
-                self._keeper.confirm(trace, turn.goal, turn.plan.values)
-            turn.saved_usd = trace.header.learned.cost_usd
             self._conversation.extend(turn.goal, replayed.answer)
             return formed(turn, Ending(Outcome.OK, replayed.answer))
-        if replayed.ran and replayed.outcome is Outcome.DIVERGED:
-            self._keeper.count(trace, "diverged")
         if replayed.outcome is Outcome.DENIED:
             return Ending(Outcome.DENIED, reason=self._with_journal(replayed.reason))
         return await self._continue(turn, replayed)
@@ -350,7 +300,7 @@ class Dispatcher:
     async def _continue(self, turn: Turn, replayed: Replayed) -> Ending:
         """The model goes on where a replay stopped; without a model the turn ends as diverged."""
         try:
-            self._model()
+            self._parts.model()
         except NoModelError as error:
             left = "; `llmos undo` takes back what it did to files" if replayed.has_effects else ""
             reason = f"{self._with_journal(replayed.reason)}{left}; {error}"
@@ -362,7 +312,7 @@ class Dispatcher:
     async def _converse(self, turn: Turn, stopped: Replayed | None = None) -> Ending:
         """The agent loop; `stopped` is the replay that it goes on from."""
         try:
-            model = self._model()
+            model = self._parts.model()
         except OfflineError as error:
             reason = f"no saved run may be replayed ({turn.plan.reasons[0]}), and {error}"
             return Ending(Outcome.FAILED, "", reason, error.exit_status)
@@ -414,7 +364,7 @@ class Dispatcher:
         except StoreError as error:
             self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
-        if not self._freeze and not self._within.who and self._consolidator is not None:
+        if not self._parts.freeze and not self._within.who and self._consolidator is not None:
             self._record.nested.track_message()
             # A replay that a script waits for starts no model for memory: what is due stays due.
             replayed = turn.calls.count == 0 and ending.outcome is Outcome.OK

@@ -13,6 +13,7 @@ from llmos.core.errors import ExitStatus
 from llmos.core.ports import Ask, Emit
 from llmos.interfaces.delegating import Agents
 from llmos.interfaces.dispatcher import Dispatcher
+from llmos.interfaces.session_parts import SessionParts
 
 if TYPE_CHECKING:
     from llmos.interfaces.orchestrating import AskPlan
@@ -37,19 +38,21 @@ def open_dispatcher(
     One of many at once (`in_batch`) is no sequel to the session before it, and leaves memory as it is.
     """
     return Dispatcher(
-        record=app.record,
+        SessionParts(
+            record=app.record,
+            model=app.model,
+            clock=app.clock,
+            limits=app.turn_limits,
+            workspace=app.workspace.root,
+            agents=Agents(app.read_agents, app.agent_model),
+            ask_plan=ask_plan,
+            freeze=app.freeze,
+        ),
         invoker=app.invoker_factory(ask=ask, grant_all=grant_all),
-        model=app.model,
-        clock=app.clock,
-        limits=app.turn_limits,
-        workspace=app.workspace.root,
         emit=emit,
-        freeze=app.freeze,
         cut_off={} if in_batch else app.cut_off(),
         consolidator=None if in_batch else app.consolidator,
         one_shot=one_shot,
-        ask_plan=ask_plan,
-        agents=Agents(app.read_agents, app.agent_model),
     )
 
 

@@ -5,29 +5,27 @@ The machinery itself (`orchestrating`) is imported by the first goal whose struc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmos.core.agent_roles import INHERIT, AgentRole
 from llmos.core.errors import ToolError
 from llmos.core.events import Mode, Notice, Outcome, nested
-from llmos.core.policy import TurnLimits, plan_event
-from llmos.core.ports import Clock, Emit, Model
+from llmos.core.policy import plan_event
+from llmos.core.ports import Emit
 from llmos.core.tool import ToolOutput
 from llmos.engine.invoke import Invoker
-from llmos.interfaces.delegating import Agents, delegated
+from llmos.interfaces.delegating import delegated
 from llmos.interfaces.keeping import Keeper
+from llmos.interfaces.session_parts import SessionParts
 from llmos.interfaces.turn import Ending, Turn, Within
-from llmos.memory.record import Record
 from llmos.memory.replay_lock import SharedReplayLock
 
 if TYPE_CHECKING:
     from llmos.core.graph import SubGoal
     from llmos.interfaces.dispatcher import Dispatcher
-    from llmos.interfaces.orchestrating import AskPlan, Orchestrator, Split
+    from llmos.interfaces.orchestrating import Orchestrator, Split
 
 
 class Splitting:
@@ -35,34 +33,20 @@ class Splitting:
 
     def __init__(
         self,
-        *,
+        parts: SessionParts,
         make: type[Dispatcher],
-        record: Record,
         invoker: Invoker,
-        model: Callable[[], Model],
-        clock: Clock,
-        limits: TurnLimits,
-        workspace: Path,
-        sink: Emit,
         keeper: Keeper,
-        ask_plan: AskPlan | None,
+        sink: Emit,
         within: Within,
-        agents: Agents,
-        freeze: bool,
     ) -> None:
+        self._parts = parts
+        self._limits = parts.limits
         self._make = make
-        self._record = record
         self._invoker = invoker
-        self._model = model
-        self._clock = clock
-        self._limits = limits
-        self._workspace = workspace
-        self._sink = sink
         self._keeper = keeper
-        self._ask_plan = ask_plan
+        self._sink = sink
         self._within = within
-        self._agents = agents
-        self._freeze = freeze
         self._turn: Turn | None = None
         self._agents_done: set[str] = set()
 
@@ -76,7 +60,7 @@ class Splitting:
     @cached_property
     def roles(self) -> dict[str, AgentRole]:
         """The agents of the workspace, read when they are first asked for."""
-        roles, problems = self._agents.read()
+        roles, problems = self._parts.agents.read()
         for problem in problems if not self._within.who else ():
             self._sink(Notice(text=problem))
         return roles
@@ -134,7 +118,7 @@ class Splitting:
         """Run the sub-goals of a turn, once the person lets them where they are asked, and keep what was learned."""
         confirmed = await self._orchestrator.confirmed(turn, split)
         if confirmed is None:
-            why = "the person did not let the plan run" if self._ask_plan else "orchestrator.confirm is always"
+            why = "the person did not let the plan run" if self._parts.ask_plan else "orchestrator.confirm is always"
             return Ending(Outcome.DENIED, reason=f"{why}, and nothing was run")
         ending, trace = await self._orchestrator.run(turn, confirmed)
         if confirmed.by == "trace" and turn.plan.trace:
@@ -149,19 +133,19 @@ class Splitting:
 
         return Orchestrator(
             limits=self._limits.orchestrator,
-            traces=self._record.traces,
-            model=self._model,
-            clock=self._clock,
+            traces=self._parts.record.traces,
+            model=self._parts.model,
+            clock=self._parts.clock,
             cwd=str(self._invoker.context.cwd),
             emit=self._sink,
             child=self._sub_goal,
             agents={name: role.description for name, role in self.roles.items()},
-            ask=self._ask_plan,
+            ask=self._parts.ask_plan,
         )
 
     @cached_property
     def _replays(self) -> SharedReplayLock:
-        return self._within.replays or SharedReplayLock(self._record.traces.replay_lock)
+        return self._within.replays or SharedReplayLock(self._parts.record.traces.replay_lock)
 
     def _sub_goal(self, turn: Turn, one: SubGoal, after: frozenset[str]) -> Dispatcher:
         return self._below(turn, one.id, after, self.roles.get(one.role))
@@ -173,7 +157,7 @@ class Splitting:
         """
         above = f"{self._within.who}/" if self._within.who else ""
         place, earlier = f"{above}{name}", frozenset(f"{above}{other}" for other in after)
-        tools, mode, model, cap_usd = None, None, self._model, self._limits.cap_usd
+        tools, mode, model, cap_usd = None, None, self._parts.model, self._limits.cap_usd
         if role is not None:
             mode = role.mode
             cap_usd = cap_usd if role.max_usd is None else min(cap_usd, role.max_usd)
@@ -181,19 +165,18 @@ class Splitting:
                 tools = {tool: self._invoker.tools[tool] for tool in role.tools if tool in self._invoker.tools}
             if role.model != INHERIT:
                 wanted = role.model
-                model = lambda: self._agents.model(wanted)  # noqa: E731
+                model = lambda: self._parts.agents.model(wanted)  # noqa: E731
         below = replace(self._limits.orchestrator, depth=self._limits.orchestrator.depth - 1)
         return self._make(
-            record=self._record,
+            replace(
+                self._parts,
+                model=model,
+                limits=replace(self._limits, orchestrator=below, cap_usd=cap_usd),
+                ask_plan=None,
+            ),
             invoker=lambda emit: self._invoker.child(place, emit, after=earlier, tools=tools, strictest=mode),
-            model=model,
-            clock=self._clock,
-            limits=replace(self._limits, orchestrator=below, cap_usd=cap_usd),
-            workspace=self._workspace,
             emit=lambda event: self._sink(nested(name, event)),
-            freeze=self._freeze,
             one_shot=True,
             within=replace(self._within, who=place, account=turn.calls.account, replays=self._replays),
-            agents=self._agents,
             role=role,
         )
