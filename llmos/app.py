@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmos.adapters.system_clock import SystemClock
-from llmos.app_boundary import make_invoker, parse_shell
+from llmos.app_boundary import SessionBoundary, parse_shell
 from llmos.app_memory import find_embedder, make_consolidator, open_vectors, tier_rules
 from llmos.app_models import Models, turn_limits
 from llmos.app_traces import open_traces
@@ -22,7 +21,7 @@ from llmos.core.dataclass import dataclass
 from llmos.core.permission import check_examples
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
-from llmos.core.sandbox import SANDBOX_OFF, Sandbox, SandboxTier
+from llmos.core.sandbox import SANDBOX_OFF, SandboxTier
 from llmos.core.spending import Caps, SharedCap
 from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
@@ -44,9 +43,6 @@ from llmos.memory.trace_sync import TraceSync
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
-
-if TYPE_CHECKING:
-    from llmos.memory.private_folder import PrivateFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +78,25 @@ class App:
         self,
         workspace: Workspace,
         config: Config,
+        options: AppOptions,
         *,
         cwd: Path,
         environ: Mapping[str, str],
         model: Model | None = None,
-        offline: bool = False,
-        freeze: bool = False,
-        shared_cap: SharedCap | None = None,
-        worker: str = "",
     ) -> None:
         self.workspace = workspace
-        self.offline = offline
-        self.freeze = freeze
         self.config = config
+        self.offline = options.offline
+        self.freeze = options.freeze
         self.session = secrets.token_hex(4)
         self.clock = SystemClock()
         self.cwd = cwd
+        self._options = options
         self._environ = environ
         self._given_model = model
-        self._shared_cap = shared_cap
-        self._worker = worker
         self._cap_usd = config.settings.budget.per_goal_usd
         self._borrowed: tuple[str, ...] = ()
         self._beside: App | None = None
-        self._invokers: list[Invoker] = []
-        self._private: list[PrivateFolder] = []
 
     @classmethod
     def open(cls, options: AppOptions, *, cwd: Path, environ: Mapping[str, str], model: Model | None = None) -> App:
@@ -126,33 +116,16 @@ class App:
         given = {key: value for key, value in flags.items() if value is not None}
         config = load_config(workspace, environ, given)
         check_examples(config.rules, parse_shell)
-        return cls(
-            workspace,
-            config,
-            cwd=cwd.resolve(),
-            environ=environ,
-            model=model,
-            offline=options.offline,
-            freeze=options.freeze,
-            shared_cap=options.shared_cap,
-            worker="" if options.freeze else options.worker,
-        )
+        return cls(workspace, config, options, cwd=cwd.resolve(), environ=environ, model=model)
 
     def beside(self, cwd: Path, session: str, *, cap_usd: float | None = None) -> App:
         """Another session of this process, in another folder: what is costly to make stays this one's to close.
 
         `cap_usd` may lower what its goals cost at most, and never raise it.
         """
-        made = App(
-            self.workspace,
-            self.config,
-            cwd=cwd.resolve(),
-            environ=self._environ,
-            model=self.models.shared(),
-            offline=self.offline,
-            freeze=self.freeze,
-            shared_cap=self._shared_cap,
-        )
+        options = replace(self._options, worker="")
+        model = self.models.shared()
+        made = App(self.workspace, self.config, options, cwd=cwd.resolve(), environ=self._environ, model=model)
         made.session, made._borrowed, made._beside = session, _SHARED, self
         made._cap_usd = self._cap_usd if cap_usd is None else min(cap_usd, self._cap_usd)
         made.__dict__.update((name, getattr(self, name)) for name in _SHARED)
@@ -176,7 +149,8 @@ class App:
     @property
     def worker_folder(self) -> Path | None:
         """Where a worker keeps its own traces; None where this process is none."""
-        return self.workspace.workers / self._worker if self._worker else None
+        worker = "" if self.freeze else self._options.worker
+        return self.workspace.workers / worker if worker else None
 
     @cached_property
     def trace_sync(self) -> TraceSync | None:
@@ -227,7 +201,7 @@ class App:
             session=self.session,
             workspace=self.workspace.root,
             caps=Caps(budget.per_session_usd, budget.per_day_usd),
-            shared=() if self._shared_cap is None else (self._shared_cap,),
+            shared=() if self._options.shared_cap is None else (self._options.shared_cap,),
         )
 
     def begin_session(self) -> None:
@@ -247,8 +221,7 @@ class App:
         self.session = self.memory.session = self.money.session = session
         if self.remembering is not None:
             self.remembering.session = session
-        for invoker in self._invokers:
-            invoker.keep_backups_in(self._backups_folder)
+        self.boundary.go_on_as(session)
 
     @property
     def sessions(self) -> Sessions:
@@ -261,19 +234,21 @@ class App:
     @property
     def sandbox_tier(self) -> SandboxTier:
         """How far commands are held back, for `llmos doctor` and the screen."""
-        return self.sandbox.tier if self.sandbox is not None else SANDBOX_OFF
+        sandbox = self.boundary.sandbox
+        return sandbox.tier if sandbox is not None else SANDBOX_OFF
 
     @cached_property
-    def sandbox(self) -> Sandbox | None:
-        """What holds commands, found by trying on first use; None when the person decided against it."""
-        if self.config.settings.sandbox.mode == "off":
-            return None
-        from llmos.adapters.sandbox import find_sandbox, sandbox_beside
-
-        private = self._private_folder("llmos-")
-        if self._beside is not None and self._beside.sandbox is not None:
-            return sandbox_beside(self._beside.sandbox, private)
-        return find_sandbox(private)
+    def boundary(self) -> SessionBoundary:
+        """What holds this session's commands, and the gate to its tools."""
+        return SessionBoundary(
+            self.config,
+            self.workspace,
+            cwd=self.cwd,
+            environ=self._environ,
+            session=self.session,
+            freeze=self.freeze,
+            beside=self._beside.boundary if self._beside is not None else None,
+        )
 
     def cut_off(self) -> dict[str, str]:
         """The trace whose replay the last session was cut off in, with how far it had come; mostly empty."""
@@ -391,52 +366,24 @@ class App:
         """Makes the invoker of a session around its event sink."""
 
         def make(sink: Emit) -> Invoker:
-            invoker = make_invoker(
-                self.config,
-                self.workspace,
+            return self.boundary.make_invoker(
                 tools=self.tools,
-                cwd=self.cwd,
-                environ=self._environ,
-                sandbox=self.sandbox,
                 remembering=self.remembering,
                 saved=None if self.freeze else self.saved_permissions,
-                backups=self._backups_folder,
                 emit=sink,
                 ask=ask,
                 grant_all=grant_all,
             )
-            self._invokers.append(invoker)
-            return invoker
 
         return make
 
-    @property
-    def _backups_folder(self) -> Path:
-        """Where copies of changed files go: not to the workspace where that is frozen; made only when there is one."""
-        if self.freeze:
-            return self._frozen_copies / self.session
-        return self.workspace.root / "backups" / self.session
-
-    @cached_property
-    def _frozen_copies(self) -> Path:
-        return self._private_folder("llmos-backups-")
-
-    def _private_folder(self, prefix: str) -> Path:
-        """A folder that goes with this process. Raises StoreError."""
-        from llmos.memory.private_folder import PrivateFolder
-
-        self._private.append(PrivateFolder(prefix))
-        return self._private[-1].path
-
     async def close(self) -> None:
         """Release the model, the index and the transcript; also after an error."""
-        for invoker in self._invokers:
-            invoker.close()
+        if "boundary" in self.__dict__:
+            self.boundary.close()
         if "models" in self.__dict__:
             await self.models.close()
         for name in ("traces", "transcript", "archival", "recall", "trace_sync"):
             made = None if name in self._borrowed else self.__dict__.get(name)
             if made is not None:  # a cached property that was used
                 made.close()
-        for folder in self._private:
-            folder.remove()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmos.core.errors import NoSandboxError
 from llmos.core.events import Verdict
@@ -24,41 +26,113 @@ from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.signing import key_path, ready_key, signature
 from llmos.memory.workspace import Workspace
 
+if TYPE_CHECKING:
+    from llmos.memory.private_folder import PrivateFolder
 
-def make_invoker(
-    config: Config,
-    workspace: Workspace,
-    *,
-    tools: Mapping[str, Tool],
-    cwd: Path,
-    environ: Mapping[str, str],
-    sandbox: Sandbox | None,
-    remembering: Remembering | None,
-    saved: SavedPermissions | None,
-    backups: Path,
-    emit: Emit,
-    ask: Ask | None,
-    grant_all: bool,
-) -> Invoker:
-    """The invoker of a session. Raises NoSandboxError where a sandbox is required and there is none."""
-    settings = config.settings
-    beside = [workspace.root / name for name in ("backups", QUARANTINE)]
-    own = (workspace.traces, workspace.memories, workspace.derived, *beside, workspace.home)
-    return Invoker(
-        tools=tools,
-        rules=config.rules,
-        context=tool_context(config, workspace, cwd=cwd, sandbox=sandbox, environ=environ, remembering=remembering),
-        backups=BackupLimits(
-            folder=backups, max_files=settings.backups.max_files, max_bytes=settings.backups.max_mb * 1_000_000
-        ),
-        emit=emit,
-        ask=ask,
-        grant_all=grant_all,
-        mode=PermissionMode(settings.permissions.mode),
-        saved=saved,
-        parse_shell=parse_shell,
-        own_folders=[folder.resolve() for folder in own],
-    )
+
+class SessionBoundary:
+    """What holds the commands of one session, where copies of files go, and the invokers that were made for it.
+
+    `beside` is another session of this process: its sandbox was found already, and this one's is made like it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        workspace: Workspace,
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        session: str,
+        freeze: bool,
+        beside: SessionBoundary | None = None,
+    ) -> None:
+        self._config = config
+        self._workspace = workspace
+        self._cwd = cwd
+        self._environ = environ
+        self._session = session
+        self._freeze = freeze
+        self._beside = beside
+        self._invokers: list[Invoker] = []
+        self._private: list[PrivateFolder] = []
+
+    @cached_property
+    def sandbox(self) -> Sandbox | None:
+        """What holds commands, found by trying on first use; None when the person decided against it."""
+        if self._config.settings.sandbox.mode == "off":
+            return None
+        from llmos.adapters.sandbox import find_sandbox, sandbox_beside
+
+        private = self._private_folder("llmos-")
+        if self._beside is not None and self._beside.sandbox is not None:
+            return sandbox_beside(self._beside.sandbox, private)
+        return find_sandbox(private)
+
+    def make_invoker(
+        self,
+        *,
+        tools: Mapping[str, Tool],
+        remembering: Remembering | None,
+        saved: SavedPermissions | None,
+        emit: Emit,
+        ask: Ask | None,
+        grant_all: bool,
+    ) -> Invoker:
+        """An invoker of this session. Raises NoSandboxError where a sandbox is required and there is none."""
+        config, space = self._config, self._workspace
+        limits = config.settings.backups
+        beside = [space.root / name for name in ("backups", QUARANTINE)]
+        own = (space.traces, space.memories, space.derived, *beside, space.home)
+        context = tool_context(
+            config, space, cwd=self._cwd, sandbox=self.sandbox, environ=self._environ, remembering=remembering
+        )
+        made = Invoker(
+            tools=tools,
+            rules=config.rules,
+            context=context,
+            backups=BackupLimits(self._backups_folder, limits.max_files, limits.max_mb * 1_000_000),
+            emit=emit,
+            ask=ask,
+            grant_all=grant_all,
+            mode=PermissionMode(config.settings.permissions.mode),
+            saved=saved,
+            parse_shell=parse_shell,
+            own_folders=[folder.resolve() for folder in own],
+        )
+        self._invokers.append(made)
+        return made
+
+    def go_on_as(self, session: str) -> None:
+        """From now on copies of files are that session's."""
+        self._session = session
+        for invoker in self._invokers:
+            invoker.keep_backups_in(self._backups_folder)
+
+    @property
+    def _backups_folder(self) -> Path:
+        """Where copies of changed files go: not to the workspace where that is frozen; made only when there is one."""
+        if self._freeze:
+            return self._frozen_copies / self._session
+        return self._workspace.root / "backups" / self._session
+
+    @cached_property
+    def _frozen_copies(self) -> Path:
+        return self._private_folder("llmos-backups-")
+
+    def _private_folder(self, prefix: str) -> Path:
+        """A folder that goes with this process. Raises StoreError."""
+        from llmos.memory.private_folder import PrivateFolder
+
+        self._private.append(PrivateFolder(prefix))
+        return self._private[-1].path
+
+    def close(self) -> None:
+        """Drop what no step needed, and what goes with this process."""
+        for invoker in self._invokers:
+            invoker.close()
+        for folder in self._private:
+            folder.remove()
 
 
 def same_rights(config: Config, workspace: Workspace) -> str:
