@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from llmos.core.blend import clauses
 from llmos.core.dataclass import dataclass
 from llmos.core.goal import asks_for_change, asks_only, context_reference, words_of
-from llmos.core.graph import Graph, SubGoal
 from llmos.core.literals import Kind, Literal, tokens_of
 
 ASK_FROM = 3
@@ -23,12 +22,12 @@ ASK_FROM = 3
 MOST_LOOKED_AT = 20_000
 """Characters; a longer goal is material, and one task."""
 
-_MASKED = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<![\w'])'[^'\n]*'(?!\w)", re.DOTALL
-)
+MASKED = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|(?<![\w'])'[^'\n]*'(?!\w)", re.DOTALL)
 _NUMBERED = re.compile(r"^[ \t]*(\d{1,3})[.)][ \t]+(?=\S)", re.MULTILINE)
 _BULLET = re.compile(r"^([ \t]*)[-*•][ \t]+(?=\S)", re.MULTILINE)
 _INLINE = re.compile(r"(?:^|(?<=\s))(\d{1,3})[.)]\s+(?=\S)")
+_LETTERED = re.compile(r"(?:^|(?<=\s))([a-h])\)\s+(?=\S)")
+_STEPS = re.compile(r"(?:^|(?<=\s))step[ ]+(\d{1,3})[ ]?[:.)]\s+(?=\S)", re.IGNORECASE)
 _HEAD_WORDS = frozenset(
     """do please the following these this tasks task things steps step todo to-do list in order and one after other
     another by all of them work through now first for me here are is my i need you to want each""".split()
@@ -37,15 +36,32 @@ _IN_ORDER = frozenset(["order", "after", "step"])
 _ORDERS = frozenset(
     """run build test read look check explain summarise summarize understand review start stop restart translate
     verify document describe analyse analyze refactor improve debug investigate clean use open close measure
-    benchmark lint deploy push pull clone fetch rewrite reorder research draft""".split()
+    benchmark lint deploy push pull clone fetch rewrite reorder research draft zip unzip validate back uppercase
+    lowercase capitalise capitalize format calculate compute estimate encrypt decrypt resize rotate publish""".split()
 )
 _SHELL = re.compile(r"(?:^|\s)-{1,2}[a-z]\w*(?:\s|=|$)|[|$]|&&|(?<!\{)\{(?!\{)|\bdo\b\s+\w+.*\bdone\b")
 _SHELL_HEAD = re.compile(r"\s*(?:for\s+\w+\s+in|while|if\s+\[|cd|echo|export|sudo)\b")
 _THEN = re.compile(r"^(?:and\s+)?(?:then|afterwards|after that|next|finally|lastly|at last)\b[\s,:]*", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
-_RESULTS = re.compile(r"\b(?:results|outputs|findings|answers|above|numbers|totals?|sums?)\b", re.IGNORECASE)
-_RESULT = re.compile(r"\b(?:the|its|this|that) (?:result|output|answer|count|number|finding)\b", re.IGNORECASE)
-_MAKES = frozenset(["create", "touch"])
+_CONDITION = re.compile(
+    r"(?:please\s+|but\s+|and\s+)*(?:(?:do|does|should|must|may)\s*(?:not\b|n['’]t)|don['’]?t\b|never\b|without\b|only\b|keep\b|"
+    r"ignore\b|ignoring\b|skip\b|leave\b|leaving\b|preserve\b|avoid\b|prefer\b|except\b|ensure\b|be\s+\w+|take care\b|"
+    r"make (?:sure|no)\b|use\b(?!.*\bto\b))",
+    re.IGNORECASE,
+)
+"""What says how another task is to be done: it is no task, and without it the other one is another."""
+_AHEAD = re.compile(
+    r"\b(?:the following|as follows|like (?:this|these)"
+    r"|th(?:is|ese) (?:text|content|lines?|words?|list|message|items?))\b",
+    re.IGNORECASE,
+)
+"""What points at text that follows it."""
+_TEXT_AHEAD = re.compile(
+    r"\b(?:contain(?:s|ing)|say(?:s|ing)|(?:the|this) (?:text|words|lines?|sentences?|phrase|message|content)s?)\b"
+)
+_HANDS_OVER = re.compile(
+    r"\s*(?:please\s+)?(?:put|write|add|append|insert|save|store|send|print|type|enter)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,7 @@ class Shape:
     """The parts, from 0, that say that they come after the one before."""
 
 
-_JOINED = re.compile(r"[\n;]|[,.]\s|\b(?:and|then)\b|(?:^|\s)1[.)]\s")
+_JOINED = re.compile(r"[\n;]|[,.]\s|\b(?:and|then)\b|(?:^|\s)(?:1[.)]|a\))\s")
 
 
 def may_hold_several(goal: str) -> bool:
@@ -75,8 +91,8 @@ def shape_of(goal: str) -> Shape:
     """How many tasks the structure of a goal shows. Total."""
     if len(goal) > MOST_LOOKED_AT:
         return Shape((goal,), "", "")
-    hidden = _MASKED.sub(lambda found: "\x01" * len(found[0]), goal)
-    for find in (_numbered_lines, _bullets, _inline_numbers, _semicolons, _lines):
+    hidden = MASKED.sub(lambda found: "\x01" * len(found[0]), goal)
+    for find in (_numbered_lines, _bullets, _steps, _inline_numbers, _letters, _semicolons, _lines):
         found = find(goal, hidden)
         if found is not None:
             head, items, by = found
@@ -86,6 +102,9 @@ def shape_of(goal: str) -> Shape:
 
 _List = tuple[str, list[str], str]
 """What stands before a list, its items, and what sets them apart."""
+_BY_STEPS, _BY_SEMICOLONS, _BY_LINES = "numbered steps", "semicolons", "lines"
+_UNMARKED = (_BY_SEMICOLONS, _BY_LINES)
+"""Lists whose items bear no mark of their own."""
 
 
 def _listed(goal: str, head: str, items: Sequence[str], by: str) -> Shape:
@@ -97,8 +116,25 @@ def _listed(goal: str, head: str, items: Sequence[str], by: str) -> Shape:
     parts = [_THEN.sub("", item).strip().rstrip(";,").strip() for item in items]
     if not all(is_task(part) for part in parts):
         return one
+    if by in _UNMARKED and _may_be_text(parts):
+        return one
     then = frozenset(number for number, item in enumerate(items) if number and _THEN.match(item))
-    return Shape(tuple(parts), by, "", in_order=bool(_IN_ORDER.intersection(words)), then=then)
+    in_order = by == _BY_STEPS or bool(_IN_ORDER.intersection(words))
+    return Shape(tuple(parts), by, "", in_order=in_order, then=then)
+
+
+def _may_be_text(parts: Sequence[str]) -> bool:
+    """Whether one part may go on in the next: it hands over text, unquoted, and no mark says where the text ends."""
+    for number, part in enumerate(parts[:-1]):
+        shown = MASKED.sub("", part)
+        if re.search(r":(?:\s|$)", shown) or _AHEAD.search(shown):
+            return True
+        found = _TEXT_AHEAD.search(shown)
+        if found is None or len(words_of(shown[found.end() :])) < 2:
+            continue
+        if _HANDS_OVER.match(part) or not all(paths_of(later) for later in parts[number + 1 :]):
+            return True
+    return False
 
 
 def is_task(text: str) -> bool:
@@ -106,7 +142,9 @@ def is_task(text: str) -> bool:
     words = words_of(text)
     first = next((word for word in words if word not in ("please", "now", "also", "just")), "")
     ordered = asks_for_change(text) or asks_only(text) or first in _ORDERS
-    return ordered and len(words) >= 2 and not _SHELL.search(_MASKED.sub("", text)) and not _SHELL_HEAD.match(text)
+    if not ordered or len(words) < 2 or _CONDITION.match(text):
+        return False
+    return not _SHELL.search(MASKED.sub("", text)) and not _SHELL_HEAD.match(text)
 
 
 def _cut(goal: str, marks: Sequence[re.Match[str]]) -> list[str]:
@@ -122,11 +160,22 @@ def _inline_numbers(goal: str, hidden: str) -> _List | None:
     return _numbers(goal, list(_INLINE.finditer(hidden)))
 
 
-def _numbers(goal: str, marks: list[re.Match[str]]) -> _List | None:
+def _steps(goal: str, hidden: str) -> _List | None:
+    return _numbers(goal, list(_STEPS.finditer(hidden)), _BY_STEPS)
+
+
+def _numbers(goal: str, marks: list[re.Match[str]], by: str = "a numbered list") -> _List | None:
     """Items that are numbered 1, 2, 3 without a gap."""
     if len(marks) < 2 or [int(mark[1]) for mark in marks] != list(range(1, len(marks) + 1)):
         return None
-    return goal[: marks[0].start()], _cut(goal, marks), "a numbered list"
+    return goal[: marks[0].start()], _cut(goal, marks), by
+
+
+def _letters(goal: str, hidden: str) -> _List | None:
+    marks = list(_LETTERED.finditer(hidden))
+    if len(marks) < 2 or "".join(mark[1] for mark in marks) != "abcdefgh"[: len(marks)]:
+        return None
+    return goal[: marks[0].start()], _cut(goal, marks), "a lettered list"
 
 
 def _bullets(goal: str, hidden: str) -> _List | None:
@@ -145,7 +194,7 @@ def _semicolons(goal: str, hidden: str) -> _List | None:
     pieces = [
         goal[start:end].strip() for start, end in zip([0, *(at + 1 for at in ends)], [*ends, len(goal)], strict=True)
     ]
-    return "", [piece for piece in pieces if piece], "semicolons"
+    return "", [piece for piece in pieces if piece], _BY_SEMICOLONS
 
 
 def _nested(hidden: str, at: int) -> bool:
@@ -159,7 +208,7 @@ def _lines(goal: str, hidden: str) -> _List | None:
     if len(lines) < 2 or ("\x01" in hidden and any(line.count("`" * 3) for line in lines)):
         return None
     heads = 1 if lines[0].endswith(":") else 0
-    return "\n".join(lines[:heads]), lines[heads:], "lines"
+    return "\n".join(lines[:heads]), lines[heads:], _BY_LINES
 
 
 # ------------------------------------------------------------------------------------------------- joined by words
@@ -193,83 +242,13 @@ def _refers_back(text: str) -> bool:
     points = bool(words & {"it", "its", "them", "they", "their", "there", "that", "those"}) or bool(
         context_reference(text)
     )
-    return points and not _paths(text)
+    return points and not paths_of(text)
 
 
-# --------------------------------------------------------------------------------------------------- dependencies
-
-
-def graph_of_list(goal: str, shape: Shape) -> Graph:
-    """The parts of an explicit list as a graph. Pieces that touch the same stay in their order; so do unsure ones."""
-    touched = [_touched(part) for part in shape.parts]
-    subs: list[SubGoal] = []
-    for number, part in enumerate(shape.parts):
-        before = range(number)
-        if shape.in_order or number in shape.then or _RESULT.search(part) or context_reference(part):
-            waits = {number - 1} if number else set[int]()
-        else:
-            waits = set[int]()
-        if _RESULTS.search(part):
-            waits |= set(before)
-        waits |= {other for other in before if _clash(touched[other], touched[number])}
-        inputs = waits if _RESULTS.search(part) or _RESULT.search(part) or context_reference(part) else set[int]()
-        subs.append(
-            SubGoal(
-                str(number + 1),
-                part,
-                tuple(str(other + 1) for other in sorted(waits)),
-                tuple(str(other + 1) for other in sorted(inputs)),
-                _leaves(part),
-            )
-        )
-    return Graph(goal, tuple(subs))
-
-
-@dataclass(frozen=True, slots=True)
-class _Touched:
-    """What a part may look at or change: paths, or everything where it does not say."""
-
-    paths: frozenset[str]
-    words: frozenset[str]
-    everything: bool
-    looks: bool
-
-
-def _touched(part: str) -> _Touched:
-    looks = asks_only(part)
-    paths = _paths(part)
-    vague = any(isinstance(t, Literal) and t.kind in (Kind.GLOB, Kind.EXTENSION) for t in tokens_of(part))
-    named = bool(paths) and not vague and (looks or asks_for_change(part))
-    return _Touched(paths, frozenset(words_of(part)), not named, looks)
-
-
-def _clash(first: _Touched, second: _Touched) -> bool:
-    """Whether the order of two parts may matter."""
-    if first.looks and second.looks:
-        return False
-    if first.everything or second.everything:
-        return True
-    return bool(first.paths & second.paths) or _shares_folder(first, second) or _shares_folder(second, first)
-
-
-def _shares_folder(one: _Touched, other: _Touched) -> bool:
-    """Whether one names a folder, perhaps as a plain word, in which a path of the other lies."""
-    folders = {piece for path in other.paths for piece in path.lower().split("/")[:-1] if piece not in (".", "")}
-    return bool(folders & one.words) or any(
-        path.startswith(f"{folder}/") for folder in one.paths for path in other.paths
-    )
-
-
-def _paths(part: str) -> frozenset[str]:
+def paths_of(text: str) -> frozenset[str]:
+    """The files and folders that a text names as such."""
     return frozenset(
         posixpath.normpath(token.text)
-        for token in tokens_of(part)
+        for token in tokens_of(text)
         if isinstance(token, Literal) and token.kind in (Kind.PATH, Kind.FILE)
     )
-
-
-def _leaves(part: str) -> tuple[str, ...]:
-    """The one file that a part says is to be created."""
-    verb = next((word for word in words_of(part) if word not in ("please", "now")), "")
-    paths = sorted(path for path in _paths(part) if not path.startswith(("/", "~", "..")))
-    return (paths[0],) if verb in _MAKES and len(paths) == 1 else ()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from llmos.core.dataclass import dataclass
+from llmos.core.errors import ExitStatus
 from llmos.core.events import Mode, Outcome, SubGoalEnded
 from llmos.core.graph import Graph, Progress, SubGoal, SubState, with_results
 from llmos.core.ports import Clock, Emit
@@ -24,6 +25,8 @@ class SubResult:
     answer: str
     reason: str
     mode: Mode
+    exit_status: ExitStatus = ExitStatus.FAILED
+    """What it would have ended with by itself, where it was not done."""
     cost_usd: float = 0.0
     saved_usd: float = 0.0
     model_calls: int = 0
@@ -152,7 +155,26 @@ class Orchestrate:
         if Outcome.OVER_BUDGET in outcomes:
             return Outcome.OVER_BUDGET
         bad = outcomes - set(_DONE)
-        return Outcome.DENIED if bad == {Outcome.DENIED} else Outcome.FAILED
+        return Outcome.DENIED if bad == {Outcome.DENIED} and self._own_status is not None else Outcome.FAILED
+
+    @property
+    def exit_status(self) -> ExitStatus | None:
+        """What all together end with; None where the outcome says it."""
+        failed = self._outcome() in (Outcome.FAILED, Outcome.DENIED)
+        return (self._own_status or ExitStatus.FAILED) if failed else None
+
+    @property
+    def _own_status(self) -> ExitStatus | None:
+        """What every sub-goal that failed would have ended with by itself; None where they differ.
+
+        Those that were skipped for another, or cut off for it, say nothing.
+        """
+        found = {
+            self.results[one].exit_status if self.results[one].outcome not in _DONE else ExitStatus.FAILED
+            for one, state in self.progress.states.items()
+            if state is SubState.FAILED and one in self.results
+        }
+        return found.pop() if len(found) == 1 else None
 
     @property
     def reason(self) -> str:

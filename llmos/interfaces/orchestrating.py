@@ -17,12 +17,14 @@ from llmos.core.graph import Graph, SubGoal, ancestors, graph_problem, ordered_b
 from llmos.core.graph_prompt import given_text
 from llmos.core.graph_text import results_text
 from llmos.core.graph_trace import graph_of_trace, trace_of_graph
+from llmos.core.list_order import graph_of_list
 from llmos.core.policy import OrchestratorLimits, Plan, decide
 from llmos.core.ports import Clock, Emit, Model
-from llmos.core.split import Shape, graph_of_list, shape_of
+from llmos.core.split import Shape, shape_of
 from llmos.core.trace import Learned, Trace
 from llmos.engine.orchestrate import Orchestrate, SubResult
 from llmos.engine.planning import ask_for_answer, ask_for_plan
+from llmos.interfaces.call_view import money
 from llmos.interfaces.turn import Ending, Turn
 from llmos.memory.traces_sdk import TraceManager
 
@@ -77,7 +79,7 @@ class Orchestrator:
 
     async def split(self, turn: Turn, plan: Plan, emit: Emit) -> Split | None:
         """How the goal of a turn is split; None where it is one task. Never raises for a plan that cannot be run."""
-        shape = shape_of(turn.goal)
+        shape, before_usd = shape_of(turn.goal), turn.calls.ledger.spent
         try:
             found = await self._found(turn, plan, shape, emit)
             problem = self._problem(found.graph) if found else ""
@@ -88,7 +90,9 @@ class Orchestrator:
         except LlmosError as error:
             found, problem = None, f"no plan was made: {error}"
         if problem:
-            emit(Notice(text=f"{problem}; so the goal is worked on as one task"))
+            spent_usd = turn.calls.ledger.spent - before_usd
+            cost = f"; asking for a plan cost {money(spent_usd)}" if spent_usd else ""
+            emit(Notice(text=f"{problem}; so the goal is worked on as one task{cost}"))
             return None
         return self._in_order(found) if found else None
 
@@ -100,7 +104,13 @@ class Orchestrator:
             return None
         model = self._model()
         graph, why = await ask_for_plan(
-            model, turn.calls.without_words(), turn.goal, self._agents, self._limits.max_sub_goals
+            model,
+            turn.calls.without_words(),
+            turn.goal,
+            self._agents,
+            most=self._limits.max_sub_goals,
+            problem_of=self._problem,
+            emit=emit,
         )
         name = model.info.name
         if graph is None:
@@ -203,6 +213,7 @@ class Orchestrator:
                 result.answer,
                 result.reason,
                 result.mode,
+                result.exit_status,
                 result.cost_usd,
                 result.saved_usd,
                 result.model_calls,
@@ -224,7 +235,7 @@ class Orchestrator:
         text = results_text(split.graph, work.progress, {name: one.answer for name, one in work.results.items()})
         answer = await self._answer(turn, split, text, outcome)
         trace = self._trace(turn, split) if outcome is Outcome.OK and split.by != "trace" else None
-        return Ending(outcome, answer, work.reason), trace
+        return Ending(outcome, answer, work.reason, work.exit_status), trace
 
     async def _answer(self, turn: Turn, split: Split, text: str, outcome: Outcome) -> str:
         """One answer for the whole: a model's where a model made the plan, else what each part gave."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from split_goals import ONE as UNSEEN_ONE
+from split_goals import SEVERAL
 
-from llmos.core.graph import graph_problem, waves
-from llmos.core.split import ASK_FROM, Shape, graph_of_list, may_hold_several, shape_of
+from llmos.core.graph import Graph, SubGoal, ancestors, graph_problem, waves
+from llmos.core.list_order import graph_of_list
+from llmos.core.split import ASK_FROM, Shape, may_hold_several, shape_of
 
 ONE = [
     "copy the handbook and then understand it",
@@ -172,3 +175,49 @@ def test_a_file_that_is_to_be_created_must_be_left() -> None:
     goal = "create a.txt containing x; show b.txt; copy a.txt to c.txt"
     graph = graph_of_list(goal, shape_of(goal))
     assert [one.leaves for one in graph.sub_goals] == [("a.txt",), (), ()]
+
+
+# --------------------------------------------------------------------------- goals written before the rules were mended
+
+
+def lost(graph: Graph, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The dependencies that a graph does not keep."""
+    before = ancestors(graph)
+    return [(first, later) for first, later in pairs if str(first) not in before[str(later)]]
+
+
+@pytest.mark.parametrize(("goal", "count", "pairs"), SEVERAL)
+def test_unseen_tasks_are_split_with_every_dependency_or_not_at_all(
+    goal: str, count: int, pairs: list[tuple[int, int]]
+) -> None:
+    shape = shape_of(goal)
+    assert len(shape.parts) in (1, count)
+    if shape.by:
+        assert lost(graph_of_list(goal, shape), pairs) == []
+
+
+@pytest.mark.parametrize("goal", UNSEEN_ONE)
+def test_what_is_one_task_is_never_split(goal: str) -> None:
+    assert shape_of(goal) == Shape((goal,), "", "")
+
+
+def test_most_unseen_lists_are_split_and_what_is_lost_would_be_seen() -> None:
+    split = [(goal, pairs) for goal, _, pairs in SEVERAL if shape_of(goal).by]
+    assert len(split) >= 41
+    loose = [Graph(goal, tuple(SubGoal(str(n), f"do {n}") for n in range(1, 5))) for goal, _ in split]
+    assert sum(bool(lost(graph, pairs)) for graph, (_, pairs) in zip(loose, split, strict=True)) >= 35
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "create a.txt containing hello; create b.txt containing world",
+        "count the lines of a.txt; count the lines of b.txt",
+        "1. set the version in setup.cfg to 2.0\n2. add a line for 2.0 to CHANGES.md",
+        "Do these:\n- delete a.txt\n- move b.txt to out/b.txt\n- show the first line of c.txt",
+    ],
+)
+def test_what_says_all_that_it_touches_runs_at_once(goal: str) -> None:
+    graph = graph_of_list(goal, shape_of(goal))
+    assert len(graph.sub_goals) >= 2
+    assert all(not one.waits_for for one in graph.sub_goals)

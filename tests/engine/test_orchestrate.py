@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmos.core.errors import ExitStatus
 from llmos.core.events import Event, Mode, Outcome, SubGoalEnded
 from llmos.core.graph import Graph, SubGoal, SubState, ancestors
 from llmos.engine.orchestrate import Orchestrate, SubResult
+from llmos.interfaces.turn import EXIT_OF_OUTCOME
 from llmos.testing import FixedClock
 
 
@@ -124,3 +127,36 @@ async def test_what_must_be_left_and_is_not_is_a_failure() -> None:
         "0 of 2 sub-goals done, 1 failed (a.txt is not there, and it was to leave it), "
         "2 skipped (it waits for sub-goal 1, which was not done)"
     )
+
+
+D, U, M, S = Outcome.DENIED, Outcome.UNVERIFIED, ExitStatus.MODEL_FAILED, ExitStatus.NO_SANDBOX
+ROWS: list[tuple[list[tuple[Outcome, ExitStatus]], Outcome, ExitStatus]] = [
+    ([(Outcome.OK, ExitStatus.OK)] * 3, Outcome.OK, ExitStatus.OK),
+    ([(Outcome.OK, ExitStatus.OK), (U, ExitStatus.UNVERIFIED)], U, ExitStatus.UNVERIFIED),
+    ([(D, ExitStatus.DENIED), (Outcome.OK, ExitStatus.OK)], D, ExitStatus.DENIED),
+    ([(D, S), (Outcome.OK, ExitStatus.OK)], D, S),
+    ([(D, S), (D, S), (U, ExitStatus.UNVERIFIED)], D, S),
+    ([(D, S), (D, ExitStatus.DENIED)], Outcome.FAILED, ExitStatus.FAILED),
+    ([(Outcome.FAILED, M), (Outcome.FAILED, M)], Outcome.FAILED, M),
+    ([(Outcome.FAILED, ExitStatus.OFFLINE)], Outcome.FAILED, ExitStatus.OFFLINE),
+    ([(Outcome.FAILED, M), (Outcome.FAILED, ExitStatus.FAILED)], Outcome.FAILED, ExitStatus.FAILED),
+    ([(Outcome.DIVERGED, ExitStatus.DIVERGED), (Outcome.OK, ExitStatus.OK)], Outcome.FAILED, ExitStatus.DIVERGED),
+    ([(D, S), (Outcome.OVER_BUDGET, ExitStatus.OVER_BUDGET)], Outcome.OVER_BUDGET, ExitStatus.OVER_BUDGET),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ends", "outcome", "status"), ROWS)
+async def test_one_rule_gives_the_exit_code(
+    ends: list[tuple[Outcome, ExitStatus]], outcome: Outcome, status: ExitStatus
+) -> None:
+    """A sub-goal beside them that waits for the first says nothing of its own."""
+
+    async def run_sub(one: SubGoal, goal: str, given: Mapping[str, str]) -> SubResult:
+        of, its = ends[int(one.id)] if one.id != "last" else (Outcome.OK, ExitStatus.OK)
+        return SubResult(of, "", "", Mode.LEARNER, its)
+
+    subs = tuple(SubGoal(str(number), f"do {number}") for number in range(len(ends)))
+    graph = Graph("all", (*subs, SubGoal("last", "the last", ("0",))))
+    work = Orchestrate(graph, run_sub, parallel=4, emit=lambda _: None, clock=FixedClock(), missing=lambda _: [])
+    assert await work.run() is outcome
+    assert (work.exit_status or EXIT_OF_OUTCOME[outcome]) is status

@@ -360,15 +360,48 @@ async def test_one_task_never_pays_for_a_plan(world: World) -> None:
         ("no JSON at all", "the plan of the model is no JSON"),
     ],
 )
-async def test_a_plan_that_cannot_run_is_one_sentence_and_the_goal_one_task(
+async def test_a_plan_that_cannot_run_is_asked_for_once_more_and_then_the_goal_is_one_task(
     world: World, answer: str, sentence: str
 ) -> None:
-    model = Worker({"At most": [answer], "create a.txt": [write("a.txt", "hello\n"), "Done."]})
+    plays: dict[str, list[ToolCall | str]] = {"At most": [answer], "This plan cannot be run": [answer]}
+    model = Worker({**plays, "create a.txt": [write("a.txt", "hello\n"), "Done."]})
     result = await world.dispatcher(model).dispatch(GOAL)
     notices = [event.text for event in world.take_events() if isinstance(event, Notice)]
-    assert [text.startswith(sentence) for text in notices] == [True]
-    assert notices[0].endswith("so the goal is worked on as one task")
+    assert [text.startswith(sentence) for text in notices] == [True, True]
+    assert notices[0].endswith("; worker is asked once more")
+    assert notices[1].endswith("; so the goal is worked on as one task; asking for a plan cost $0.0020")
     assert result.mode is Mode.LEARNER
+    again = next(asked for asked in model.asked if asked.startswith("This plan cannot be run: "))
+    assert again.startswith(f"This plan cannot be run: {sentence}")
+    assert sum(asked.startswith(("At most", "This plan")) for asked in model.asked) == 2
+
+
+async def test_a_plan_that_was_mended_is_run(world: World) -> None:
+    (world.cwd / "c.txt").write_text("1\n2\n3\n")
+    circle = plan(("a", "show a.txt", ["b"], [], []), ("b", "show b.txt", ["a"], [], []))
+    model = Worker({**ALL, "At most": [circle], "This plan cannot be run": [PLANNED]})
+    result = await world.dispatcher(model).dispatch(GOAL)
+    assert (result.outcome, result.mode, result.model_calls) == (Outcome.OK, Mode.ORCHESTRATOR, 9)
+    notices = [event.text for event in world.take_events() if isinstance(event, Notice)]
+    assert notices == [
+        "the sub-goals of the plan wait for each other: a waits for b waits for a; worker is asked once more"
+    ]
+
+
+async def test_an_agent_that_is_not_there_is_a_reason_to_ask_again(world: World) -> None:
+    (world.cwd / "c.txt").write_text("1\n2\n3\n")
+    strange = PLANNED.replace('"role": ""', '"role": "wizard"')
+    model = Worker({**ALL, "At most": [strange], "This plan cannot be run": [PLANNED]})
+    assert (await world.dispatcher(model).dispatch(GOAL)).outcome is Outcome.OK
+    again = next(asked for asked in model.asked if asked.startswith("This plan cannot be run: "))
+    assert "names the agent 'wizard', and there is none of that name" in again
+
+
+async def test_the_second_question_is_under_the_cap_too(world: World) -> None:
+    plays: dict[str, list[ToolCall | str]] = {"At most": ["no JSON"], "create a.txt": ["never"]}
+    dispatcher = world.dispatcher(Worker(plays), limits=TurnLimits(cap_usd=0.0105))
+    result = await dispatcher.dispatch(GOAL)
+    assert (result.outcome, result.model_calls, result.cost_usd) == (Outcome.OVER_BUDGET, 1, pytest.approx(0.001))
 
 
 class TestAsking:

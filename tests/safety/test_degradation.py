@@ -102,6 +102,12 @@ class TestWithoutAnyTier:
         assert code == 11
         assert "nothing is replayed without one" in said + json.dumps(result)
 
+    def test_several_tasks_end_with_the_same_code(self, place: Path, api: FakeMessagesServer) -> None:
+        api.add(*COUNTED)
+        goal = "1. count the lines of notes.txt\n2. then count the words of notes.txt"
+        code, result, _ = self.llmos("nothing", place, "run", "--yes", "-o", "json", goal)
+        assert (code, result["outcome"], result["mode"]) == (12, "denied", "ORCHESTRATOR")
+
     def test_required_is_refused_at_once(self, place: Path) -> None:
         home = Path(os.environ["LLMOS_HOME"])
         home.mkdir(parents=True, exist_ok=True)
