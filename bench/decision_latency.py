@@ -284,6 +284,7 @@ def fill(root: Path, made: Sequence[Made]) -> None:
     (root / "home").mkdir(mode=0o700)
     pattern = encode_trace(trace("ID-OF-TRACE", "GOAL-OF-TRACE", "COMMAND-OF-TRACE")).decode()
     key_path(root / "home").write_bytes(key := bytes(32))
+    key_path(root / "home").chmod(0o600)
     with (root / "home" / "approvals.jsonl").open("wb") as approvals:
         for number, job in enumerate(made):
             identifier = f"{slug(job.goal)}-{number:08x}"

@@ -112,6 +112,7 @@ def test_approvals(tmp_path: Path) -> None:
     home.mkdir()
     (home / "approvals.jsonl").write_text(SAMPLES["approvals"])
     key_path(home).write_bytes(bytes(range(32)))
+    key_path(home).chmod(0o600)
     assert "5993470f9623fa03ced2745e552210cbcacdc1f38f6dac18153823da3bc221d9" in Approvals(home)
 
 
@@ -138,6 +139,7 @@ def test_saved_permissions(tmp_path: Path) -> None:
     home.mkdir()
     (home / "permissions.jsonl").write_text(SAMPLES["permissions"])
     key_path(home).write_bytes(bytes(range(32)))
+    key_path(home).chmod(0o600)
     saved = SavedPermissions(home, lambda: datetime.now(UTC))
     assert saved.unconfirmed() == ()
     (kept,) = saved.all()

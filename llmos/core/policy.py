@@ -91,6 +91,8 @@ class Candidate:
     """Why a person must say yes before it is replayed; empty where one did, or nobody need be asked."""
     suggests_only: str = ""
     """Why that judgement may propose guidance and no replay; empty when it may propose both."""
+    content: str = ""
+    """SHA-256 of the file that the trace was read from: every fact above is about these bytes, and so is a yes."""
 
     @property
     def may_guide(self) -> bool:
@@ -121,6 +123,8 @@ class Plan:
     thresholds: Thresholds = Thresholds()
     judged: bool = False
     """A FOLLOWER by a judgement: once it was checked, the goal is an alias of the trace."""
+    content: str = ""
+    """SHA-256 of the file that the steps of a FOLLOWER were read from."""
     expected_cost_usd: float | None = None
     """What the turn may cost by what like goals cost to learn; 0.0 for a FOLLOWER, None when nothing tells."""
 
@@ -204,8 +208,17 @@ def _choose(
         refusal = first_closed(gate_checks(goal, candidate, thresholds))
         if refusal is None:
             reasons = (_why(candidate), *_others(candidate, best[index + 1 :]), *refusals)
-            values, recorded, judged = candidate.values, candidate.recorded, bool(candidate.judged)
-            return Plan(Mode.FOLLOWER, confidence, candidate.trace, (), reasons, values, recorded, judged=judged)
+            return Plan(
+                Mode.FOLLOWER,
+                confidence,
+                candidate.trace,
+                (),
+                reasons,
+                candidate.values,
+                candidate.recorded,
+                judged=bool(candidate.judged),
+                content=candidate.content,
+            )
         refusals.append(f"{candidate.trace.header.id} not replayed: {refusal}")
     trace = best[0].trace if best else None
     usable = [candidate for candidate in best if candidate.may_guide]

@@ -23,11 +23,15 @@ class Decider:
         self._invoker = invoker
         self._cut_off = cut_off
         self._mixed_k = mixed_k
+        self._told = ""
 
     async def choose(self, turn: Turn, emit: Emit, *, ask: bool) -> None:
         """Set the plan of a turn; with `ask` a person may vouch for a run that rests on foreign text."""
         traces = self._traces
         await traces.catch_up(lambda count: emit(Notice(text=f"{count:,} saved runs are read for the first time")))
+        if (why := traces.distrust()) and why != self._told:
+            emit(Notice(text=why))
+        self._told = why
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
         before = traces.judging
         try:

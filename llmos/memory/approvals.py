@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from llmos.core.errors import StoreError
 from llmos.memory.codec import dump_line
 from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
-from llmos.memory.signing import is_signed, ready_key, signature, signing_key
+from llmos.memory.signing import is_signed, key_path, ready_key, signature, signing_key
 
 _LINE = re.compile(rb'^(.*"sha256"\s*:\s*"([0-9a-f]{64})".*)$', re.MULTILINE)
 _MAX_BYTES = 1 << 28
 _KIND = "llmos-approval/1"
+_ALIAS_KIND = "llmos-alias/1"
 _FIELDS = ("sha256", "trace", "when")
+_AGAIN = "`llmos traces approve` lets a saved run be replayed again"
+_LOOKED_AT = 100
 PERSON = "person"
 """Who approved, where it was a person and not the run that was learned."""
 
@@ -35,6 +40,7 @@ class Approvals:
         self._valid: dict[str, list[dict[str, str]]] = {}
         self._stamp: tuple[int, int] | None = None
         self._key: bytes | None = None
+        self._key_problem = ""
 
     def add(self, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> None:
         """Durably approve a content: it was learned here, or a person saw it and said yes. Raises StoreError."""
@@ -51,6 +57,29 @@ class Approvals:
     def by_person(self, content_sha256: str) -> bool:
         """Whether a person said yes to this content."""
         return any(record.get("by") == PERSON for record in self._signed(content_sha256))
+
+    def sign_alias(self, fields: Iterable[str]) -> str:
+        """The signature under which another goal text of a trace counts. Raises StoreError."""
+        return signature(ready_key(self._home), _ALIAS_KIND, fields)
+
+    def is_alias(self, fields: Iterable[str], mac: str) -> bool:
+        """Whether this person signed such a text."""
+        self._refresh()
+        return is_signed(self._key, _ALIAS_KIND, fields, mac)
+
+    def problem(self) -> str:
+        """Why nothing that was learned here counts as approved now, in a sentence; empty where it does, or none was."""
+        self._refresh()
+        if not self._lines:
+            return ""
+        path = show_path(key_path(self._home))
+        if self._key_problem:
+            return f"nothing is replayed: {self._key_problem}"
+        if self._key is None:
+            return f"nothing is replayed: {path}, the key that signs what was learned here, is gone; {_AGAIN}"
+        if any(self._signed(content) for content in islice(self._lines, _LOOKED_AT)):
+            return ""
+        return f"nothing is replayed: what says that it was learned here is not signed with {path}; {_AGAIN}"
 
     def _signed(self, content_sha256: str) -> list[dict[str, str]]:
         """The approvals of a content that bear the signature of this user."""
@@ -75,7 +104,11 @@ class Approvals:
             return
         except OSError as error:
             raise StoreError(f"cannot read {show_path(self._path)}: {os_cause(error)}") from None
-        self._key = signing_key(self._home)
+        self._key, self._key_problem = None, ""
+        try:
+            self._key = signing_key(self._home)
+        except StoreError as error:
+            self._key_problem = str(error)
         self._lines, self._valid = {}, {}
         for line, content in _LINE.findall(data):
             self._lines.setdefault(content.decode(), []).append(line)

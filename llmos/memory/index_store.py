@@ -10,7 +10,7 @@ from llmos import __version__
 from llmos.core.errors import StoreError
 from llmos.memory.files import make_private_file, make_private_folder
 
-_SCHEMA_VERSION = 7
+_SCHEMA_VERSION = 8
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer, inode integer,
@@ -32,7 +32,8 @@ create table if not exists wrong(
 create index if not exists wrong_by_key on wrong(goal_key);
 create index if not exists wrong_by_words on wrong(words_key);
 create table if not exists aliases(
-  trace text, goal text, bound text, goal_key text, words_key text, primary key(trace, goal));
+  trace text, goal text, bound text, happened text, mac text, goal_key text, words_key text,
+  primary key(trace, goal, mac));
 create index if not exists aliases_by_key on aliases(goal_key);
 create index if not exists aliases_by_words on aliases(words_key);
 create table if not exists folded(name text primary key, size integer, bad_lines integer);

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from llmos.core.errors import StoreError
-from llmos.memory.files import MissingFileError, make_private_folder, read_bounded, show_path, write_once
+from llmos.memory.files import make_private_folder, open_regular, os_cause, show_path, write_once
 
 KEY_BYTES = 32
 
@@ -23,14 +24,28 @@ def key_path(home: Path) -> Path:
 
 
 def signing_key(home: Path) -> bytes | None:
-    """The key; None when there is none. Raises StoreError for one that is unreadable or of another length."""
+    """The key; None when there is none.
+
+    Raises StoreError for one that is unreadable or of another length, and for one that somebody else may know.
+    """
     path = key_path(home)
     try:
-        key = read_bounded(path, KEY_BYTES)
-    except MissingFileError:
+        with open_regular(path) as file:
+            found, key = os.fstat(file.fileno()), file.read(KEY_BYTES + 1)
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"cannot read the signing key {show_path(path)}: {os_cause(error)}") from None
+    if found.st_uid != os.geteuid():
+        whose = f"belongs to another user (uid {found.st_uid})"
+        raise StoreError(f"the signing key {show_path(path)} {whose}, who can sign with it; move it away")
+    if found.st_mode & 0o077:
+        how = "can be read or written by other users, who can sign with it"
+        way = "if nobody else could, `chmod 600` it; else move it away, and approve again what you want replayed"
+        raise StoreError(f"the signing key {show_path(path)} {how}; {way}")
     if len(key) != KEY_BYTES:
-        raise StoreError(f"{show_path(path)} is no signing key ({len(key)} bytes, not {KEY_BYTES}); move it away")
+        size = f"{len(key)} bytes" if len(key) < KEY_BYTES else f"more than {KEY_BYTES} bytes"
+        raise StoreError(f"{show_path(path)} is no signing key ({size}, not {KEY_BYTES}); move it away")
     return key
 
 

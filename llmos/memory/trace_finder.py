@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -25,6 +26,7 @@ from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_files import file_name, read_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_keys import words_key
+from llmos.memory.trace_outcomes import Alias
 
 MOST_TEMPLATES = 16
 """Traces of one goal or wording that are tried, the better-verified ones; more runs of one job add nothing."""
@@ -91,15 +93,29 @@ class TraceFinder:
 
     def approved_trace(self, identifier: str) -> Trace | None:
         """The trace, when this user learned or approved the file as it is now."""
+        found = self._approved(identifier)
+        return None if found is None else found[0]
+
+    def _approved(self, identifier: str) -> tuple[Trace, str] | None:
+        """The same, and the SHA-256 of the bytes that it was read from."""
         try:
-            trace, content_hash = self.read(identifier)
+            trace, content = self.read(identifier)
         except StoreError:
             return None
-        return trace if trace.header.id == identifier and content_hash in self._approvals else None
+        return (trace, content) if trace.header.id == identifier and content in self._approvals else None
 
     def superseded(self) -> dict[str, str]:
         """The traces that an approved other took the place of, each with that other's id."""
         return {old: new for old, new, sha256 in self._index.superseding() if sha256 in self._approvals and old != new}
+
+    def aliases(self, *, key: str = "", words: str = "", trace: str = "") -> list[Alias]:
+        """The aliases with this key of a goal or of its words, or of this trace, that this person's runs confirmed.
+
+        Neither the lines nor the index say so by themselves: both can be brought along.
+        """
+        found = self._index.aliases(key=key, words=words, trace=trace)
+        own = (alias for alias in found if self._approvals.is_alias(alias.signed_fields, alias.mac))
+        return list(islice(own, MOST_TEMPLATES))
 
     def refresh_for_miss(self) -> bool:
         """Look at every file, unless that was done a moment ago; whether it was done."""
@@ -151,32 +167,35 @@ class TraceFinder:
             if identifier in superseded:
                 continue
             try:
-                trace, content_hash = self.read(identifier)
+                trace, content = self.read(identifier)
             except StoreError:
                 continue
             if trace.header.id == identifier and goal_key(trace.header.goal) == key:
-                found.append(self._candidate(trace, goal, wrong, approved=content_hash in self._approvals))
-        for alias in self._index.aliases(key=key, limit=MOST_TEMPLATES):
+                found.append(self._candidate(trace, content, goal, wrong))
+        for alias in self.aliases(key=key):
             source = None if alias.trace in superseded else self._source(alias.trace, alias.goal, alias.values)
             if source is not None and goal_key(alias.goal) == key and goal_key(source[0].header.goal) != key:
-                trace, bound = source
+                trace, bound, content = source
                 shown = replace(bound, header=trace.header)
-                made = self._candidate(shown, goal, wrong, source=alias.goal)
+                made = self._candidate(shown, content, goal, wrong, source=alias.goal)
                 facts = replace(made, values=alias.values, recorded=trace.steps if alias.values else ())
                 found.append(replace(facts, alias=alias.goal, reworded=True))
         return found or self._with_other_values(goal, superseded, wrong)
 
-    def _source(self, identifier: str, goal: str, values: tuple[tuple[str, str], ...]) -> tuple[Trace, Trace] | None:
-        """An approved verified trace, and the same as if it had been learned for `goal`, its own for an empty one."""
-        trace = self.approved_trace(identifier)
-        if trace is None or trace.header.status is not TraceStatus.VERIFIED:
+    def _source(self, identifier: str, goal: str, values: Values) -> tuple[Trace, Trace, str] | None:
+        """An approved verified trace, the same as if it had been learned for `goal` (its own for an empty one), and the
+        SHA-256 of its file.
+        """
+        found = self._approved(identifier)
+        if found is None or found[0].header.status is not TraceStatus.VERIFIED:
             return None
+        trace, content = found
         if goal in ("", trace.header.goal):
-            return trace, trace
+            return trace, trace, content
         from llmos.core.alias import aliased
 
         bound = aliased(trace, goal, values)
-        return None if bound is None else (trace, bound)
+        return None if bound is None else (trace, bound, content)
 
     def _with_other_values(self, goal: str, superseded: Mapping[str, str], wrong: list[Wrong]) -> list[Candidate]:
         """The approved traces of the same words, bound to this goal's values or with the gate that keeps them from it.
@@ -191,7 +210,7 @@ class TraceFinder:
         words = words_key(goal)
         same = self._hopeful(lambda limit: self._index.with_words(words, limit))
         texts = [(identifier, "", ()) for identifier in same]
-        aliases = [(a.trace, a.goal, a.values) for a in self._index.aliases(words=words, limit=MOST_TEMPLATES)]
+        aliases = [(a.trace, a.goal, a.values) for a in self.aliases(words=words)]
         named = [one for one in (*texts, *aliases) if one[0] not in superseded]
 
         def siblings(of: str) -> Iterator[Trace]:
@@ -211,19 +230,19 @@ class TraceFinder:
             trace, said = source[0], source[1].header.goal
             answer = rebind(source[1], goal, siblings(trace.header.id))
             if isinstance(answer, Rebound):
-                made = self._candidate(replace(answer.trace, header=source[0].header), goal, wrong, source=said)
+                shown = replace(answer.trace, header=trace.header)
+                made = self._candidate(shown, source[2], goal, wrong, source=said)
                 reworded = bool(text) or analyse(said).surface != surface
                 recorded = trace.steps if answer.values else ()
                 facts = replace(made, values=answer.values, recorded=recorded)
                 bound.append(replace(facts, alias=text, reworded=reworded))
             else:
-                made = self._candidate(source[0], goal, wrong, source=said)
+                made = self._candidate(trace, source[2], goal, wrong, source=said)
                 refused.append(replace(made, refusal=f"{answer.gate}: {answer.reason}"))
         return bound or refused[:1]
 
-    def _candidate(
-        self, trace: Trace, goal: str, wrong: list[Wrong], *, approved: bool = True, source: str = ""
-    ) -> Candidate:
+    def _candidate(self, trace: Trace, content: str, goal: str, wrong: list[Wrong], *, source: str = "") -> Candidate:
+        """`content` is the SHA-256 of the bytes that `trace` was read from: the file may be another one by now."""
         header = trace.header
         changed = tuple(
             sorted(name for name, version in header.tools.items() if self._tool_versions.get(name) != version)
@@ -231,16 +250,14 @@ class TraceFinder:
         return Candidate(
             trace,
             self._index.outcomes(header.id),
-            approved,
+            content in self._approvals,
             changed,
             (),
             blocked=_ban(wrong, trace, source or header.goal, goal),
-            unproven=header.provenance if header.provenance and not self._vouched(header.id) else (),
+            unproven=header.provenance if header.provenance and not self._approvals.by_person(content) else (),
             family=self._index.family(header.id),
+            content=content,
         )
-
-    def _vouched(self, identifier: str) -> bool:
-        return self._approvals.by_person(self.read(identifier)[1])
 
     def judged(self, goal: str, header: TraceHeader, judgement: Judgement, judge: str) -> Candidate | None:
         """An approved trace as a judgement binds it to `goal`, or with the gate that is closed all the same."""
@@ -250,16 +267,17 @@ class TraceFinder:
         source = self._source(header.id, "", ())
         if source is None:
             return None
-        trace, wrong = source[0], self._index.wrong(goal)
+        trace, _, content = source
+        wrong = self._index.wrong(goal)
         answer = bind_judged(trace, goal, judgement)
         if isinstance(answer, Refusal):
-            made = self._candidate(trace, goal, wrong, source=trace.header.goal)
+            made = self._candidate(trace, content, goal, wrong, source=trace.header.goal)
             refusal = f"{answer.gate}: {answer.reason}, though {judge} gives it {judgement.confidence:.2f}"
             return replace(made, refusal=refusal, reworded=True, claimed=judgement.confidence)
         run = replace(answer.rebound.trace, header=trace.header)
         explained = f" and explains {'; '.join(answer.explained)}" if answer.explained else ""
         return replace(
-            self._candidate(run, goal, wrong, source=trace.header.goal),
+            self._candidate(run, content, goal, wrong, source=trace.header.goal),
             values=answer.rebound.values,
             recorded=trace.steps if answer.rebound.values else (),
             reworded=True,
@@ -282,7 +300,7 @@ class TraceFinder:
 
         trace, _ = self.read(identifier)
         own = trace.header.goal
-        texts = [(own, ()), *((alias.goal, alias.values) for alias in self._index.aliases(trace=identifier))]
+        texts = [(own, ()), *((alias.goal, alias.values) for alias in self.aliases(trace=identifier))]
         for text, values in texts:
             bound = trace if text == own else aliased(trace, text, values)
             if bound is None:

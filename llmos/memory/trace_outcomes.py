@@ -44,11 +44,22 @@ def read_wrong(path: Path) -> list[Wrong]:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """Another goal text of a trace, confirmed by a run; `values` are the trace's values and this text's, in pairs."""
+    """Another goal text of a trace, confirmed by a run; `values` are the trace's values and this text's, in pairs.
+
+    It asks for a replay as the trace's own goal does, so it counts only with this person's signature (`mac`): a line
+    can be brought along by a repository.
+    """
 
     trace: str
     goal: str
     values: tuple[tuple[str, str], ...]
+    when: str = ""
+    mac: str = ""
+
+    @property
+    def signed_fields(self) -> list[str]:
+        """What its signature is over; JSON, so that no text holds a line break."""
+        return [json.dumps([self.trace, self.goal, [list(pair) for pair in self.values], self.when])]
 
 
 def read_wrong_for(connection: sqlite3.Connection, goal: str) -> list[Wrong]:
@@ -66,13 +77,13 @@ def read_aliases(
     connection: sqlite3.Connection, *, key: str = "", words: str = "", trace: str = "", limit: int
 ) -> list[Alias]:
     rows = connection.execute(
-        "select trace, goal, bound from aliases where goal_key = ? or words_key = ? or trace = ? "
+        "select trace, goal, bound, happened, mac from aliases where goal_key = ? or words_key = ? or trace = ? "
         "order by rowid limit ?",
         (key, words, trace, limit),
     )
     return [
-        Alias(str(name), str(goal), tuple((str(old), str(new)) for old, new in json.loads(bound)))
-        for name, goal, bound in rows
+        Alias(str(name), str(goal), tuple((str(a), str(b)) for a, b in json.loads(bound)), str(when), str(mac))
+        for name, goal, bound, when, mac in rows
     ]
 
 
@@ -137,8 +148,8 @@ class Fold:
     def _alias(self, trace: str, record: Mapping[str, Any]) -> None:
         goal, values = record["goal"], [(str(old), str(new)) for old, new in record.get("values", [])]
         self._connection.execute(
-            "insert or replace into aliases values (?, ?, ?, ?, ?)",
-            (trace, goal, json.dumps(values), goal_key(goal), words_key(goal)),
+            "insert or replace into aliases values (?, ?, ?, ?, ?, ?, ?)",
+            (trace, goal, json.dumps(values), record["when"], record.get("mac", ""), goal_key(goal), words_key(goal)),
         )
 
     def _wrong(self, wrong: Wrong) -> None:

@@ -145,7 +145,7 @@ class TraceManager:
     def aliases(self, identifier: str) -> list[Alias]:
         """The other goal texts of this trace, oldest first."""
         self._index.refresh_quickly()
-        return self._index.aliases(trace=identifier)
+        return self._finder.aliases(trace=identifier)
 
     def load(self, identifier: str) -> Trace:
         """The trace with this id or unambiguous beginning of one. Raises UsageError, StoreError."""
@@ -161,6 +161,10 @@ class TraceManager:
     def approved(self, identifier: str) -> bool:
         """Whether this user learned or approved the file as it is now."""
         return read_trace(self._finder.path(identifier))[1] in self._approvals
+
+    def distrust(self) -> str:
+        """Why nothing that was learned here may be replayed now, in a sentence; empty where nothing is the matter."""
+        return self._approvals.problem()
 
     def vouched(self, identifier: str) -> bool:
         """Whether a person said yes to the file as it is now, and not only a run was learned. Raises StoreError."""
@@ -289,7 +293,7 @@ class TraceManager:
         """A run that did what a trace of another goal does makes its goal an alias of that trace."""
         self._index.refresh_quickly()
         for identifier, values in self._finder.confirmed_by(run, JUDGED):
-            known = {alias.goal for alias in self._index.aliases(trace=identifier)}
+            known = {alias.goal for alias in self._finder.aliases(trace=identifier)}
             if run.header.goal not in known and not self._finder.forbidden(run, run.header.goal, run.header.goal):
                 self.add_alias(identifier, run.header.goal, when, values)
 
@@ -358,7 +362,9 @@ class TraceManager:
 
         `values` pairs the trace's values with those of `goal` where they differ.
         """
-        self._append(identifier, "alias", when, goal=goal, values=[list(pair) for pair in values])
+        alias = Alias(identifier, goal, tuple(values), when.isoformat(timespec="seconds"))
+        mac = self._approvals.sign_alias(alias.signed_fields)
+        self._append(identifier, "alias", when, goal=goal, values=[list(pair) for pair in values], mac=mac)
 
     def _outcomes_now(self, identifier: str) -> Outcomes:
         self._index.refresh_quickly()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -62,7 +63,8 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
 
 def candidate(trace: Trace, outcomes: Outcomes = Outcomes(), **more: object) -> Candidate:
-    return replace(Candidate(trace, outcomes, True, (), ()), **more)  # type: ignore[arg-type]
+    content = hashlib.sha256(encode_trace(trace)).hexdigest()
+    return replace(Candidate(trace, outcomes, True, (), (), content=content), **more)  # type: ignore[arg-type]
 
 
 class TestKeeping:

@@ -13,7 +13,7 @@ import pytest
 from conftest import World
 
 from llmos.core.errors import NoModelError
-from llmos.core.events import Mode
+from llmos.core.events import Mode, Notice
 from llmos.core.messages import ToolCall
 from llmos.core.ports import Model
 from llmos.memory.approvals import Approvals
@@ -144,3 +144,111 @@ async def test_the_key_lies_outside_the_store_and_is_the_owners_alone(store: Sto
     path = key_path(store.world.home)
     assert path.parent == store.world.home.parent
     assert (path.stat().st_mode & 0o777, len(signing_key(store.world.home) or b"")) == (0o600, 32)
+
+
+# ------------------------------------------------------------------------------ lines that make a goal ask for a trace
+
+OTHER = "show me what is new"
+"""A goal that says nothing of what the saved run does."""
+
+
+def alias_line(store: Store, **more: object) -> dict[str, object]:
+    record = {"when": "2026-11-26T00:00:00+00:00", "trace": store.trace.stem, "outcome": "alias", "goal": OTHER}
+    return {**record, "values": [], **more}
+
+
+def forged_aliases(store: Store) -> Iterator[bytes]:
+    """Lines of outcomes.jsonl with which a repository would make another goal ask for what was learned here."""
+    approval = json.loads(store.approvals)
+    for more in (
+        {},
+        {"values": [["mark.txt", "mark2.txt"]]},
+        {"mac": approval["mac"]},
+        {"mac": ""},
+        {"mac": None},
+        {"mac": "0" * 64},
+        {"from": "@0"},
+        {"from": "worker:0", "mac": approval["mac"]},
+    ):
+        yield json.dumps(alias_line(store, **more)).encode() + b"\n"
+
+
+async def asks_for_it(store: Store) -> bool:
+    done = await store.world.dispatcher(no_model).dispatch(OTHER)
+    for record in store.world.records:
+        record.traces.close()
+        record.transcript.close()
+    store.world.records.clear()
+    return done.mode is Mode.FOLLOWER or (store.world.cwd / "mark.txt").exists()
+
+
+async def test_no_forged_line_makes_another_goal_ask_for_a_saved_run(store: Store) -> None:
+    outcomes = store.trace.parent / "outcomes.jsonl"
+    before = outcomes.read_bytes() if outcomes.exists() else b""
+    replayed = []
+    for line in forged_aliases(store):
+        store.reset()
+        outcomes.write_bytes(before + line)
+        if await asks_for_it(store):
+            replayed.append(line)
+    assert replayed == []
+
+
+async def test_an_alias_of_this_person_counts_and_one_of_another_or_an_edited_one_does_not(store: Store) -> None:
+    outcomes = store.trace.parent / "outcomes.jsonl"
+
+    def kept() -> bytes:
+        manager = store.world.record().traces
+        manager.add_alias(store.trace.stem, OTHER, store.world.clock.now())
+        return outcomes.read_bytes()
+
+    store.reset()
+    own = kept()
+    assert await asks_for_it(store)  # the partner: a signed line would be seen
+    store.reset()
+    outcomes.write_bytes(own.replace(b"show me", b"tell me"))
+    assert (await store.world.dispatcher(no_model).dispatch(OTHER.replace("show", "tell"))).mode is not Mode.FOLLOWER
+    store.reset()
+    outcomes.unlink()
+    mine = key_path(store.world.home).read_bytes()
+    key_path(store.world.home).write_bytes(b"k" * 32)
+    theirs = kept()
+    key_path(store.world.home).write_bytes(mine)
+    store.reset()
+    outcomes.write_bytes(theirs)
+    assert not await asks_for_it(store)
+
+
+async def test_an_index_that_was_brought_along_makes_no_goal_ask_for_a_saved_run(store: Store) -> None:
+    """The index is a file of the project's folder too: what it says of aliases is not believed either."""
+    import sqlite3
+    from contextlib import closing
+
+    from llmos.core.goal import goal_key
+    from llmos.memory.trace_keys import words_key
+
+    store.reset()
+    assert await store.replays()  # makes the index
+    (store.world.cwd / "mark.txt").unlink()
+    with closing(sqlite3.connect(store.world.workspace / ".llmos" / "traces.sqlite")) as index:
+        row = (store.trace.stem, OTHER, "[]", "2026-11-26T00:00:00+00:00", "", goal_key(OTHER), words_key(OTHER))
+        index.execute("insert into aliases values (?, ?, ?, ?, ?, ?, ?)", row)
+        index.commit()
+    assert not await asks_for_it(store)
+
+
+# ---------------------------------------------------------------------------------------------------- whose the key is
+
+
+async def test_a_key_that_others_may_know_approves_nothing_and_says_so(store: Store) -> None:
+    path = key_path(store.world.home)
+    for mode in (0o640, 0o604, 0o620, 0o602, 0o666, 0o777):
+        store.reset()
+        path.chmod(mode)
+        store.world.take_events()
+        assert not await store.replays(), oct(mode)
+        told = [event.text for event in store.world.take_events() if isinstance(event, Notice)]
+        assert any("can be read or written by other users, who can sign with it" in text for text in told), oct(mode)
+    path.chmod(0o600)
+    store.reset()
+    assert await store.replays()

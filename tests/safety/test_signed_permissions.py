@@ -72,6 +72,7 @@ def test_one_byte_changed_anywhere_allows_nothing_else(home: Path, tmp_path: Pat
 
 def test_without_the_key_or_with_another_nothing_counts(home: Path) -> None:
     key_path(home).write_bytes(b"1" * 32)
+    key_path(home).chmod(0o600)
     assert (saved(home).all(), len(saved(home).unconfirmed())) == ((), 2)
     key_path(home).unlink()
     assert (saved(home).all(), len(saved(home).unconfirmed())) == ((), 2)
