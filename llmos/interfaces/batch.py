@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +28,9 @@ from llmos.core.ports import Executor
 from llmos.core.spending import SharedCap
 from llmos.interfaces.batch_screen import BatchScreen, Summary
 from llmos.interfaces.batch_worker import WorkerSpec, environment_for_workers, make_worker, rights_of
-from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.goal_runner import GoalRunner, RunnerOptions
 from llmos.interfaces.output import OutputFormat
-from llmos.interfaces.session import Stopper
+from llmos.interfaces.session import run_to_exit_status
 from llmos.interfaces.startup import collect_again
 from llmos.interfaces.turn import EXIT_OF_OUTCOME
 from llmos.memory.batch_files import (
@@ -81,39 +79,25 @@ def run_batch(options: BatchOptions, *, cwd: Path, environ: Mapping[str, str]) -
     """Carry out the goals with the process's own streams and signals; every failure becomes a sentence and a code."""
     screen = BatchScreen(form=options.form, quiet=options.quiet, plain=options.plain)
     try:
-        return asyncio.run(_run(options, screen, cwd=cwd, environ=environ))
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        return ExitStatus.INTERRUPTED
-    except LlmosError as error:
-        screen.error(str(error), error.exit_status)
-        return error.exit_status
-    except Exception as error:  # every way out of the program says one sentence
-        screen.error(report_unexpected(error, environ), ExitStatus.FAILED)
-        return ExitStatus.FAILED
+        return run_to_exit_status(
+            lambda: _run(options, screen, cwd=cwd, environ=environ),
+            failed=screen.error,
+            interrupted=lambda: None,  # its summary says so already
+            environ=environ,
+        )
     finally:
         screen.close()
 
 
 async def _run(options: BatchOptions, screen: BatchScreen, *, cwd: Path, environ: Mapping[str, str]) -> ExitStatus:
-    task = asyncio.current_task()
-    assert task is not None
-
-    def stop(_: signal.Signals) -> None:
-        task.cancel()
-
-    stopper = Stopper(stop)
-    stopper.install()
-    try:
-        with ExitStack() as held:
-            batch = _open(options, screen, held, cwd=cwd, environ=environ)
-            try:
-                collect_again()
-                return await batch.run()
-            finally:
-                await batch.executor.close()
-                await batch.runner.close()
-    finally:
-        stopper.remove()
+    with ExitStack() as held:
+        batch = _open(options, screen, held, cwd=cwd, environ=environ)
+        try:
+            collect_again()
+            return await batch.run()
+        finally:
+            await batch.executor.close()
+            await batch.runner.close()
 
 
 def _open(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from llmos import __version__
 from llmos.core.depth import DEPTH, next_depth
-from llmos.core.errors import ExitStatus, LlmosError
+from llmos.core.errors import ExitStatus
 from llmos.interfaces.run_command import read_plainly, run_command
 from llmos.interfaces.startup import collect_later
 
@@ -52,16 +52,14 @@ def _run(words: list[str]) -> int:
         given = read_plainly(words[1:]) if words[:1] == ["run"] and _COMPLETING not in os.environ else None
         with _deeper():
             return run_command(**given) if given is not None else _run_parsed(words)
-    except LlmosError as error:
-        _say(str(error))
-        return error.exit_status
     except BrokenPipeError:
         raise
     except Exception as error:  # every way out of the program says one sentence
-        from llmos.interfaces.failures import report_unexpected
+        from llmos.interfaces.failures import failure_of
 
-        _say(report_unexpected(error, os.environ))
-        return ExitStatus.FAILED
+        sentence, status = failure_of(error, os.environ)
+        _say(sentence)
+        return status
 
 
 def _run_parsed(words: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""What a person is told when something failed that nobody foresaw: one sentence, and where the details are."""
+"""What a person is told of a failure: one sentence, its exit code, and where the details are if nobody foresaw it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmos.core.errors import LlmosError
+from llmos.core.errors import ExitStatus, LlmosError
+
+
+def failure_of(error: Exception, environ: Mapping[str, str]) -> tuple[str, ExitStatus]:
+    """The sentence and the exit code of what ended a run; the traceback of a defect is kept."""
+    if isinstance(error, LlmosError):
+        return str(error), error.exit_status
+    return report_unexpected(error, environ), ExitStatus.FAILED
 
 
 def report_unexpected(error: BaseException, environ: Mapping[str, str]) -> str:

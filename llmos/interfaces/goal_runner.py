@@ -14,10 +14,10 @@ from pathlib import Path
 from llmos.app import App, AppOptions
 from llmos.core.batch import EffectFold, GoalDone, GoalJob
 from llmos.core.dataclass import dataclass
-from llmos.core.errors import ExitStatus, LlmosError, UsageError
+from llmos.core.errors import ExitStatus, UsageError
 from llmos.core.event_records import event_record
 from llmos.core.events import Event, TurnEnded
-from llmos.interfaces.failures import report_unexpected
+from llmos.interfaces.failures import failure_of
 from llmos.interfaces.session import open_dispatcher
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import find_workspace
@@ -75,10 +75,8 @@ class GoalRunner:
             return self._done(await self._dispatch(job, emit), fold)
         except asyncio.CancelledError:
             return _interrupted(ended[0] if ended else None, fold)
-        except LlmosError as error:
-            return _failed(str(error), error.exit_status, fold)
         except Exception as error:  # one goal's fault must not end the others
-            return _failed(report_unexpected(error, self._environ), ExitStatus.FAILED, fold)
+            return _failed(*failure_of(error, self._environ), fold)
 
     async def _dispatch(self, job: GoalJob, emit: Callable[[Event], None]) -> TurnResult:
         directory = Path(job.directory)

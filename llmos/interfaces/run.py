@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from llmos.app import App, AppOptions
 from llmos.core.dataclass import dataclass
-from llmos.core.errors import ExitStatus, LlmosError, StoreError, UsageError
+from llmos.core.errors import ExitStatus, StoreError, UsageError
 from llmos.core.events import PlanMade
 from llmos.core.ports import AnswerForm
 from llmos.interfaces.actions_compact import compact, compact_lines, is_due
 from llmos.interfaces.dispatcher import Dispatcher
-from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.output import Output, OutputFormat
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.questions import TerminalAsk
 from llmos.interfaces.quiet import quiet
 from llmos.interfaces.render import Renderer
-from llmos.interfaces.session import Stopper, open_dispatcher
+from llmos.interfaces.session import open_dispatcher, run_to_exit_status
 from llmos.interfaces.startup import collect_again
 from llmos.interfaces.terminal import make_console
-from llmos.interfaces.turn import TurnResult
 from llmos.memory.files import read_bounded
 
 if TYPE_CHECKING:
@@ -38,8 +35,6 @@ if TYPE_CHECKING:
 
 STDIN_BYTES = 2_000_000
 """More than any goal may have: what is longer is refused without being read."""
-
-
 SCHEMA_BYTES = 1_000_000
 
 
@@ -72,21 +67,14 @@ def run_goal(options: RunOptions, *, cwd: Path, environ: Mapping[str, str]) -> E
     output = Output(
         options.form, sys.stdout, shown, say=lambda text: _say(renderer, text), answer_on_screen=on_terminal
     )
-    try:
+
+    def work() -> Coroutine[Any, Any, ExitStatus]:
         goal = read_goal(options.words)
         form = _form(options.json_schema, cwd) if options.json_schema is not None else None
-        ask = _ask(screen, renderer, cwd)
-        result = asyncio.run(_run(options, goal, form, output, ask, cwd=cwd, environ=environ))
-        return result.exit_status
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        output.interrupted()
-        return ExitStatus.INTERRUPTED
-    except LlmosError as error:
-        output.error(str(error), error.exit_status)
-        return error.exit_status
-    except Exception as error:  # every way out of the program says one sentence
-        output.error(report_unexpected(error, environ), ExitStatus.FAILED)
-        return ExitStatus.FAILED
+        return _run(options, goal, form, output, _ask(screen, renderer, cwd), cwd=cwd, environ=environ)
+
+    try:
+        return run_to_exit_status(work, failed=output.error, interrupted=output.interrupted, environ=environ)
     finally:
         renderer.close()
 
@@ -100,15 +88,7 @@ async def _run(
     *,
     cwd: Path,
     environ: Mapping[str, str],
-) -> TurnResult:
-    task = asyncio.current_task()
-    assert task is not None
-
-    def stop(_: signal.Signals) -> None:
-        task.cancel()
-
-    stopper = Stopper(stop)
-    stopper.install()
+) -> ExitStatus:
     app = App.open(options.app, cwd=cwd, environ=environ)
     collect_again()
     app.quarantine.tell = output.notice
@@ -129,10 +109,9 @@ async def _run(
         await _update_memory(dispatcher, output, options.form)
         if options.form is not OutputFormat.TEXT:
             output.result(result)
-        return result
+        return result.exit_status
     finally:
         await app.close()
-        stopper.remove()
 
 
 def _form(path: Path, cwd: Path) -> AnswerForm:

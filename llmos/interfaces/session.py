@@ -1,18 +1,19 @@
-"""What `llmos run` and the REPL share: opening a dispatcher, and turning signals into a cancelled task."""
+"""What `llmos run`, `llmos batch` and the prompt share: a dispatcher, stopping at a signal, ending in an exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from llmos.app import App
 from llmos.core.errors import ExitStatus
 from llmos.core.ports import Ask, Emit
 from llmos.interfaces.delegating import Agents
 from llmos.interfaces.dispatcher import Dispatcher
+from llmos.interfaces.failures import failure_of
 from llmos.interfaces.session_parts import SessionParts
 
 if TYPE_CHECKING:
@@ -82,3 +83,40 @@ class Stopper:
         if self._count >= _INSISTED:
             os._exit(ExitStatus.INTERRUPTED)
         self._stop(number)
+
+
+def run_to_exit_status(
+    work: Callable[[], Coroutine[Any, Any, ExitStatus]],
+    *,
+    failed: Callable[[str, ExitStatus], None],
+    interrupted: Callable[[], None],
+    environ: Mapping[str, str],
+) -> ExitStatus:
+    """Run what `work` gives in an event loop of its own, to its end or until a signal stops it.
+
+    A failure, in `work` itself too, is handed to `failed` as a sentence and an exit code; a stop to `interrupted`.
+    """
+    try:
+        return asyncio.run(_cancelled_by_signals(work()))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        interrupted()
+        return ExitStatus.INTERRUPTED
+    except Exception as error:  # every way out of the program says one sentence
+        sentence, status = failure_of(error, environ)
+        failed(sentence, status)
+        return status
+
+
+async def _cancelled_by_signals(work: Coroutine[Any, Any, ExitStatus]) -> ExitStatus:
+    task = asyncio.current_task()
+    assert task is not None
+
+    def stop(_: signal.Signals) -> None:
+        task.cancel()
+
+    stopper = Stopper(stop)
+    stopper.install()
+    try:
+        return await work
+    finally:
+        stopper.remove()
