@@ -16,6 +16,7 @@ from llmos.interfaces.cli_shared import (
     ModelOption,
     ModeOption,
     OfflineOption,
+    OutputOption,
     PlainOption,
     UnsafeOption,
     WorkspaceOption,
@@ -26,56 +27,62 @@ from llmos.interfaces.cli_shared import (
 )
 from llmos.interfaces.startup import working_folder
 
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="One goal a line, or JSON lines; - is standard input.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Where the results go; by default beside FILE, *.results.jsonl."),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", "-w", metavar="N", min=1, max=256, help="Goals worked on at once (batch.workers)."),
+]
+CapOption = Annotated[
+    float | None,
+    typer.Option(
+        "--cap", metavar="USD", callback=cost, help="Most that all goals may cost together, over all its runs."
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Decide each goal and say how; run and keep nothing.")]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Run those again that came to an end that is not good.")
+]
+RetryUnknownOption = Annotated[
+    bool,
+    typer.Option("--retry-unknown", help="Run those again that were cut off after they had begun to change things."),
+]
+ExecutorOption = Annotated[
+    Literal["asyncio", "ray"],
+    typer.Option("--executor", help="What works on the goals: this process, or Ray (pip install 'llmos[ray]')."),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without one Ray runs on this machine."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what did not go well.")]
+
 
 def batch(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="FILE", help="One goal a line, or JSON lines; - is standard input.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Where the results go; by default beside FILE, *.results.jsonl."),
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", "-w", metavar="N", min=1, max=256, help="Goals worked on at once (batch.workers)."),
-    ] = None,
-    cap: Annotated[
-        float | None,
-        typer.Option(
-            "--cap", metavar="USD", callback=cost, help="Most that all goals may cost together, over all its runs."
-        ),
-    ] = None,
+    source: SourceArgument,
+    out: OutOption = None,
+    workers: WorkersOption = None,
+    cap: CapOption = None,
     max_cost: MaxCostOption = None,
     model: ModelOption = None,
     workspace: WorkspaceOption = None,
     yes: YesOption = False,
     mode: ModeOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide each goal and say how; run and keep nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     offline: OfflineOption = False,
     freeze: FreezeOption = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run those again that came to an end that is not good.")
-    ] = False,
-    retry_unknown: Annotated[
-        bool,
-        typer.Option(
-            "--retry-unknown", help="Run those again that were cut off after they had begun to change things."
-        ),
-    ] = False,
-    executor: Annotated[
-        Literal["asyncio", "ray"],
-        typer.Option("--executor", help="What works on the goals: this process, or Ray (pip install 'llmos[ray]')."),
-    ] = "asyncio",
-    address: Annotated[
-        str | None,
-        typer.Option("--address", metavar="HOST:PORT", help="Of a Ray cluster; without one Ray runs on this machine."),
-    ] = None,
-    output_format: Annotated[
-        Literal["text", "json", "stream-json"],
-        typer.Option("--output-format", "-o", help="What standard output carries."),
-    ] = "text",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what did not go well.")] = False,
+    retry_failed: RetryFailedOption = False,
+    retry_unknown: RetryUnknownOption = False,
+    executor: ExecutorOption = "asyncio",
+    address: AddressOption = None,
+    output_format: OutputOption = "text",
+    quiet: QuietOption = False,
     plain: PlainOption = False,
     unsafe_no_sandbox: UnsafeOption = False,
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from llmos.core.dataclass import dataclass
 from llmos.interfaces.printable import printable
-from llmos.interfaces.run_command import ModeName, draws_nothing
+from llmos.interfaces.run_command import ModeName, OutputName, draws_nothing
 from llmos.interfaces.startup import working_folder
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ ContinueOption = Annotated[
 UnsafeOption = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="Run commands with your own rights, outside the sandbox.")
 ]
+OutputOption = Annotated[OutputName, typer.Option("--output-format", "-o", help="What standard output carries.")]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Replay or fail: no model is asked for anything.")]
 FreezeOption = Annotated[bool, typer.Option("--freeze", help="Write nothing to the workspace: use, never learn.")]
 ModeOption = Annotated[ModeName | None, typer.Option("--mode", help="What happens to calls that no rule speaks of.")]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from llmos import __version__
 from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, wants_plain, write, write_lines
 from llmos.interfaces.startup import working_folder
+
+if TYPE_CHECKING:
+    from llmos.core.spending import Spending
+    from llmos.core.stats import Stats
 
 
 def stats(
@@ -40,9 +44,6 @@ def stats(
     """
     opened = open_app(ctx, workspace)
     from llmos.core.stats import Period, stats_of
-    from llmos.interfaces.call_view import money
-    from llmos.interfaces.layout import screen_width, wants_colour
-    from llmos.interfaces.stats_view import period_lines, plot_lines, stats_record, total_lines
 
     after = None
     if since is not None:
@@ -54,21 +55,38 @@ def stats(
     for problem in store.problems:
         say(f"skipped: {problem}")
     if html is not None:
-        from llmos.interfaces.stats_html import html_page
-        from llmos.memory.files import write_atomic
-
-        path = working_folder() / html
-        write_atomic(path, html_page(found, __version__).encode("utf-8"))
-        write(str(path))
+        _write_page(found, working_folder() / html)
         return
     spending = opened.money.spending(datetime.now(UTC))
     here = spending.of_workspace(str(opened.workspace.root))
     if as_json:
-        from llmos.interfaces.output import json_line
+        _write_json(found, spending, here)
+    else:
+        _write_text(found, spending, here, plots=not wants_plain(ctx))
 
-        journal = {"month_usd": spending.total(), "workspace_usd": here, "unsettled_calls": spending.open()}
-        write(json_line({**stats_record(found), "journal": journal}))
-        return
+
+def _write_page(found: Stats, path: Path) -> None:
+    from llmos.interfaces.stats_html import html_page
+    from llmos.memory.files import write_atomic
+
+    write_atomic(path, html_page(found, __version__).encode("utf-8"))
+    write(str(path))
+
+
+def _write_json(found: Stats, spending: Spending, here: float) -> None:
+    from llmos.interfaces.output import json_line
+    from llmos.interfaces.stats_view import stats_record
+
+    journal = {"month_usd": spending.total(), "workspace_usd": here, "unsettled_calls": spending.open()}
+    write(json_line({**stats_record(found), "journal": journal}))
+
+
+def _write_text(found: Stats, spending: Spending, here: float, *, plots: bool) -> None:
+    """The totals, and the periods as plots where the terminal has room for them, else as lines."""
+    from llmos.interfaces.call_view import money
+    from llmos.interfaces.layout import screen_width, wants_colour
+    from llmos.interfaces.stats_view import period_lines, plot_lines, total_lines
+
     width = screen_width()
     write_lines(total_lines(found, width))
     if spending.charges:
@@ -76,9 +94,9 @@ def stats(
         write(f"  in all workspaces: {money(spending.total())}")
         if spending.open():
             write(f"  not settled, counted whole: {spending.open()}")
-    plots = [] if not width or wants_plain(ctx) else plot_lines(found, width, colour=wants_colour())
-    for line in plots:
+    drawn = plot_lines(found, width, colour=wants_colour()) if width and plots else []
+    for line in drawn:
         sys.stdout.write(line + "\n")
-    if not plots and found.periods:
+    if not drawn and found.periods:
         write()
         write_lines(period_lines(found, width))

@@ -40,6 +40,7 @@ from llmos.interfaces.cli_shared import (
     ModelOption,
     ModeOption,
     OfflineOption,
+    OutputOption,
     PlainOption,
     UnsafeOption,
     WorkspaceOption,
@@ -48,7 +49,7 @@ from llmos.interfaces.cli_shared import (
     complete_session,
     write,
 )
-from llmos.interfaces.run_command import OutputName, chosen_session, run_command
+from llmos.interfaces.run_command import chosen_session, run_command
 from llmos.interfaces.startup import working_folder
 
 _EXAMPLES = """\b
@@ -144,76 +145,69 @@ def root(
         raise UsageError("-c and --resume stand after `run`, or alone; no other command goes on with a session")
 
 
+GoalArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="GOAL", help="What is to be done. A lone - or nothing: read it from standard input."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Decide and show what would differ from the saved run; run nothing.")
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
+]
+SchemaOption = Annotated[
+    Path | None,
+    typer.Option("--json-schema", metavar="FILE", help="The answer must be JSON that follows this JSON Schema."),
+]
+ResumeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resume", metavar="ID", autocompletion=complete_session, help="Go on with that session's conversation."
+    ),
+]
+MaxStepsOption = Annotated[
+    int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
+]
+
+
 @app.command(epilog=_RUN_EXAMPLES)
 def run(
     ctx: typer.Context,
-    goal: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="GOAL", help="What is to be done. A lone - or nothing: read it from standard input."),
-    ] = None,
+    goal: GoalArgument = None,
     model: ModelOption = None,
     workspace: WorkspaceOption = None,
     max_cost: MaxCostOption = None,
     yes: YesOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Decide and show what would differ from the saved run; run nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     offline: OfflineOption = False,
     freeze: FreezeOption = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
-    ] = False,
-    output_format: Annotated[
-        OutputName,
-        typer.Option("--output-format", "-o", help="What standard output carries."),
-    ] = "text",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
-    ] = False,
+    explain: ExplainOption = False,
+    output_format: OutputOption = "text",
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
     plain: PlainOption = False,
     mode: ModeOption = None,
-    json_schema: Annotated[
-        Path | None,
-        typer.Option("--json-schema", metavar="FILE", help="The answer must be JSON that follows this JSON Schema."),
-    ] = None,
+    json_schema: SchemaOption = None,
     go_on: ContinueOption = False,
-    resume: Annotated[
-        str | None,
-        typer.Option(
-            "--resume", metavar="ID", autocompletion=complete_session, help="Go on with that session's conversation."
-        ),
-    ] = None,
+    resume: ResumeOption = None,
     unsafe_no_sandbox: UnsafeOption = False,
-    max_steps: Annotated[
-        int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
-    ] = None,
+    max_steps: MaxStepsOption = None,
 ) -> None:
     """Carry out one goal. The answer goes to standard output, everything else to standard error."""
     before = ctx.find_object(Defaults) or Defaults()
-    raise typer.Exit(
-        run_command(
-            goal=goal or [],
-            model=model or before.model,
-            workspace=workspace or before.workspace,
-            max_cost=before.max_cost if max_cost is None else max_cost,
-            yes=yes,
-            dry_run=dry_run,
-            offline=offline,
-            freeze=freeze,
-            explain=explain,
-            output_format=output_format,
-            verbose=verbose,
-            quiet=quiet,
-            plain=plain or before.plain,
-            mode=mode,
-            json_schema=json_schema,
-            go_on=go_on,
-            resume=resume,
-            unsafe_no_sandbox=unsafe_no_sandbox,
-            max_steps=max_steps,
-        )
-    )
+    # As typer read them: `read_plainly` gives the same names and values without typer.
+    given = ctx.params | {
+        "goal": goal or [],
+        "model": model or before.model,
+        "workspace": workspace or before.workspace,
+        "max_cost": before.max_cost if max_cost is None else max_cost,
+        "plain": plain or before.plain,
+    }
+    raise typer.Exit(run_command(**given))
 
 
 app.command()(cli_batch.batch)

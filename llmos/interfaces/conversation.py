@@ -83,21 +83,8 @@ class Conversation:
         steps that this replay had carried out.
         """
         small = model.info.small
-        examples: tuple[Example, ...] = ()
-        if small:
-            # Nearest last: what stands next to the goal weighs most with a small model.
-            found = self._record.traces.examples_for(turn.goal, EXAMPLES_SHOWN)
-            examples = tuple(example_of(trace) for trace in reversed(found))
-            around = surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)
-            context = f"{around}\nTask: "
-            turn.foreign += (Source("what stands in the working directory", around),)
-        else:
-            # A change of memory enters a conversation that has begun as a new message: its prefix stays as it was.
-            news = news_text(self._news()) if self._system is not None else ""
-            memory = self._invoker.context.memory
-            recalled = await memory.context(turn.goal) if memory is not None else ""
-            context = news + recalled + guidance
-            turn.foreign += (Source("what is remembered", news + recalled),)
+        examples = self._examples(turn.goal) if small else ()
+        context = self._surroundings(turn) if small else await self._remembered(turn) + guidance
         if turn.given:
             turn.foreign += (Source("what another sub-goal gave", turn.given),)
         context = turn.given + context
@@ -126,6 +113,28 @@ class Conversation:
         finally:
             if not small:
                 self.tokens = turn.calls.last_tokens or self.tokens
+
+    def _examples(self, goal: str) -> tuple[Example, ...]:
+        """Runs like this one. Nearest last: what stands next to the goal weighs most with a small model."""
+        found = self._record.traces.examples_for(goal, EXAMPLES_SHOWN)
+        return tuple(example_of(trace) for trace in reversed(found))
+
+    def _surroundings(self, turn: Turn) -> str:
+        """What a small model is told of the working directory."""
+        around = surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)
+        turn.foreign += (Source("what stands in the working directory", around),)
+        return f"{around}\nTask: "
+
+    async def _remembered(self, turn: Turn) -> str:
+        """What memory holds for this goal, and what changed in it.
+
+        A change enters a conversation that has begun as a new message: its prefix stays as it was.
+        """
+        news = news_text(self._news()) if self._system is not None else ""
+        memory = self._invoker.context.memory
+        recalled = await memory.context(turn.goal) if memory is not None else ""
+        turn.foreign += (Source("what is remembered", news + recalled),)
+        return news + recalled
 
     async def _attached(self, turn: Turn) -> tuple[str, list[RunStep]]:
         """The files that the person attached, read as a model would read them; and those reads as steps of the run."""
