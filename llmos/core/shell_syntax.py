@@ -52,8 +52,6 @@ class PlainCommand:
     globs: frozenset[int] = frozenset()
     inputs: tuple[str, ...] = ()
     """Files that it reads as its standard input."""
-    piped: bool = False
-    """Whether another command writes its standard input."""
     after: str = ""
     """The operator before it: "", "&&", "||", ";" or "|"."""
 
@@ -178,7 +176,7 @@ class _Plain:
     def commands(self, root: Node) -> tuple[PlainCommand, ...]:
         if root.kind != "program":
             raise _NotPlain("it is no complete command")
-        found = tuple(self._list(root, "", False))
+        found = tuple(self._list(root, ""))
         if not found:
             raise _NotPlain("there is no command in it")
         self._nothing_between(root)
@@ -214,29 +212,29 @@ class _Plain:
         ):
             raise _NotPlain("two readers of it see different words")
 
-    def _list(self, node: Node, after: str, piped: bool) -> Iterator[PlainCommand]:
+    def _list(self, node: Node, after: str) -> Iterator[PlainCommand]:
         for child in node.children:
             kind = child.kind
             if kind in _JOINED:
-                after, piped = _JOINED[kind], kind == "|"
+                after = _JOINED[kind]
             elif kind in ("list", "pipeline"):
-                yield from self._list(child, after, piped)
+                yield from self._list(child, after)
             elif kind == "command":
-                yield self._command(child, (), after, piped)
+                yield self._command(child, (), after)
             elif kind == "redirected_statement":
-                yield from self._redirected(child, after, piped)
+                yield from self._redirected(child, after)
             else:
                 raise _NotPlain(_KINDS.get(kind, f"it holds more than plain words ({kind.replace('_', ' ')})"))
 
-    def _redirected(self, node: Node, after: str, piped: bool) -> Iterator[PlainCommand]:
+    def _redirected(self, node: Node, after: str) -> Iterator[PlainCommand]:
         body, *redirects = node.children
         inputs = tuple(found for redirect in redirects if (found := self._input(redirect)))
         if body.kind == "command":
-            yield self._command(body, inputs, after, piped)
+            yield self._command(body, inputs, after)
         elif inputs or body.kind not in ("list", "pipeline"):
             raise _NotPlain("it redirects more than one command")
         else:
-            yield from self._list(body, after, piped)
+            yield from self._list(body, after)
 
     def _input(self, node: Node) -> str:
         """The file that is read; empty for output that goes nowhere. Everything else is not plain."""
@@ -258,7 +256,7 @@ class _Plain:
             raise _NotPlain("it redirects")
         return ""
 
-    def _command(self, node: Node, inputs: tuple[str, ...], after: str, piped: bool) -> PlainCommand:
+    def _command(self, node: Node, inputs: tuple[str, ...], after: str) -> PlainCommand:
         words: list[str] = []
         globs: set[int] = set()
         for child in node.children:
@@ -269,7 +267,7 @@ class _Plain:
             words.append(value)
         if not words or 0 in globs or re.search(r"[\s/]", words[0]) or words[0] in _RESERVED:
             raise _NotPlain("its program is not a plain name")
-        return PlainCommand(tuple(words), frozenset(globs), inputs, piped, after)
+        return PlainCommand(tuple(words), frozenset(globs), inputs, after)
 
     def _word(self, node: Node) -> tuple[str, bool]:
         """The value of a word and whether it matches names of files."""

@@ -56,7 +56,6 @@ class UndoPlan:
     """What an undo would do. Paths are relative to the working directory of the turn."""
 
     turn: DoneTurn
-    manifests: tuple[Manifest | None, ...]
     restores: tuple[str, ...]
     removes: tuple[str, ...]
     made: frozenset[str]
@@ -147,7 +146,6 @@ def plan_undo(turn: DoneTurn) -> UndoPlan:
     there = tuple(path for path in sorted(made) if os.path.lexists(turn.cwd / path))
     return UndoPlan(
         turn=turn,
-        manifests=manifests,
         restores=tuple(sorted(restores)),
         removes=there,
         made=frozenset(made),
