@@ -131,18 +131,22 @@ class Repl:
         self._dispatcher = open_dispatcher(
             app, emit=self._show, ask=self._ask, grant_all=False, ask_plan=self._ask_plan
         )
-        self._slash = SlashContext(
-            app=app,
-            dispatcher=self._dispatcher,
-            renderer=self._renderer,
-            environ=environ,
-            say=self._say,
-            ask_line=self._ask_line,
-            width=lambda: console.width,
-        )
+        self._slash = self._slash_context()
         self._turn: asyncio.Task[object] | None = None
         self._main: asyncio.Task[object] | None = None
         self._stopper = Stopper(self._stop)
+
+    def _slash_context(self) -> SlashContext:
+        """What the slash commands of this session work with."""
+        return SlashContext(
+            app=self._app,
+            dispatcher=self._dispatcher,
+            renderer=self._renderer,
+            environ=self._environ,
+            say=self._say,
+            ask_line=self._ask_line,
+            width=lambda: self._console.width,
+        )
 
     async def run(self) -> ExitStatus:
         """Prompt, dispatch, again; until the person leaves or the terminal goes away."""
