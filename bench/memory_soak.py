@@ -36,12 +36,13 @@ from llmos.core.memory_change import CORE, lines_after
 from llmos.core.messages import Message, StopReason, Text, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
 from llmos.engine.consolidate import Consolidator, UpdateLimits
+from llmos.memory.abandoned import close_abandoned
 from llmos.memory.all_search import AllSearch
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.memory_engine import MemoryEngine
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.recall import Recall
-from llmos.memory.transcript import Transcript, close_abandoned
+from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock
 
 _FACT = re.compile(r"our service (svc_\w+) runs on port (\d+)")

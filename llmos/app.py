@@ -27,6 +27,7 @@ from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import Invoker
 from llmos.engine.remembering import Remembering
+from llmos.memory.abandoned import close_abandoned
 from llmos.memory.agent_files import AgentFiles
 from llmos.memory.archival_search import ArchivalSearch
 from llmos.memory.config import Config, load_config
@@ -41,7 +42,7 @@ from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.sessions import Sessions, SessionSummary
 from llmos.memory.trace_sync import TraceSync
 from llmos.memory.traces_sdk import TraceManager
-from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
+from llmos.memory.transcript import Transcript, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
 
 

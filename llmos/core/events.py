@@ -331,12 +331,25 @@ class SubGoalEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAsked:
+    """A call of `delegate` goes to an agent, whose own transcript holds what it does."""
+
+    call_id: str
+    agent: str
+    """Its id within the session, which is also the name of its transcript."""
+    turn: int
+    """Which turn of that transcript answers, from 1: an agent may be asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
     """An event of a sub-goal or sub-agent, in the log of the turn that it belongs to."""
 
     parent: str
     """Whose event it is: the ids of sub-goals and agents from the outermost on, joined by "/"."""
     event: Event
+    elsewhere: bool = False
+    """Whether it is on record in a transcript of its own: then it is only shown here."""
 
 
 Event: TypeAlias = (
@@ -360,17 +373,19 @@ Event: TypeAlias = (
     | TurnUndone
     | TurnEnded
     | SubGoalEnded
+    | AgentAsked
     | Nested
 )
 
 EPHEMERAL = (TextStreamed, RetryCountdown)
 
 
-def nested(parent: str, event: Event) -> Nested:
+def nested(parent: str, event: Event, *, elsewhere: bool = False) -> Nested:
     """The event as one of `parent`; what is nested in it already keeps its own place below that."""
     if isinstance(event, Nested):
-        return Nested(parent=f"{parent}/{event.parent}", event=event.event)
-    return Nested(parent=parent, event=event)
+        place, elsewhere = f"{parent}/{event.parent}", elsewhere or event.elsewhere
+        return Nested(parent=place, event=event.event, elsewhere=elsewhere)
+    return Nested(parent=parent, event=event, elsewhere=elsewhere)
 
 
 def innermost(event: Event) -> Event:

@@ -21,6 +21,7 @@ TOLD_BY = BESIDE | {
     "model_call_failed",
     "turn_ended",
     "nested",
+    "agent_asked",
 }
 """The events that `turn_facts` looks at; a reader may leave out all others."""
 

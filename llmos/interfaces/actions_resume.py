@@ -28,7 +28,7 @@ def resume(app: App, dispatcher: Dispatcher, chosen: str, cwd: Path) -> list[str
 
     `chosen` is an id, the beginning of one, or LAST. Raises UsageError, StoreError; nothing is changed then.
     """
-    session = last_here(app, cwd) if chosen == LAST else app.sessions.find(chosen)
+    session = last_here(app, cwd) if chosen == LAST else app.sessions.find_whole(chosen)
     messages = app.sessions.load_conversation(session.id)
     cut_off = app.sessions.cut_off(session)
     tokens = context_tokens(app.sessions.records(session.id))

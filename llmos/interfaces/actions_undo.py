@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llmos.app import App
 from llmos.core.errors import UsageError
@@ -17,10 +18,12 @@ _SHOWN = 12
 
 def undo_plan(app: App, session: SessionSummary) -> UndoPlan:
     """What undoing the last turn with effects would do. Raises UsageError when there is none, StoreError."""
-    turn = last_turn(app.sessions.records(session.id), app.cwd)
+    lost: list[str] = []
+    turn = last_turn(app.sessions.records(session.id, lost.append), app.cwd)
     if turn is None:
         raise UsageError(f"no turn of session {session.id} changed files or ran commands, or all of them are undone")
-    return plan_undo(turn)
+    plan = plan_undo(turn)
+    return replace(plan, cannot=(*plan.cannot, *lost))
 
 
 def undo_lines(plan: UndoPlan) -> list[str]:

@@ -115,7 +115,7 @@ def delete(
     from llmos.interfaces.actions_sessions import size_words
 
     store = opened.sessions
-    chosen = [store.find(identifier) for identifier in identifiers]
+    chosen = [store.find_whole(identifier) for identifier in identifiers]
     for session in chosen:
         files, count = (0, 0) if keep_backups else store.backups(session)
         copies = f" and {files} copies of changed files ({size_words(count)})" if files else ""

@@ -28,7 +28,7 @@ def undo(
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_undo import carry_out, done_line, undo_lines, undo_plan
 
-    session = opened.sessions.find(identifier)
+    session = opened.sessions.find_whole(identifier)
     plan = undo_plan(opened, session)
     write_lines(undo_lines(plan))
     if dry_run:

@@ -17,10 +17,11 @@ from typing import Any
 
 from llmos.core.batch import BadLine, BatchGoal, EffectFold, InputReader, Progress
 from llmos.core.errors import StoreError, UsageError
+from llmos.memory.agent_logs import agent_markers
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import MissingFileError, OwnLines, read_bounded, show_path
 from llmos.memory.locks import BusyError, is_held
-from llmos.memory.transcript import read_transcript
+from llmos.memory.transcript import read_session
 
 FORMAT_KIND = "llmos-batch"
 FORMAT_NUMBER = 1
@@ -130,7 +131,11 @@ def _lines(path: Path, report: Callable[[str], None]) -> Iterator[dict[str, Any]
 def ended_session(open_folder: Path, session: str, *, wait_s: float) -> bool:
     """Whether the process of a session has ended; it is given so many seconds for that."""
     until = time.monotonic() + wait_s
-    while any(is_held(marker) for marker in open_folder.glob(f"*-{session}.jsonl")):
+
+    def markers() -> list[Path]:
+        return [*open_folder.glob(f"*-{session}.jsonl"), *agent_markers(open_folder, f"*-{session}")]
+
+    while any(map(is_held, markers())):
         if time.monotonic() >= until:
             return False
         time.sleep(0.1)
@@ -147,7 +152,7 @@ def cut_off_session(recall: Path, session: str) -> tuple[EffectFold, str]:
     fold, journal = EffectFold(), Journal()
     for path in recall.glob(f"*-{session}.jsonl"):
         try:
-            for record in read_transcript(path, lambda _: None):
+            for record in read_session(path):
                 fold.take(record)
                 journal = journal.after(record)
         except MissingFileError:

@@ -22,11 +22,13 @@ from llmos.core.errors import StoreError, UsageError
 from llmos.core.memory_change import ItemEdit, MemoryChange
 from llmos.core.memory_text import fingerprint, stems, words_pattern
 from llmos.core.passage import Passage
+from llmos.memory.agent_logs import agent_path, all_transcripts, asked_in, name_of
 from llmos.memory.files import remove_stale_temporaries, show_path, write_atomic
 from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.recall import Recall
 from llmos.memory.recall_reader import RecallMessage
+from llmos.memory.transcript import read_transcript
 from llmos.memory.transcript_words import FORGOTTEN, blank, holds
 from llmos.memory.unfinished import Unfinished
 from llmos.memory.workspace import Workspace
@@ -217,15 +219,16 @@ class Forgetting:
         return sum(one != other for one, other in zip(before, after, strict=True))
 
     def _clean_transcripts(self, intent: _Intent) -> tuple[int, int]:
-        turns: dict[str, list[int]] = {}
-        for session, seq in intent.messages:
-            turns.setdefault(session, []).append(seq)
+        recall = self._workspace.recall
+        paths = all_transcripts(recall)
+        turns = {path: _said_in(path, intent) for path in paths}
         records, changed = 0, []
-        for path in sorted(self._workspace.recall.glob("*.jsonl")):
-            starts = next((seqs for session, seqs in turns.items() if path.stem.endswith(f"-{session}")), [])
-            if count := blank(path, starts, intent.texts):
+        for path in list(turns):
+            _follow(path, turns)
+        for path in paths:
+            if count := blank(path, turns[path], intent.texts):
                 records += count
-                changed.append(path.name)
+                changed.append(path.relative_to(recall).as_posix())
         for name in changed:
             self._recall.index.drop(name)
         self._recall.refresh()
@@ -260,6 +263,27 @@ class Forgetting:
     def _traces_with(self, texts: Sequence[str]) -> Iterable[str]:
         folder = self._workspace.traces
         return [path.stem for path in sorted(folder.glob("*.yaml")) if holds(path, texts)] if folder.is_dir() else []
+
+
+def _said_in(path: Path, intent: _Intent) -> list[int]:
+    return [seq for session, seq in intent.messages if name_of(path).endswith(f"-{session}")]
+
+
+def _follow(path: Path, turns: dict[Path, list[int]]) -> None:
+    """Add the turns of agents that were asked in these turns: what was said there came from what was said here."""
+    if not turns[path]:
+        return
+    records = list(read_transcript(path, lambda _: None))
+    for agent, number in asked_in(records, frozenset(turns[path])):
+        of = agent_path(path, agent)
+        starts = [
+            int(record["seq"])
+            for record in (read_transcript(of, lambda _: None) if of in turns else ())
+            if record.get("event") == "turn_started"
+        ]
+        if 0 < number <= len(starts) and starts[number - 1] not in turns[of]:
+            turns[of].append(starts[number - 1])
+            _follow(of, turns)
 
 
 def _related(text: str, said_in: Iterable[str], names: Sequence[str], texts: Sequence[str], whole: bool) -> str:

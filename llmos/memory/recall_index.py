@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
 from llmos.memory.files import make_private_file, make_private_folder, open_regular
-from llmos.memory.recall_reader import RecallMessage, TranscriptReader, transcript_sizes
+from llmos.memory.recall_reader import RecallMessage, TranscriptReader, agent_sizes, transcript_sizes
 
 _SCHEMA_VERSION = 2
 _SCHEMA = """
@@ -81,7 +81,7 @@ class RecallIndex:
         self._connection.execute(f"pragma busy_timeout = {_SHORT_WAIT_MS}")
         try:
             with self._writing():
-                self._fold(path.name)
+                self._fold(path.relative_to(self._recall).as_posix())
         finally:
             self._connection.execute(f"pragma busy_timeout = {_WAIT_MS}")
 
@@ -237,7 +237,7 @@ class RecallIndex:
     # ------------------------------------------------------------------------------------------------- the files
 
     def _refresh(self, report: Report | None = None) -> None:
-        sizes = transcript_sizes(self._recall)
+        sizes = transcript_sizes(self._recall) | agent_sizes(self._recall)
         known = self._folded()
         if known == sizes:
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.core.dataclass import dataclass
+from llmos.memory.agent_logs import FOLDER as AGENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,23 @@ class RecallMessage:
 
 
 def transcript_sizes(recall: Path) -> dict[str, int]:
-    """The bytes of each transcript: that is how a reader that goes on where it stopped sees which have grown."""
+    """The bytes of each session's transcript: how a reader that goes on where it stopped sees which have grown."""
     sizes = {}
     with suppress(OSError), os.scandir(recall) as entries:
         for entry in entries:
             if entry.name.endswith(".jsonl"):
                 with suppress(OSError):
                     sizes[entry.name] = entry.stat().st_size
+    return sizes
+
+
+def agent_sizes(recall: Path) -> dict[str, int]:
+    """The bytes of each agent's transcript, by its path below `recall`."""
+    sizes = {}
+    with suppress(OSError), os.scandir(recall / AGENTS) as folders:
+        for folder in folders:
+            for name, size in transcript_sizes(Path(folder.path)).items():
+                sizes[f"{AGENTS}/{folder.name}/{name}"] = size
     return sizes
 
 
@@ -52,9 +63,11 @@ class TranscriptReader:
     session: str = ""
     project: str = ""
     ran: list[str] | None = None
+    agent: str = ""
+    """Whose transcript it is; empty for that of a session. What an agent is asked, no person said."""
 
     def as_record(self) -> dict[str, Any]:
-        return {"session": self.session, "project": self.project, "ran": self.ran}
+        return {"session": self.session, "project": self.project, "ran": self.ran, "agent": self.agent}
 
     def take(self, line: bytes) -> Iterator[RecallMessage]:
         """What one line of a transcript says."""
@@ -66,7 +79,7 @@ class TranscriptReader:
             return
         match event:
             case "session_started":
-                self.session = str(record.get("session", ""))
+                self.session, self.agent = str(record.get("session", "")), str(record.get("agent", ""))
             case "turn_started":
                 self.project, self.ran = str(record.get("cwd", "")), []
                 yield self._message(seq, at, "user", str(record.get("goal", "")))
@@ -85,4 +98,9 @@ class TranscriptReader:
     def _message(self, seq: int, at: datetime, role: str, text: str) -> RecallMessage:
         # Half a character (an undecodable byte of a command line) cannot be stored or embedded.
         text = text.encode("utf-8", "replace").decode("utf-8")
-        return RecallMessage(self.session, seq, at, role, "user" if role == "user" else "llmos", self.project, text)
+        speaker = "llmos"
+        if self.agent:
+            role, speaker = "assistant", self.agent if role == "assistant" else "llmos"
+        elif role == "user":
+            speaker = "user"
+        return RecallMessage(self.session, seq, at, role, speaker, self.project, text)

@@ -20,6 +20,8 @@ from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, StoreError
 from llmos.core.memory_change import ARCHIVAL, CORE
 from llmos.core.ports import Clock
+from llmos.memory.abandoned import close_abandoned
+from llmos.memory.agent_logs import all_transcripts
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import CodecError, check_format
 from llmos.memory.files import os_cause, read_bounded, show_path, write_atomic
@@ -35,7 +37,7 @@ from llmos.memory.private_folder import left_behind
 from llmos.memory.quarantine import LOG, Quarantine
 from llmos.memory.trace_files import MAX_BYTES as MAX_TRACE_BYTES
 from llmos.memory.trace_files import decode_header, decode_trace
-from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, close_abandoned, first_record
+from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, first_record
 from llmos.memory.unfinished import Unfinished
 from llmos.memory.workspace import Workspace
 
@@ -219,14 +221,16 @@ class Repairs:
 
     def _take_out(self, path: Path, quarantine: Quarantine) -> str:
         said = take_out(path, quarantine)
-        if path.parent == self._space.recall:
+        if path.is_relative_to(self._space.recall):
             self._forget_derived("memory.sqlite", "message_count.json")
         elif path.name in _FOLD_OF:
             self._forget_derived(_FOLD_OF[path.name])
         return said
 
     def _transcripts(self) -> Iterator[Repair]:
-        for path in _files(self._space.recall, "*.jsonl"):
+        for path in all_transcripts(self._space.recall):
+            if path.name.startswith("."):
+                continue
             if not path.is_file():
                 yield self._moved("damaged transcript", path, "it is not a regular file")
                 continue

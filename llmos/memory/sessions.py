@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,12 +23,20 @@ from llmos.core.events import PlanMade
 from llmos.core.messages import Message
 from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
+from llmos.memory.agent_logs import (
+    agent_markers,
+    agent_transcripts,
+    agents_folder,
+    marker_of,
+    name_of,
+    with_agents,
+)
 from llmos.memory.codec import CodecError, check_format
 from llmos.memory.files import open_regular, os_cause, show_path
 from llmos.memory.locks import is_held
-from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, cut_off_in, read_transcript
+from llmos.memory.transcript import FORMAT_KIND, FORMAT_NUMBER, cut_off_in, read_session, read_transcript
 
-_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([A-Za-z0-9_-]+)")
+_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-([A-Za-z0-9_-]+(?:/[a-z0-9-]+)?)")
 _MARKS = tuple(f'"event":"{name}"'.encode() for name in sorted(TOLD_BY))
 
 
@@ -57,6 +65,13 @@ class SessionSummary:
     saved_usd: float
     model_calls: int
     bytes: int
+    agents: tuple[str, ...] = ()
+    """The ids of its agents, each of which can be asked for as one of a session; none for an agent."""
+
+    @property
+    def of(self) -> str:
+        """The session whose agent this is; empty for a session itself."""
+        return self.id.partition("/")[0] if "/" in self.id else ""
 
 
 class Sessions:
@@ -82,6 +97,7 @@ class Sessions:
     def find(self, identifier: str = "") -> SessionSummary:
         """The session with this id or unambiguous beginning of one; the one used last for an empty text.
 
+        With `/` and the id of one of its agents behind it: that agent, seen as a session.
         Raises UsageError, and StoreError when its transcript cannot be read.
         """
         if not identifier:
@@ -89,19 +105,41 @@ class Sessions:
             if not sessions:
                 raise UsageError("there is no session in this workspace yet")
             return sessions[-1]
-        paths = [path for path in self._paths() if path.stem == identifier or _id(path).startswith(identifier)]
-        whole = [path for path in paths if identifier in (path.stem, _id(path))]
+        wanted, _, agent = identifier.partition("/")
+        paths = [path for path in self._paths() if path.stem == wanted or _id(path).startswith(wanted)]
+        whole = [path for path in paths if wanted in (path.stem, _id(path))]
         paths = whole or paths
         if not paths:
-            raise UsageError(f"there is no session {identifier!r}; `llmos sessions list` shows them")
+            raise UsageError(f"there is no session {wanted!r}; `llmos sessions list` shows them")
         if len(paths) > 1:
             names = ", ".join(_id(path) for path in paths[:5])
-            raise UsageError(f"{identifier!r} could be {len(paths)} sessions: {names}; give more of the id")
-        return self._summary(paths[0])
+            raise UsageError(f"{wanted!r} could be {len(paths)} sessions: {names}; give more of the id")
+        return self._agent(paths[0], agent) if agent else self._summary(paths[0])
 
-    def records(self, identifier: str = "") -> list[dict[str, Any]]:
-        """The records of a session's transcript, in order. Raises as `find` does."""
-        return list(self._read(self.find(identifier).path))
+    def find_whole(self, identifier: str = "") -> SessionSummary:
+        """As `find`, where an agent does not do: it began and ended with its session."""
+        found = self.find(identifier)
+        if found.of:
+            raise UsageError(f"{found.id} is an agent of the session {found.of}; name the session")
+        return found
+
+    def agents(self, session: SessionSummary) -> list[SessionSummary]:
+        """The agents of a session as if they were some, in the order in which they were called. Raises StoreError."""
+        return [self._summary(path) for path in agent_transcripts(session.path)]
+
+    def _agent(self, path: Path, agent: str) -> SessionSummary:
+        for one in agent_transcripts(path):
+            if one.stem == agent:
+                return self._summary(one)
+        known = ", ".join(one.stem for one in agent_transcripts(path)) or "none"
+        raise UsageError(f"the session {_id(path)} called no agent {agent!r}; it called: {known}")
+
+    def records(self, identifier: str = "", lost: Callable[[str], None] = lambda _: None) -> list[dict[str, Any]]:
+        """The records of a session's transcript, in order, with what its agents did as nested in it.
+
+        `lost` hears a sentence for each agent whose transcript cannot be read. Raises as `find` does.
+        """
+        return list(read_session(self.find(identifier).path, lost))
 
     def load_conversation(self, identifier: str = "") -> tuple[Message, ...]:
         """The conversation of a session, to go on with (core/conversation.py). Raises as `find` does."""
@@ -127,7 +165,7 @@ class Sessions:
 
     def cut_off(self, session: SessionSummary) -> dict[str, str]:
         """The trace whose replay its last turn was cut off in, with how far it had come; mostly empty."""
-        return cut_off_in(self._read(session.path))
+        return cut_off_in(read_session(session.path))
 
     def turns(self, after: datetime | None = None) -> list[TurnFacts]:
         """The turns of all readable sessions, those that began before `after` left out."""
@@ -147,13 +185,20 @@ class Sessions:
         return len(sizes), sum(sizes)
 
     def delete(self, session: SessionSummary, *, backups: bool) -> None:
-        """Delete the transcript, and the copies of changed files with `backups`. Raises UsageError, StoreError."""
+        """Delete the transcript and those of its agents, and the copies of changed files with `backups`.
+
+        Raises UsageError, StoreError.
+        """
         if self._is_open(session.path):
             raise UsageError(f"the session {session.id} is open in another process; leave it first")
-        target = session.path
+        target = agents_folder(session.path)
         try:
+            if target.is_dir() and not target.is_symlink():
+                shutil.rmtree(target)
+            target = session.path
             session.path.unlink(missing_ok=True)
-            (self._open_folder / session.path.name).unlink(missing_ok=True)
+            for marker in (marker_of(self._open_folder, session.path), *self._agent_markers(session.path)):
+                marker.unlink(missing_ok=True)
             target = self._backups / session.id
             if backups and target.is_dir() and not target.is_symlink():
                 shutil.rmtree(target)
@@ -172,9 +217,12 @@ class Sessions:
         return read_transcript(path, lambda _: None)
 
     def _is_open(self, path: Path) -> bool:
-        """Whether a living process holds the marker of this transcript."""
-        marker = self._open_folder / path.name
-        return marker.is_file() and is_held(marker)
+        """Whether a living process holds the marker of this transcript, or of an agent of it."""
+        markers = (marker_of(self._open_folder, path), *self._agent_markers(path))
+        return any(marker.is_file() and is_held(marker) for marker in markers)
+
+    def _agent_markers(self, path: Path) -> list[Path]:
+        return agent_markers(self._open_folder, name_of(path))
 
     def _summary(self, path: Path) -> SessionSummary:
         """Raises StoreError."""
@@ -196,6 +244,7 @@ class Sessions:
             saved_usd=math.fsum(turn.saved_usd for turn in facts),
             model_calls=sum(turn.model_calls for turn in facts),
             bytes=size,
+            agents=() if path.parent == agents_folder(path) else tuple(one.stem for one in agent_transcripts(path)),
         )
 
 
@@ -224,7 +273,8 @@ def facts_of(path: Path) -> tuple[list[TurnFacts], str]:
                 yield record
 
     try:
-        return list(turn_facts(told())), last
+        whole = with_agents(told(), path, lambda agent: read_transcript(agent, lambda _: None), lambda _: None)
+        return list(turn_facts(whole)), last
     except OSError as error:
         raise StoreError(f"cannot read {show_path(path)}: {os_cause(error)}") from None
     except (KeyError, ValueError, TypeError) as error:
@@ -232,8 +282,8 @@ def facts_of(path: Path) -> tuple[list[TurnFacts], str]:
 
 
 def _id(path: Path) -> str:
-    found = _NAME.fullmatch(path.stem)
-    return found[2] if found else path.stem
+    found = _NAME.fullmatch(name := name_of(path))
+    return found[2] if found else name
 
 
 def _what(error: Exception) -> str:

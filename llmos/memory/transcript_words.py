@@ -21,7 +21,7 @@ _MAX_BYTES = 512 * 1024 * 1024
 FORGOTTEN = "[forgotten]"
 _KEPT = frozenset(
     """event seq at session format call_id call tool effect mode outcome verdict by model payer trace_id id type role
-    name cwd workspace stop_reason tier through backup kind parent state""".split()
+    name cwd workspace stop_reason tier through backup kind parent state agent""".split()
 )
 """Keys under which no words stand that somebody said or a tool printed: they stay, so that the record can be read."""
 

@@ -39,7 +39,8 @@ from llmos.core.permission import GrantScope, parse_rule
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Model, ModelInfo, ModelReply, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges
-from llmos.memory.transcript import close_abandoned, read_transcript
+from llmos.memory.abandoned import close_abandoned
+from llmos.memory.transcript import read_transcript
 from llmos.testing import ScriptedModel, model_reply
 
 COUNT = ToolCall("c1", "shell", {"command": "ls *.py | wc -l"})

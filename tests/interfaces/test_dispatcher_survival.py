@@ -19,7 +19,8 @@ from llmos.core.errors import ExitStatus, NoModelError, StoreError
 from llmos.core.events import Event, Notice, Outcome, ToolStarted, TurnEnded, TurnStarted
 from llmos.core.messages import ToolCall
 from llmos.core.ports import Model
-from llmos.memory.transcript import close_abandoned, read_transcript
+from llmos.memory.abandoned import close_abandoned
+from llmos.memory.transcript import read_transcript
 from llmos.testing import ScriptedModel, model_reply
 
 pytestmark = pytest.mark.slow

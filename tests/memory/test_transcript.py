@@ -32,7 +32,8 @@ from llmos.core.events import (
 )
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.tool import Effect
-from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off, read_transcript
+from llmos.memory.abandoned import close_abandoned
+from llmos.memory.transcript import Transcript, last_cut_off, read_transcript
 from llmos.testing import FixedClock
 
 AT = "2026-11-22T12:00:00.000+00:00"
@@ -340,7 +341,8 @@ _WRITER = """
 import sys
 from pathlib import Path
 from llmos.core.events import Notice, TurnStarted
-from llmos.memory.transcript import Transcript, close_abandoned
+from llmos.memory.abandoned import close_abandoned
+from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock
 root, name = Path(sys.argv[1]), sys.argv[2]
 for number in range(20):

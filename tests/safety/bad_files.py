@@ -31,6 +31,7 @@ from llmos.core.spending import Caps
 from llmos.engine.backups import start_backup
 from llmos.engine.changes import compare, snapshot
 from llmos.engine.restore import check_copies, read_manifest
+from llmos.memory.abandoned import close_abandoned
 from llmos.memory.approvals import Approvals
 from llmos.memory.config import load_config
 from llmos.memory.judgements import Judgements
@@ -44,7 +45,7 @@ from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.sessions import Sessions
 from llmos.memory.trace_labels import TraceLabels
 from llmos.memory.traces_sdk import TraceManager
-from llmos.memory.transcript import Transcript, close_abandoned, last_cut_off
+from llmos.memory.transcript import Transcript, last_cut_off
 from llmos.memory.workspace import Workspace, WorkspaceOrigin
 from llmos.testing import FixedClock
 
