@@ -15,6 +15,7 @@ from llmos.core.event_records import event_record
 from llmos.core.permission import check_examples
 from llmos.core.spending import Caps
 from llmos.memory.agent_files import AgentFiles
+from llmos.memory.agent_logs import agent_path
 from llmos.memory.approvals import Approvals
 from llmos.memory.batch_files import BatchFiles, read_input
 from llmos.memory.block_files import dump_block
@@ -30,7 +31,7 @@ from llmos.memory.signing import key_path
 from llmos.memory.trace_files import decode_trace, encode_trace
 from llmos.memory.trace_index import TraceIndex
 from llmos.memory.trace_labels import TraceLabels
-from llmos.memory.transcript import read_transcript
+from llmos.memory.transcript import read_session, read_transcript
 from llmos.memory.workspace import find_workspace
 from llmos.testing import FixedClock
 
@@ -41,6 +42,7 @@ SAMPLES = dict(re.findall(r"^```\w+ ([\w-]+)\n(.*?)^```$", PAGE.read_text(), re.
 def test_every_kind_has_a_sample() -> None:
     assert sorted(SAMPLES) == [
         "agent",
+        "agent-transcript",
         "approvals",
         "archival",
         "batch",
@@ -161,7 +163,21 @@ def test_transcript(tmp_path: Path) -> None:
     path = tmp_path / "2026-11-23-1be8c2db.jsonl"
     path.write_text(SAMPLES["transcript"])
     events = [record["event"] for record in read_transcript(path, pytest.fail)]
-    assert events == ["turn_started", "permission_decided", "nested"]
+    assert events == ["turn_started", "permission_decided", "nested", "agent_asked"]
+
+
+def test_the_transcript_of_an_agent_is_read_where_it_was_asked(tmp_path: Path) -> None:
+    path = tmp_path / "2026-11-23-1be8c2db.jsonl"
+    path.write_text(SAMPLES["transcript"])
+    of_agent = agent_path(path, "reviewer-1")
+    of_agent.parent.mkdir(parents=True)
+    of_agent.write_text(SAMPLES["agent-transcript"])
+    last = list(read_session(path, pytest.fail))[-1]
+    assert (last["parent"], last["kind"], last["of"]["goal"]) == (
+        "reviewer-1",
+        "turn_started",
+        "read app.py and name its defects",
+    )
 
 
 def test_a_core_block_is_read_and_written_back_to_the_letter(tmp_path: Path) -> None:

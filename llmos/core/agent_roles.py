@@ -35,7 +35,7 @@ class AgentRole:
     """The loosest mode in which its calls are judged; None for that of its caller."""
     model: str = INHERIT
     max_usd: float | None = None
-    """The most that one call of it may cost, in US dollars; None for what its caller has left."""
+    """The most that one agent of it may cost, over all that it is asked, in US dollars; None for a goal's own cap."""
 
 
 def role_text(role: AgentRole | None) -> str:

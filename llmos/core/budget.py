@@ -71,6 +71,10 @@ class Account:
             node.calls += calls
         self.settle(0.0, cost)
 
+    def count_in(self, above: Account) -> None:
+        """What is spent here from now on counts there as well; what was spent before counted where it was then."""
+        self._above = above
+
     def _chain(self) -> Iterator[Account]:
         node: Account | None = self
         while node is not None:

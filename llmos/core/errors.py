@@ -77,6 +77,10 @@ class WorkerLostError(LlmosError):
         self.worker = worker
 
 
+class AgentLostError(LlmosError):
+    """The process of an agent is gone; the sentence says what it had done and what is not known."""
+
+
 class BudgetError(LlmosError):
     exit_status = ExitStatus.OVER_BUDGET
 

@@ -37,7 +37,9 @@ class OrchestratorLimits:
     confirm: str = "planned"
     """Whether a person is asked before a plan runs: always, planned (where a model made it), never."""
     max_agents: int = 8
-    """Sub-agents in one turn."""
+    """How often sub-agents are called in one turn."""
+    alive_agents: int = 8
+    """Sub-agents of a session that can be asked again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ class DelegationAccess(Protocol):
     def offered(self) -> bool:
         """Whether a model is told of it."""
 
-    async def delegate(self, goal: str, agent: str) -> ToolOutput:
-        """What the agent gives back. Raises ToolError, which says why none could be called."""
+    async def delegate(self, goal: str, agent: str, call_id: str) -> ToolOutput:
+        """What the agent gives back to this call. Raises ToolError, which says why none could be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class ToolContext:
     """None: no agent can be called from here."""
     env_names: frozenset[str] = frozenset()
     """Variables that a person lets through to commands besides the ordinary ones."""
+    call_id: str = ""
+    """The call that runs."""
 
     @property
     def unheld(self) -> bool:

@@ -10,6 +10,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,10 @@ class Invoker:
             made.tools = {name: tool for name, tool in tools.items() if name in self.tools}
         return made
 
+    def comes_after(self, places: frozenset[str]) -> None:
+        """What these sub-goals and agents wrote it may change from now on."""
+        self._after |= places
+
     async def invoke(
         self, call: ToolCall, *, saved_run: SavedRun | None = None, touches: Sequence[str] | None = None
     ) -> Invocation:
@@ -239,7 +244,7 @@ class Invoker:
         """What the tool gave, and what it changed. However it leaves, the end of the call is told."""
         try:
             try:
-                output = await tool.run(call.args, self.context)
+                output = await tool.run(call.args, replace(self.context, call_id=call.id))
             except ToolError as error:
                 output = ToolOutput(str(error), ok=False)
             changes = await self._claims.settle(held, lambda: self._directory.changes_since(before))

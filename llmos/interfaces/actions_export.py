@@ -80,6 +80,8 @@ def _lines(record: Mapping[str, Any]) -> Iterator[str]:
             lines = output.split("\n")
             more = len(lines) - _OUTPUT_LINES
             yield from _fenced([*lines[:_OUTPUT_LINES], *([f"… {more} more lines"] if more > 0 else [])])
+        case "agent_asked":
+            yield from ("", f"Asked the agent `{record['agent']}`{' again' if record['turn'] > 1 else ''}.")
         case "conversation_compacted":
             yield from ("", f"The conversation went on from a summary by {record['by']}:", "", str(record["summary"]))
         case "turn_undone":

@@ -44,6 +44,7 @@ def session_row(session: SessionSummary) -> dict[str, Any]:
         "saved_usd": session.saved_usd,
         "model_calls": session.model_calls,
         "bytes": session.bytes,
+        "agents": list(session.agents),
     }
 
 
@@ -77,8 +78,9 @@ def show_lines(session: SessionSummary, records: Sequence[Mapping[str, Any]], wi
 
     Raises StoreError for records that no transcript has.
     """
+    what = "agent" if session.of else "session"
     head = (
-        f"session {session.id} · {_minute(session.started)} to {_minute(session.last)} · {session.state.value} · "
+        f"{what} {session.id} · {_minute(session.started)} to {_minute(session.last)} · {session.state.value} · "
         f"{session.turns} turns · cost {money(session.cost_usd)} · saved {money(session.saved_usd)}"
     )
     try:
@@ -115,6 +117,8 @@ def _record_lines(record: Mapping[str, Any], whole: bool) -> Iterator[str]:
             )
         case "tool_finished":
             yield from _output_lines(record, whole)
+        case "agent_asked":
+            yield f"  asked {record['agent']}" + (" again" if record["turn"] > 1 else "")
         case "model_call_failed" | "notice":
             yield f"  {record.get('reason') or record.get('text')}"
         case "turn_ended":

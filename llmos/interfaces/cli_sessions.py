@@ -35,6 +35,7 @@ def list_sessions(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Only so many, those used last.")] = 50,
+    agents: Annotated[bool, typer.Option("--agents", help="Below each session the agents that it called.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the sessions, the one used last at the end, with what each cost and saved. Times are UTC.
@@ -43,6 +44,7 @@ def list_sessions(
     Examples:
       llmos sessions list
       llmos sessions list --json -n 5
+      llmos sessions list --agents
     """
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_sessions import list_lines, session_row
@@ -50,16 +52,19 @@ def list_sessions(
 
     store = opened.sessions
     found = store.all()
+    shown = found[-limit:]
+    hidden = len(found) - len(shown)
+    if agents:
+        shown = [one for session in shown for one in (session, *store.agents(session))]
     for problem in store.problems:
         say(f"skipped: {problem}")
-    shown = found[-limit:]
     if as_json:
         from llmos.interfaces.output import json_line
 
         write("[" + ",\n ".join(json_line(session_row(session)) for session in shown) + "]")
     else:
         write_lines(list_lines(shown, screen_width()))
-    if hidden := len(found) - len(shown):
+    if hidden:
         say(f"{hidden} earlier sessions are not shown; --limit shows more")
     if not found:
         say(f"no session yet in {opened.workspace.recall}")
@@ -73,11 +78,13 @@ def show(
     whole: Annotated[bool, typer.Option("--whole", help="Cut no output, however long it is.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show a session: each goal, what was decided, what ran, the answer, the cost.
+    """Show a session: each goal, what was decided, what ran, the answer, the cost. What its agents did stands where
+    they were called; ID/AGENT shows one of them alone.
 
     \b
     Examples:
       llmos sessions show
+      llmos sessions show 1be8c2db/reviewer-1
       llmos sessions show 1be8c2db --json | jq '.records[].event'
     """
     opened = open_app(ctx, workspace)

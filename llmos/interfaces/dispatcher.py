@@ -75,7 +75,8 @@ class Dispatcher:
         self._record, self._clock, self._limits = parts.record, parts.clock, parts.limits
         self._within = within or Within("", None, dict(cut_off or {}))
         self._cut_off = self._within.cut_off
-        self._sink = Sink(_nowhere if parts.freeze or self._within.who else parts.record.transcript.record, emit)
+        kept = _nowhere if parts.freeze or self._within.who else parts.record.transcript.record
+        self._sink = Sink(self._within.log or kept, emit)
         self._show = emit
         self._consolidator = consolidator
         self._one_shot = one_shot
@@ -172,7 +173,11 @@ class Dispatcher:
         tokens: int = 0,
         cut_off: Mapping[str, str] | None = None,
     ) -> None:
-        """Go on from another conversation, which had so many turns and tokens; without one, from none."""
+        """Go on from another conversation, which had so many turns and tokens; without one, from none.
+
+        The agents of the one before end.
+        """
+        self._splitting.close("the conversation that called it has ended")
         self._conversation.restart(messages, tokens)
         self._turn = turns
         known = dict(cut_off or {})
@@ -237,14 +242,15 @@ class Dispatcher:
 
     async def finish(self) -> None:
         """Wait for the update of memory that is under way; cancelled, it is stopped and stays due."""
-        if self._consolidator is not None:
-            try:
+        try:
+            if self._consolidator is not None:
                 await self._consolidator.finish()
-            finally:
-                await self.close()
+        finally:
+            await self.close()
 
     async def close(self) -> None:
-        """Stop the update of memory that is under way."""
+        """Stop the update of memory that is under way, and end the agents of the session."""
+        self._splitting.close("its session has ended")
         if self._consolidator is not None:
             await self._consolidator.stop()
 
@@ -358,6 +364,8 @@ class Dispatcher:
             ending = replace(ending, exit_status=ExitStatus.NO_SANDBOX)
         if ending.outcome is Outcome.OK and turn.plan.trace:
             self._cut_off.pop(turn.plan.trace.header.id, None)
+        if self._within.who and not self._within.is_agent:
+            self._splitting.close("the sub-goal that called it has ended")
         event = turn.ended(ending, now)
         try:
             self._sink(event)

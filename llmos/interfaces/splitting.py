@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llmos.core.agent_roles import INHERIT, AgentRole
+from llmos.core.budget import Account
 from llmos.core.errors import ToolError
 from llmos.core.events import Mode, Notice, Outcome, nested
 from llmos.core.policy import plan_event
 from llmos.core.ports import Emit
 from llmos.core.tool import ToolOutput
 from llmos.engine.invoke import Invoker
-from llmos.interfaces.delegating import delegated
+from llmos.interfaces.delegating import Called, Delegates, LiveAgent, LocalAgent
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.session_parts import SessionParts
 from llmos.interfaces.turn import Ending, Turn, Within
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from llmos.core.graph import SubGoal
     from llmos.interfaces.dispatcher import Dispatcher
     from llmos.interfaces.orchestrating import Orchestrator, Split
+    from llmos.memory.transcript import EventLog
 
 
 class Splitting:
@@ -48,14 +50,18 @@ class Splitting:
         self._sink = sink
         self._within = within
         self._turn: Turn | None = None
-        self._agents_done: set[str] = set()
+        self._delegates = Delegates(within.agents, within.who, sink, self._agent, parts.record.transcript.last_agent)
 
     def begin(self, turn: Turn) -> None:
         """What agents do from now on belongs to this turn."""
         self._turn = turn
-        self._agents_done.clear()
+        self._delegates.begin_turn()
         if not self._within.who:
-            self._within.agents[0] = 0
+            self._within.agents.called = 0
+
+    def close(self, why: str) -> None:
+        """End the agents that were called from here."""
+        self._delegates.close(why)
 
     @cached_property
     def roles(self) -> dict[str, AgentRole]:
@@ -70,26 +76,23 @@ class Splitting:
         """Whether a model is told that it can hand on work: where there are agents, or within several tasks."""
         return self._limits.orchestrator.depth > 0 and (bool(self._within.who) or bool(self.roles))
 
-    async def delegate(self, goal: str, agent: str) -> ToolOutput:
-        """Hand a part of the goal to an agent of this turn. Raises ToolError."""
-        limits, turn = self._limits.orchestrator, self._turn
+    async def delegate(self, goal: str, agent: str, call_id: str) -> ToolOutput:
+        """Hand a part of the goal to an agent of this turn, or to one that answered before. Raises ToolError."""
+        limits, turn, alive = self._limits.orchestrator, self._turn, self._within.agents
         if turn is None or limits.depth < 1:
             raise ToolError("no agent can be called from here: orchestrator.depth allows no deeper one")
-        if self._within.agents[0] >= limits.max_agents:
+        if alive.called >= limits.max_agents:
             raise ToolError(f"{limits.max_agents} agents were called in this turn (orchestrator.max_agents)")
+        alive.called += 1
+        account = turn.calls.account
+        return await self._delegates.ask(goal, agent, call_id, account, self.roles, limits.alive_agents)
 
-        def child(role: AgentRole | None) -> tuple[str, Dispatcher]:
-            self._within.agents[0] += 1
-            name = f"{role.name if role else 'agent'}-{self._within.agents[0]}"
-            names.append(name)
-            # What agents before it wrote it may change; not what those beside it write.
-            return name, self._below(turn, name, frozenset(self._agents_done), role)
-
-        names: list[str] = []
-        try:
-            return await delegated(goal, agent, self.roles, child)
-        finally:
-            self._agents_done.update(names)
+    def _agent(self, called: Called) -> LiveAgent:
+        """An agent in this process, with a transcript of its own."""
+        transcript, account = self._parts.record.transcript, Account(self._cap_usd(called.role))
+        log = None if self._parts.freeze else transcript.of_agent(called.id, called.call_id, self._within.who)
+        dispatcher, invoker = self._below(called.id, frozenset(), called.role, account, log, is_agent=True)
+        return LocalAgent(dispatcher, invoker, account, log)
 
     async def decide(self, turn: Turn, emit: Emit) -> None:
         """Take the goal of a turn for several tasks where its structure, or a saved graph, says so."""
@@ -148,35 +151,61 @@ class Splitting:
         return self._within.replays or SharedReplayLock(self._parts.record.traces.replay_lock)
 
     def _sub_goal(self, turn: Turn, one: SubGoal, after: frozenset[str]) -> Dispatcher:
-        return self._below(turn, one.id, after, self.roles.get(one.role))
+        return self._below(one.id, after, self.roles.get(one.role), turn.calls.account)[0]
 
-    def _below(self, turn: Turn, name: str, after: frozenset[str], role: AgentRole | None) -> Dispatcher:
+    def _cap_usd(self, role: AgentRole | None) -> float:
+        cap_usd = self._limits.cap_usd
+        return cap_usd if role is None or role.max_usd is None else min(cap_usd, role.max_usd)
+
+    def _below(
+        self,
+        name: str,
+        after: frozenset[str],
+        role: AgentRole | None,
+        account: Account,
+        log: EventLog | None = None,
+        *,
+        is_agent: bool = False,
+    ) -> tuple[Dispatcher, Invoker]:
         """The dispatcher of a sub-goal or agent: in the same place, under the same permissions, one level further down.
 
-        A role may make it stricter: fewer tools, a stricter mode.
+        A role may make it stricter: fewer tools, a stricter mode. What an agent does stands in its own `log`.
         """
         above = f"{self._within.who}/" if self._within.who else ""
         place, earlier = f"{above}{name}", frozenset(f"{above}{other}" for other in after)
-        tools, mode, model, cap_usd = None, None, self._parts.model, self._limits.cap_usd
+        tools, mode, model = None, None, self._parts.model
         if role is not None:
             mode = role.mode
-            cap_usd = cap_usd if role.max_usd is None else min(cap_usd, role.max_usd)
             if role.tools is not None:
                 tools = {tool: self._invoker.tools[tool] for tool in role.tools if tool in self._invoker.tools}
             if role.model != INHERIT:
                 wanted = role.model
                 model = lambda: self._parts.agents.model(wanted)  # noqa: E731
         below = replace(self._limits.orchestrator, depth=self._limits.orchestrator.depth - 1)
-        return self._make(
+        made: list[Invoker] = []
+
+        def invoker(emit: Emit) -> Invoker:
+            made.append(self._invoker.child(place, emit, after=earlier, tools=tools, strictest=mode))
+            return made[0]
+
+        dispatcher = self._make(
             replace(
                 self._parts,
                 model=model,
-                limits=replace(self._limits, orchestrator=below, cap_usd=cap_usd),
+                limits=replace(self._limits, orchestrator=below, cap_usd=self._cap_usd(role)),
                 ask_plan=None,
             ),
-            invoker=lambda emit: self._invoker.child(place, emit, after=earlier, tools=tools, strictest=mode),
-            emit=lambda event: self._sink(nested(name, event)),
+            invoker=invoker,
+            emit=lambda event: self._sink(nested(name, event, elsewhere=log is not None)),
             one_shot=True,
-            within=replace(self._within, who=place, account=turn.calls.account, replays=self._replays),
+            within=replace(
+                self._within,
+                who=place,
+                account=account,
+                replays=self._replays,
+                log=log.record if log is not None else None,
+                is_agent=is_agent,
+            ),
             role=role,
         )
+        return dispatcher, made[0]

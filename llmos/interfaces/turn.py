@@ -28,6 +28,7 @@ from llmos.core.policy import Plan
 from llmos.core.ports import AnswerForm, Emit
 from llmos.core.provenance import Source
 from llmos.engine.model_calls import ModelCalls
+from llmos.interfaces.delegating import AliveAgents
 
 if TYPE_CHECKING:
     from llmos.interfaces.orchestrating import Split
@@ -50,7 +51,8 @@ _JOURNALLED = (TurnStarted, PlanMade, ToolStarted, ToolFinished, StepChecked)
 class Within:
     """The turn that a dispatcher works in as a sub-goal or sub-agent of it.
 
-    Its events go to that turn's log, its spending to that turn's account; a replay that was cut off is known there.
+    Its events go to that turn's log (those of an agent to one of its own), its spending to that turn's account; a
+    replay that was cut off is known there.
     """
 
     who: str
@@ -59,8 +61,12 @@ class Within:
     cut_off: dict[str, str]
     replays: SharedReplayLock | None = None
     """What lets the sub-goals of one turn write side by side; None for the turn of the session itself."""
-    agents: list[int] = field(default_factory=lambda: [0])
-    """How many sub-agents the turn of the session has called."""
+    agents: AliveAgents = field(default_factory=AliveAgents)
+    """The agents of the session that can be asked again."""
+    log: Callable[[Event], None] | None = None
+    """Where the events of an agent are kept; None where they stand in the log of the turn."""
+    is_agent: bool = False
+    """Whether it may be asked again: a sub-goal, and all that it called, ends with its one turn."""
     deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What judging costs is seen by the difference, so one of the turn decides at a time."""
 

@@ -38,8 +38,13 @@ def agent_path(transcript: Path, agent: str) -> Path:
 
 def agent_transcripts(transcript: Path) -> list[Path]:
     """The transcripts of a session's agents, in the order in which they were called."""
-    found = agents_folder(transcript).glob("*.jsonl")
-    return sorted(found, key=lambda path: int(number) if (number := path.stem.rpartition("-")[2]).isdecimal() else 0)
+    return sorted(agents_folder(transcript).glob("*.jsonl"), key=agent_number)
+
+
+def agent_number(transcript: Path) -> int:
+    """The number at the end of an agent's id; 0 where there is none."""
+    number = transcript.stem.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def all_transcripts(recall: Path) -> list[Path]:

@@ -136,6 +136,7 @@ class Orchestrator:
     max_sub_goals: int = _whole(50, 2, 500, "sub-goals that a plan may have", ProjectMay.LOWER)
     depth: int = _whole(2, 0, 5, "levels of sub-goals and sub-agents below a goal", ProjectMay.LOWER)
     max_agents: int = _whole(8, 0, 100, "sub-agents that one turn may call", ProjectMay.LOWER)
+    alive_agents: int = _whole(8, 1, 100, "sub-agents of a session that can be asked again", ProjectMay.LOWER)
     confirm: Literal["always", "planned", "never"] = _setting(
         "planned",
         "whether a person is asked before a plan runs: planned is where a model made it; always with nobody runs none",

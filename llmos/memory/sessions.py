@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -86,13 +86,16 @@ class Sessions:
 
     def all(self) -> list[SessionSummary]:
         """All readable sessions, the one used last at the end."""
+        return sorted(self._summaries(self._paths()), key=lambda session: (session.last, session.id))
+
+    def _summaries(self, paths: Sequence[Path]) -> list[SessionSummary]:
         found = []
-        for path in self._paths():
+        for path in paths:
             try:
                 found.append(self._summary(path))
             except StoreError as error:
                 self.problems.append(str(error))
-        return sorted(found, key=lambda session: (session.last, session.id))
+        return found
 
     def find(self, identifier: str = "") -> SessionSummary:
         """The session with this id or unambiguous beginning of one; the one used last for an empty text.
@@ -124,8 +127,8 @@ class Sessions:
         return found
 
     def agents(self, session: SessionSummary) -> list[SessionSummary]:
-        """The agents of a session as if they were some, in the order in which they were called. Raises StoreError."""
-        return [self._summary(path) for path in agent_transcripts(session.path)]
+        """The agents of a session as sessions, in the order in which they were called; none of an agent."""
+        return self._summaries(agent_transcripts(session.path) if not session.of else [])
 
     def _agent(self, path: Path, agent: str) -> SessionSummary:
         for one in agent_transcripts(path):

@@ -25,7 +25,7 @@ from llmos.core.events import (
 )
 from llmos.core.journal import Journal
 from llmos.core.ports import Clock
-from llmos.memory.agent_logs import agent_path, agent_transcripts, marker_of, with_agents
+from llmos.memory.agent_logs import agent_number, agent_path, agent_transcripts, marker_of, with_agents
 from llmos.memory.codec import check_format, dump_line, load_lines
 from llmos.memory.files import (
     append_line,
@@ -126,6 +126,7 @@ class Transcript(EventLog):
     ) -> None:
         """`said` is called after each message, a goal or an answer, with the path; it must not raise."""
         self._recall = recall
+        self._agents: list[EventLog] = []
         self.session = session
         path = recall / f"{clock.now().date().isoformat()}-{session}.jsonl"
         super().__init__(path, open_folder, head={"session": session}, clock=clock, said=said)
@@ -153,20 +154,28 @@ class Transcript(EventLog):
         self.session, self._head = session, {"session": session}
         self._sequence, self.path, self._marker = count, path, marker
 
-    def agents_before(self) -> int:
-        """How many agents this session has a transcript of."""
-        return len(agent_transcripts(self.path))
+    def close(self) -> None:
+        """Release the markers of the session and of its agents. Safe to call twice."""
+        while self._agents:
+            self._agents.pop().close()
+        super().close()
+
+    def last_agent(self) -> int:
+        """The highest number of an agent that this session has a transcript of; 0 without any."""
+        return max((agent_number(path) for path in agent_transcripts(self.path)), default=0)
 
     def of_agent(self, agent: str, call_id: str, place: str) -> EventLog:
         """The transcript of an agent of this session; `place` is whose call made it, empty for the session's own."""
         called_by = {"session": self.session, "call_id": call_id, "parent": place}
-        return EventLog(
+        log = EventLog(
             agent_path(self.path, agent),
             self._open_folder,
             head={"session": f"{self.session}/{agent}", "agent": agent, "called_by": called_by},
             clock=self._clock,
             said=self._said,
         )
+        self._agents.append(log)
+        return log
 
 
 _FORMAT = f"{FORMAT_KIND}/{FORMAT_NUMBER}"

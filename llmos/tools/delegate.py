@@ -14,13 +14,17 @@ async def delegate(
     goal: Annotated[
         str, Argument("What is to be done, understood alone: every name and value that it needs.", min_length=2)
     ],
-    agent: Annotated[str, Argument("Which agent does it, by its name; empty for none in particular.")] = "",
+    agent: Annotated[
+        str,
+        Argument("Its name, or the id of one that answered before; empty for none in particular."),
+    ] = "",
     *,
     context: ToolContext,
 ) -> ToolOutput:
     """Hand a self-contained part of the goal to another agent. It works in the same directory under the same rules,
-    does not see this conversation, and gives back its answer. Use it for parts that stand alone; several in one reply
-    run side by side."""
+    does not see this conversation, and gives back its id and its answer. Use it for parts that stand alone; several in
+    one reply run side by side. To go on with one that answered before, give its id (such as reviewer-1) as agent: it
+    remembers what it did."""
     if context.delegation is None:
         raise ToolError("no agent can be called from here")
-    return await context.delegation.delegate(goal, agent)
+    return await context.delegation.delegate(goal, agent, context.call_id)
