@@ -16,6 +16,7 @@ import json
 import random
 import re
 import secrets
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -194,8 +196,9 @@ def check(root: Path, said: Sequence[dict[str, str]], kills: int) -> Verdict:
     """Hold what is on record against what was acknowledged."""
     place = Place(root)
     problems: list[str] = []
-    index = place.recall.refresh()
-    rows = list(index.connection.execute("select session, text from messages where role = 'user'"))
+    place.recall.refresh()
+    with closing(sqlite3.connect(root / ".llmos/memory.sqlite")) as index:
+        rows = list(index.execute("select session, text from messages where role = 'user'"))
     there, wanted = Counter((row[0], row[1]) for row in rows), Counter((one["session"], one["goal"]) for one in said)
     problems += [f"lost: {name}" for name, times in wanted.items() if there[name] < times]
     if place.nested.track_message() != len(rows):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llmos import __version__
 from llmos.core.errors import StoreError
+from llmos.memory.derived_index import is_busy
 from llmos.memory.files import make_private_file, make_private_folder
 
 _SCHEMA_VERSION = 8
@@ -88,11 +89,6 @@ def _on_disk(path: Path) -> sqlite3.Connection:
 
 def index_in_memory() -> sqlite3.Connection:
     return _prepared(sqlite3.connect(":memory:", isolation_level=None))
-
-
-def is_busy(error: Exception) -> bool:
-    """Whether another process holds the index: it is then not broken, and not ours to delete."""
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:

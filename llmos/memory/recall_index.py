@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from llmos.core.errors import StoreError
 from llmos.core.memory_text import content_words, identifiers, spoken_date
+from llmos.memory.derived_index import DerivedIndex
 from llmos.memory.files import make_private_file, make_private_folder, open_regular
 from llmos.memory.recall_reader import RecallMessage, TranscriptReader, agent_sizes, transcript_sizes
 
@@ -33,11 +34,8 @@ create virtual table if not exists keys using fts5(text, before, tokenize='porte
 create table if not exists identifiers(word text, message integer, primary key(word, message)) without rowid;
 create table if not exists folded(name text primary key, size integer, session text, state text);
 create table if not exists gone(message integer primary key);
-create table if not exists facts(id text primary key, stamp text, fact text);
-create virtual table if not exists fact_keys using fts5(id unindexed, text, tokenize='porter unicode61');
 create table if not exists meta(key text primary key, value text);
 """
-_BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
 _TEXT_LIMIT = 20_000
 """Characters of one message that are indexed."""
 _WAIT_MS = 10_000
@@ -46,10 +44,9 @@ _SHORT_WAIT_MS = 30
 Report = Callable[[int, int], None]
 _BM25 = "bm25(keys, 1.0, 0.7)"
 """What the message before says counts nearly as what it says itself."""
-T = TypeVar("T")
 
 
-class RecallIndex:
+class RecallIndex(DerivedIndex):
     """Opened for one workspace; where the derived folder cannot be written it lives in memory."""
 
     def __init__(self, recall: Path, derived: Path | None) -> None:
@@ -58,19 +55,11 @@ class RecallIndex:
         self._known: tuple[tuple[int, int], dict[str, int]] | None = None
         self._connection = self._open()
 
-    def close(self) -> None:
-        self._connection.close()
-
     @property
     def on_disk(self) -> bool:
         """Whether it outlives the process."""
         (name,) = self._connection.execute("select file from pragma_database_list where name = 'main'").fetchone()
         return bool(name)
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """For the tables of facts and vectors, which live in the same file."""
-        return self._connection
 
     def refresh(self, report: Report | None = None) -> None:
         """Take in what any process has recorded since the last time; `report` hears how many files are done, of all."""
@@ -84,10 +73,6 @@ class RecallIndex:
                 self._fold(path.relative_to(self._recall).as_posix())
         finally:
             self._connection.execute(f"pragma busy_timeout = {_WAIT_MS}")
-
-    def start_over(self) -> None:
-        """Forget everything derived; `refresh` reads all transcripts again."""
-        self._start_over(in_memory=False)
 
     def add(self, messages: Iterable[RecallMessage]) -> None:
         """Take in messages that stand in no transcript, session by session in order."""
@@ -185,30 +170,6 @@ class RecallIndex:
     def _read(self, sql: str, values: Sequence[object]) -> list[RecallMessage]:
         """The messages of these rows; one that cannot be one means a broken index."""
         return self.guarded(lambda: [_message(row) for row in self._connection.execute(sql, tuple(values))])
-
-    def guarded(self, work: Callable[[], T]) -> T:
-        """The result of `work`; an index that turns out to be broken is made anew from the files, once."""
-        try:
-            return work()
-        except _BROKEN as error:
-            self._start_over(in_memory=_is_busy(error))
-            try:
-                self._refresh()
-                return work()
-            except _BROKEN:
-                self._start_over(in_memory=True)
-                self._refresh()
-                return work()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._connection.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("rollback")
-            raise
-        self._connection.execute("commit")
 
     def _open(self) -> sqlite3.Connection:
         if self._path is not None:
@@ -373,7 +334,3 @@ def _prepared(connection: sqlite3.Connection, path: Path | None) -> sqlite3.Conn
         connection.close()
         raise
     return connection
-
-
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)

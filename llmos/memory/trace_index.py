@@ -7,17 +7,15 @@ a repository.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from llmos.core.evidence import Family, Outcomes
 from llmos.core.trace import TraceHeader
 from llmos.core.wrong import Wrong
+from llmos.memory.derived_index import DerivedIndex
 from llmos.memory.files import read_bounded, show_path
-from llmos.memory.index_store import copy_index, index_in_memory, is_busy, open_index, renew_index
+from llmos.memory.index_store import copy_index, index_in_memory, open_index, renew_index
 from llmos.memory.quarantine import Quarantine
 from llmos.memory.trace_outcomes import MAX_BYTES as MAX_OUTCOME_BYTES
 from llmos.memory.trace_outcomes import (
@@ -31,14 +29,11 @@ from llmos.memory.trace_outcomes import (
 )
 from llmos.memory.trace_scan import Rows, Stamp, file_stamp, folder_stamp, header_from_json, trace_names
 
-# What a damaged index, or one that somebody else made, can lead to.
-_BROKEN = (sqlite3.Error, ValueError, KeyError, TypeError, AttributeError)
 _STEP = 50
 """Files between two steps; a key that is pressed meanwhile waits as long as they take."""
-T = TypeVar("T")
 
 
-class TraceIndex:
+class TraceIndex(DerivedIndex):
     """Opened for one workspace; where the derived folder cannot be written, or is not to be, it lives in memory."""
 
     def __init__(
@@ -50,31 +45,24 @@ class TraceIndex:
         self._quarantine = quarantine
         self._connection = copy_index(self._path) if frozen else open_index(self._path)
 
-    def close(self) -> None:
-        self._connection.close()
-
-    def start_over(self) -> None:
-        """Forget everything derived; the next refresh reads the folder again."""
-        self._start_over(in_memory=False)
-
     def refresh(self) -> None:
         """Take up every change in the folder since the last time: each file is looked at."""
-        self._guarded(lambda: self._refresh(every_file=True))
+        self.guarded(lambda: self._refresh(every_file=True))
 
     def refresh_quickly(self) -> None:
         """Take up files that were added, removed or replaced. One that was edited in place is not looked at."""
-        self._guarded(lambda: self._refresh(every_file=False))
+        self.guarded(lambda: self._refresh(every_file=False))
 
     def refresh_in_steps(self) -> Iterator[int]:
         """Take up a folder that was never looked at, or has changed since, a few files at a time.
 
         Gives how many there are before each step, none where there is nothing to do; `refresh_quickly` ends it.
         """
-        waiting = list(self._guarded(self._unread).items())
+        waiting = list(self.guarded(self._unread).items())
         while waiting:
             yield len(waiting)
             step, waiting = waiting[:_STEP], waiting[_STEP:]
-            self._guarded(lambda files=step: self._take(files))  # type: ignore[misc]
+            self.guarded(lambda files=step: self._take(files))  # type: ignore[misc]
 
     def with_key(self, key: str, limit: int) -> list[tuple[str, str]]:
         """Id and SHA-256 of the traces whose goal has this key, the better-verified first."""
@@ -94,14 +82,14 @@ class TraceIndex:
 
     def nearest(self, terms: frozenset[str], limit: int) -> list[tuple[TraceHeader, str, frozenset[str]]]:
         """Verified traces that share the rarest of these terms: header, SHA-256 of the file, and its own terms."""
-        return self._guarded(lambda: self._nearest(terms, limit))
+        return self.guarded(lambda: self._nearest(terms, limit))
 
     def frequencies(self, terms: frozenset[str]) -> dict[str, int]:
         """In how many verified traces each of these terms stands."""
         wanted = sorted(terms)
         marks = ", ".join("?" * len(wanted))
         query = f"select term, files from frequencies where term in ({marks})"  # noqa: S608 (question marks alone)
-        return self._guarded(lambda: {str(a): int(b) for a, b in self._connection.execute(query, wanted)})
+        return self.guarded(lambda: {str(a): int(b) for a, b in self._connection.execute(query, wanted)})
 
     def superseding(self) -> list[tuple[str, str, str]]:
         """For each verified trace that supersedes another: that one's id, its own id, and the SHA-256 of its file."""
@@ -109,7 +97,7 @@ class TraceIndex:
             "select id, supersedes, sha256 from files indexed by files_by_supersedes "
             "where supersedes != '' and problem = '' and status = 'verified'"
         )
-        rows = self._guarded(lambda: sorted(self._connection.execute(query)))
+        rows = self.guarded(lambda: sorted(self._connection.execute(query)))
         return [(str(old), str(new), str(sha256)) for new, old, sha256 in rows]
 
     def find(self, prefix: str) -> list[TraceHeader]:
@@ -121,60 +109,35 @@ class TraceIndex:
 
     def problems(self) -> list[str]:
         """A sentence for each file that cannot be read."""
-        return self._guarded(self._problems)
+        return self.guarded(self._problems)
 
     def outcomes(self, identifier: str) -> Outcomes:
         """What became of the replays of a trace, and what a person said of it."""
-        return self._guarded(lambda: read_outcomes(self._connection, identifier))
+        return self.guarded(lambda: read_outcomes(self._connection, identifier))
 
     def family(self, identifier: str) -> Family:
         """What became of the replays of the other traces whose goals have the same words."""
-        return self._guarded(lambda: read_family(self._connection, identifier))
+        return self.guarded(lambda: read_family(self._connection, identifier))
 
     def disabled(self) -> set[str]:
         """The ids of traces that a person switched off."""
         query = "select trace from outcomes where disabled != ''"
-        return self._guarded(lambda: {str(row[0]) for row in self._connection.execute(query)})
+        return self.guarded(lambda: {str(row[0]) for row in self._connection.execute(query)})
 
     def wrong(self, goal: str) -> list[Wrong]:
         """The verdicts that may bear on a goal."""
-        return self._guarded(lambda: read_wrong_for(self._connection, goal))
+        return self.guarded(lambda: read_wrong_for(self._connection, goal))
 
     def aliases(self, *, key: str = "", words: str = "", trace: str = "", limit: int = 100) -> list[Alias]:
         """The aliases with this key of a goal or of its words, or of this trace, oldest first."""
-        return self._guarded(lambda: read_aliases(self._connection, key=key, words=words, trace=trace, limit=limit))
+        return self.guarded(lambda: read_aliases(self._connection, key=key, words=words, trace=trace, limit=limit))
 
     # ---------------------------------------------------------------------------------------------- the database
-
-    def _guarded(self, work: Callable[[], T]) -> T:
-        """The result of `work`; an index that turns out to be broken is made anew from the files, once."""
-        try:
-            return work()
-        except _BROKEN as error:
-            self._start_over(in_memory=is_busy(error))
-            try:
-                self._refresh()
-                return work()
-            except _BROKEN:
-                self._start_over(in_memory=True)
-                self._refresh()
-                return work()
 
     def _start_over(self, *, in_memory: bool) -> None:
         self._connection.close()
         in_memory = in_memory or self._frozen
         self._connection = index_in_memory() if in_memory else renew_index(self._path)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One writer at a time from its first look on, so that two processes never count a line twice."""
-        self._connection.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("rollback")
-            raise
-        self._connection.execute("commit")
 
     # ------------------------------------------------------------------------------------------------- the files
 
@@ -253,11 +216,11 @@ class TraceIndex:
 
     def _headers(self, where: str, values: tuple[str | int, ...]) -> list[TraceHeader]:
         query = f"select header from files {where}"  # noqa: S608 (our own words)
-        return self._guarded(lambda: [header_from_json(row[0]) for row in self._connection.execute(query, values)])
+        return self.guarded(lambda: [header_from_json(row[0]) for row in self._connection.execute(query, values)])
 
     def _named(self, where: str, key: str, limit: int) -> list[tuple[str, str]]:
         query = f"select id, sha256 from files {where} order by score desc, mtime_ns desc, id limit ?"  # noqa: S608
-        return self._guarded(lambda: [(str(a), str(b)) for a, b in self._connection.execute(query, (key, limit))])
+        return self.guarded(lambda: [(str(a), str(b)) for a, b in self._connection.execute(query, (key, limit))])
 
     def _problems(self) -> list[str]:
         rows = self._connection.execute("select problem from files where problem != '' order by name")

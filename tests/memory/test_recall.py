@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -127,9 +129,8 @@ def test_the_index_comes_back_from_the_transcripts(tmp_path: Path, damage: str) 
     elif damage == "garbage":
         path.write_bytes(b"no database" * 1000)
     else:
-        index = opened(tmp_path)
-        index.connection.execute("pragma user_version = 99")
-        index.close()
+        with closing(sqlite3.connect(path)) as other:
+            other.execute("pragma user_version = 99")
     index = opened(tmp_path)
     assert found(index, "which port?") == ["the port is 5433"]
     index.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def test_a_broken_index_fails_no_turn_and_comes_back(tmp_path: Path, damage: str
         if damage == "deleted within":
             path.unlink()
         else:
-            recall.index.connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("pragma wal_checkpoint(truncate)").fetchall()
             path.write_bytes(b"\0" * path.stat().st_size)
     say(tmp_path, recall, "two", "the colour is green")
     assert found(recall, "which colour?") == ["the colour is green"]
