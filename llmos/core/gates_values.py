@@ -44,6 +44,8 @@ def check_kinds(case: Case) -> str:
         if old.kind is not new.kind and not any(old.kind in group and new.kind in group for group in _ALIKE):
             return f"{new.text!r} is a {new.kind}, where the saved run had the {old.kind} {old.text!r}"
         kinds = {old.kind, new.kind}
+        if kinds == {Kind.URL} and _scheme(old.text) != _scheme(new.text):
+            return f"{new.text!r} is another kind of address than {old.text!r}"
         if kinds == {Kind.NUMBER} and _NUMERAL.sub("", old.text) != _NUMERAL.sub("", new.text):
             return f"{new.text!r} is another kind of number than {old.text!r}"
         if (" " in old.text) != (" " in new.text) and Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.NAME}:
@@ -58,6 +60,11 @@ def check_kinds(case: Case) -> str:
         if _is_folder(old.text) != _is_folder(new.text) and file:
             return f"one of {old.text!r} and {new.text!r} is a folder, the other a file"
     return ""
+
+
+def _scheme(url: str) -> str:
+    """How an address is reached: `file:` and `git+ssh:` are other ways than `https:`, which is one with `http:`."""
+    return url.partition("://")[0].lower().replace("https", "http")
 
 
 def _is_bare(literal: Literal) -> bool:
@@ -282,9 +289,39 @@ def check_option(case: Case) -> str:
     for landing in case.landings:
         if landing.place.role is Role.OPTION:
             return f"{landing.old.text!r} is part of an option"
-        if (landing.value or "").startswith("-"):
-            return f"{landing.value!r} would be read as an option"
+        value = landing.value or ""
+        if value.startswith("-"):
+            return f"{value!r} would be read as an option"
+        if _is_operator(landing, value):
+            return f"{value!r} means something of its own to {landing.place.program}"
     return ""
+
+
+_OWN_SIGNS = {
+    "find": re.compile(r"[()!,;+]|\{\}"),
+    "git": re.compile(r"[:+^].*|.*(?:\.\.|@\{|:).*|\./?|/.*|\./.*", re.DOTALL),
+    "make": re.compile(r".*=.*", re.DOTALL),
+    "awk": re.compile(r"\w+=.*", re.DOTALL),
+    "test": re.compile(r"[()!=<>]|!=|==|=~|&&|\|\|"),
+}
+"""What is an operator, a path, a revision or a variable to a program where a name of the saved run stood."""
+_OWN_SIGNS |= {
+    "gmake": _OWN_SIGNS["make"],
+    "gawk": _OWN_SIGNS["awk"],
+    "mawk": _OWN_SIGNS["awk"],
+    "[": _OWN_SIGNS["test"],
+}
+
+
+def _is_operator(landing: Landing, value: str) -> bool:
+    """Whether a program would read the value as a part of its own language, and not the old one."""
+    program = landing.place.program.partition(" ")[0]
+    signs = _OWN_SIGNS.get(program)
+    if signs is None or landing.place.role is not Role.ARGUMENT or not landing.place.whole:
+        return False
+    if program == "git" and landing.new.kind is not Kind.BRANCH and landing.old.kind is not Kind.BRANCH:
+        return False
+    return signs.fullmatch(value) is not None and signs.fullmatch(landing.place.written) is None
 
 
 _BRACES = re.compile(r"(?<!\$)\{[^}]*(?:,|\.\.)[^}]*\}")

@@ -62,6 +62,10 @@ def rebind(trace: Trace, goal: str, siblings: Iterable[Trace] = ()) -> Rebound |
         return Refusal(
             identifier, "outside", f"{place!r} lies outside the working directory, where effects are not seen"
         )
+    if away := next((new for old, new in bound.values if _leads_out(new) and not _leads_out(old)), ""):
+        return Refusal(
+            identifier, "outside", f"{away!r} may lie outside the working directory, where effects are not seen"
+        )
     if unknown := next((new for _, new in bound.values if "$" in new), ""):
         # `rm -r $x/*` is `rm -r /*` where x has no value.
         return Refusal(identifier, "outside", f"what {unknown!r} stands for is not known before it runs")
@@ -72,6 +76,11 @@ def rebind(trace: Trace, goal: str, siblings: Iterable[Trace] = ()) -> Rebound |
         _step(step, args, fact) for step, args, fact in zip(trace.steps, bound.calls, facts["steps"], strict=True)
     )
     return Rebound(Trace(trace.header, steps, _answer(trace.answer, facts["answer"])), bound.values)
+
+
+def _leads_out(value: str) -> bool:
+    """Whether a value leads out of the working directory where it is taken for a path."""
+    return value.startswith(("/", "~")) or ".." in re.split(r"[/\\]", value)
 
 
 def _outside(calls: Sequence[Mapping[str, Any]]) -> str:

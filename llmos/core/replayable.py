@@ -19,7 +19,12 @@ _ROOTS = (
     "bin boot data dev etc home lib media mnt opt private proc root run sbin srv sys tmp usr var work workspace Users"
 )
 _HARMLESS = re.compile(r"/dev/(?:null|stdin|stdout|stderr|zero|fd/\d+)|(?:/usr)?/bin/[\w.-]+")
-_ABSOLUTE = re.compile(r"(?:^|(?<=[\s'\"=<>|&;(,:`]))/(?!/)[^\s'\"<>|&;()`,]*")
+_ABSOLUTE = re.compile(
+    r"(?:^|(?<=[\s'\"=<>|&;(,:`]))/(?!/)[^\s'\"<>|&;()`,]*|(?:^|(?<=[\s'\"=<>|&;(,`]))//+(?=[\w.~@%+$-])[^\s'\"<>|&;()`,]*"
+    r"|\bfile://[^\s'\"<>|&;()`,]*",
+    re.IGNORECASE,
+)
+"""`//etc` is `/etc`, and `file:///etc` is no place on the network."""
 _ROOTED = re.compile(rf"/(?:{'|'.join(_ROOTS.split())})(?:/|\Z)")
 # `/re/` of sed and awk: after a quote or a tilde, closed by a slash.
 _ADDRESS = re.compile(r"(?<=['\"~;,{ ])/(?:\\.|[^/\\\n])+/(?=[\s{,!;'\"&|)]|[dpqsIacinD]\b)")
