@@ -30,7 +30,6 @@ from llmos.core.shell_words import parse
 from llmos.core.tool import Effect
 from llmos.core.trace import Expect, Learned, OutputShape, Require, Step, Trace, TraceHeader, TraceStatus
 
-
 _PIECES: list[str] = json.loads(Path(__file__).with_name("hostile_pieces.json").read_text("utf-8"))
 """What is put in the place of a value, before, behind or inside it. Where one would run it makes a file, no more."""
 _QUOTES = ("{}", "{}", '"{}"', "'{}'", "`{}`", "“{}”", "«{}»", "({})", "{},", "{}.")
