@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import field
 from difflib import get_close_matches
@@ -17,6 +16,7 @@ from typing import Any
 
 from llmos.core.dataclass import dataclass
 from llmos.core.event_records import unnested
+from llmos.core.spending import is_amount
 
 FIELDS = ("id", "goal", "directory", "cap")
 """What a line of JSON may hold. `cap` is the most that the goal may cost, in US dollars."""
@@ -181,7 +181,7 @@ def _problem(record: object, goal_bytes: int) -> str:
         return f"its id must be a text of 1 to {_LONGEST_ID} characters or a whole number"
     if not (directory is None or (isinstance(directory, str) and directory and "\0" not in directory)):
         return "its directory must be a text that names a folder"
-    if not (cap is None or _is_amount(cap)):
+    if not (cap is None or is_amount(cap)):
         return "its cap must be a number of US dollars, 0 or more"
     return ""
 
@@ -193,10 +193,6 @@ def _is_id(value: object) -> bool:
     if isinstance(value, str):
         return 0 < len(value) <= _LONGEST_ID
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _joined(folder: str, directory: str) -> str:

@@ -22,6 +22,7 @@ from llmos.core.permission import PermissionMode, Rule, SavedRun
 from llmos.core.ports import Ask, Emit
 from llmos.core.replayable import DELEGATE
 from llmos.core.shell_syntax import ParseShell, no_parser
+from llmos.core.text import is_unicode
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep
 from llmos.engine.backups import Backup
@@ -305,11 +306,9 @@ def _not_run(call: ToolCall, why: str, *, denied: str = "") -> Invocation:
 
 def _unwritable(args: Mapping[str, Any]) -> str:
     """Why no program and no file can be given these arguments; empty where they can."""
-    try:
-        "".join(value for value in args.values() if isinstance(value, str)).encode()
-    except UnicodeEncodeError:
-        return "a text in it holds half a character (a lone surrogate)"
-    return ""
+    if all(is_unicode(value) for value in args.values() if isinstance(value, str)):
+        return ""
+    return "a text in it holds half a character (a lone surrogate)"
 
 
 def _effect_note(output: ToolOutput, step: RunStep) -> str:

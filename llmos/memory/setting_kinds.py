@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from llmos.core.dataclass import dataclass
 from llmos.core.prices import ModelPrice
+from llmos.core.text import is_unicode
 
 _ANY = "(?s:.*)"
 
@@ -178,18 +179,9 @@ def _texts(value: Any, pattern: str, *path: str | int) -> tuple[str, ...]:
 
 
 def _text(value: Any, pattern: str, *path: str | int) -> str:
-    if not isinstance(value, str) or not re.fullmatch(pattern, value) or not _is_unicode(value):
+    if not isinstance(value, str) or not re.fullmatch(pattern, value) or not is_unicode(value):
         raise MisfitError(*path)
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    """A variable of the environment may hold bytes that are no text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _require_names(given: Mapping[str, Any], needed: set[str], free: set[str], *path: str | int) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
+from llmos.core.text import is_unicode
 from llmos.core.tool import Effect, Tool, ToolContext, ToolOutput, ToolSpec
 from llmos.tools.text import clean
 
@@ -196,21 +197,13 @@ def _fits(value: Any, declared: _Declared) -> bool:
         return declared.null
     if isinstance(value, str):
         chosen = not declared.words or value in declared.words
-        return declared.kind is str and chosen and len(value) >= (told.min_length or 0) and _is_unicode(value)
+        return declared.kind is str and chosen and len(value) >= (told.min_length or 0) and is_unicode(value)
     if isinstance(value, bool) or not isinstance(value, declared.kind):
         return isinstance(value, bool) and declared.kind is bool
     assert isinstance(value, int | float)
     # JSON has neither infinity nor NaN, and a time limit of infinity would be none
     above = (told.ge is None or value >= told.ge) and (told.gt is None or value > told.gt)
     return above and (isinstance(value, int) or math.isfinite(value))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _pydantic_model(name: str, arguments: Mapping[str, _Declared]) -> type[BaseModel]:
