@@ -55,7 +55,10 @@ class SessionBoundary:
         self._freeze = freeze
         self._beside = beside
         self._invokers: list[Invoker] = []
-        self._private: list[PrivateFolder] = []
+        self._commands_tmp: PrivateFolder | None = None
+        self._copies: PrivateFolder | None = None
+        self._spare: list[PrivateFolder] = []
+        """Of sessions beside this one that are over and left nothing in theirs: the next one has it."""
 
     @cached_property
     def sandbox(self) -> Sandbox | None:
@@ -64,10 +67,26 @@ class SessionBoundary:
             return None
         from llmos.adapters.sandbox import find_sandbox, sandbox_beside
 
-        private = self._private_folder("llmos-")
+        spare = self._beside._spare if self._beside is not None else []
+        self._commands_tmp = spare.pop() if spare else _private_folder("llmos-")
         if self._beside is not None and self._beside.sandbox is not None:
-            return sandbox_beside(self._beside.sandbox, private)
-        return find_sandbox(private)
+            return sandbox_beside(self._beside.sandbox, self._commands_tmp.path)
+        return find_sandbox(self._commands_tmp.path)
+
+    @cached_property
+    def _paths(self) -> Boundary:
+        """What no tool may touch; the same for all sessions of a workspace in this process."""
+        return self._beside._paths if self._beside else boundary_paths(self._config, self._workspace, self._environ)
+
+    @cached_property
+    def _own_folders(self) -> tuple[Path, ...]:
+        """Those that llmos itself writes to while a tool runs."""
+        if self._beside is not None:
+            return self._beside._own_folders
+        space = self._workspace
+        beside = [space.root / name for name in ("backups", QUARANTINE)]
+        own = (space.traces, space.memories, space.derived, *beside, space.home)
+        return tuple(folder.resolve() for folder in own)
 
     def make_invoker(
         self,
@@ -80,13 +99,9 @@ class SessionBoundary:
         grant_all: bool,
     ) -> Invoker:
         """An invoker of this session. Raises NoSandboxError where a sandbox is required and there is none."""
-        config, space = self._config, self._workspace
+        config = self._config
         limits = config.settings.backups
-        beside = [space.root / name for name in ("backups", QUARANTINE)]
-        own = (space.traces, space.memories, space.derived, *beside, space.home)
-        context = tool_context(
-            config, space, cwd=self._cwd, sandbox=self.sandbox, environ=self._environ, remembering=remembering
-        )
+        context = tool_context(config, self._paths, cwd=self._cwd, sandbox=self.sandbox, remembering=remembering)
         made = Invoker(
             tools=tools,
             rules=config.rules,
@@ -98,7 +113,7 @@ class SessionBoundary:
             mode=PermissionMode(config.settings.permissions.mode),
             saved=saved,
             parse_shell=parse_shell,
-            own_folders=[folder.resolve() for folder in own],
+            own_folders=self._own_folders,
         )
         self._invokers.append(made)
         return made
@@ -118,21 +133,28 @@ class SessionBoundary:
 
     @cached_property
     def _frozen_copies(self) -> Path:
-        return self._private_folder("llmos-backups-")
-
-    def _private_folder(self, prefix: str) -> Path:
-        """A folder that goes with this process. Raises StoreError."""
-        from llmos.memory.private_folder import PrivateFolder
-
-        self._private.append(PrivateFolder(prefix))
-        return self._private[-1].path
+        self._copies = _private_folder("llmos-backups-")
+        return self._copies.path
 
     def close(self) -> None:
         """Drop what no step needed, and what goes with this process."""
         for invoker in self._invokers:
             invoker.close()
-        for folder in self._private:
-            folder.remove()
+        used, self._commands_tmp = self._commands_tmp, None
+        if used is not None and self._beside is not None and used.is_as_made:
+            self._beside._spare.append(used)
+            used = None
+        for folder in (used, self._copies, *self._spare):
+            if folder is not None:
+                folder.remove()
+        self._spare.clear()
+
+
+def _private_folder(prefix: str) -> PrivateFolder:
+    """A folder that goes with this process."""
+    from llmos.memory.private_folder import PrivateFolder
+
+    return PrivateFolder(prefix)
 
 
 def same_rights(config: Config, workspace: Workspace) -> str:
@@ -154,13 +176,7 @@ def parse_shell(source: bytes) -> Node:
 
 
 def tool_context(
-    config: Config,
-    workspace: Workspace,
-    *,
-    cwd: Path,
-    sandbox: Sandbox | None,
-    environ: Mapping[str, str],
-    remembering: Remembering | None = None,
+    config: Config, boundary: Boundary, *, cwd: Path, sandbox: Sandbox | None, remembering: Remembering | None = None
 ) -> ToolContext:
     """Where the tools of a session run. Raises NoSandboxError."""
     settings = config.settings
@@ -176,7 +192,7 @@ def tool_context(
         allowed_roots=tuple(Path(path).expanduser() for path in settings.permissions.paths),
         timeout_s=settings.limits.tool_timeout_s,
         output_bytes=settings.limits.output_bytes,
-        boundary=_boundary(config, workspace, environ),
+        boundary=boundary,
         sandbox=sandbox,
         network=lambda command: always or _allows(rules, command),
         env_names=frozenset(settings.sandbox.env),
@@ -184,7 +200,8 @@ def tool_context(
     )
 
 
-def _boundary(config: Config, workspace: Workspace, environ: Mapping[str, str]) -> Boundary:
+def boundary_paths(config: Config, workspace: Workspace, environ: Mapping[str, str]) -> Boundary:
+    """What no tool may touch, as a person and a workspace have it."""
     kept, home = Path(os.path.realpath(workspace.root)), Path(os.path.realpath(workspace.home))
     user_home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path.home() may raise
     return boundary_of(

@@ -16,7 +16,7 @@ from llmos.adapters.sandbox_env import clean_environment
 from llmos.adapters.sandbox_guard import watch
 from llmos.adapters.sandbox_layout import REPLACED, Layout, layout
 from llmos.adapters.sandbox_seccomp import program
-from llmos.core.sandbox import BUBBLEWRAP, Confinement, Launch, SandboxTier
+from llmos.core.sandbox import BUBBLEWRAP, Confinement, Launch, SandboxTier, within
 
 _TMP = Path("/tmp")  # noqa: S108 - of the sandbox
 _NAMESPACES = "--unshare-all --unshare-user --disable-userns --cap-drop ALL --die-with-parent --new-session".split()
@@ -67,7 +67,7 @@ class Bubblewrap:
                 real = os.path.realpath(file)
                 found += ["--ro-bind-try", real, real]
         outside = [path for path in plan.hidden if not plan.inside_writable(path)]
-        found += _hide(path for path in outside if not any(path.is_relative_to(folder) for folder in REPLACED))
+        found += _hide(path for path in outside if not any(within(path, folder) for folder in REPLACED))
         for root in plan.writable:
             found += ["--bind", str(root), str(root)]
         for path in plan.fixed:

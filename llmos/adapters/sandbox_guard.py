@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
+from llmos.core.sandbox import within
 
 _MOST_BYTES = 8_000_000
 _MOST_FILES = 1_000
@@ -90,7 +91,7 @@ class Guard:
 
     def _clear_way(self, path: Path) -> bool:
         """Take away links that now stand among the parents: none did before, and none may lead this elsewhere."""
-        root = next(root for root in self.roots if path.is_relative_to(root))
+        root = next(root for root in self.roots if within(path, root))
         moved = False
         for parent in [*reversed(path.relative_to(root).parents)][1:]:
             step = root / parent
@@ -124,7 +125,7 @@ def watch(paths: Iterable[Path], roots: tuple[Path, ...], *, if_small: Iterable[
 
 def _without_links(path: Path, roots: tuple[Path, ...]) -> Path:
     """The path, or the first of its parents that is a link: that link is then what must stay as it is."""
-    root = next(root for root in roots if path.is_relative_to(root))
+    root = next(root for root in roots if within(path, root))
     for parent in [*reversed(path.relative_to(root).parents)][1:]:
         if (root / parent).is_symlink():
             return root / parent

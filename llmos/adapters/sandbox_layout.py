@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ToolError
-from llmos.core.sandbox import CREDENTIALS, DERIVED, PROTECTED, SYSTEM_SECRETS, Boundary, Confinement
+from llmos.core.sandbox import DERIVED, PROTECTED, SYSTEM_SECRETS, Boundary, Confinement, keys_in, within
 
 _NEVER_WRITABLE = frozenset(
     map(
@@ -43,7 +44,7 @@ class Layout:
     """Those of them that llmos can make anew, of any size."""
 
     def inside_writable(self, path: Path) -> bool:
-        return any(path.is_relative_to(root) for root in self.writable)
+        return any(within(path, root) for root in self.writable)
 
 
 def layout(confinement: Confinement, *, exceptions: bool) -> Layout:
@@ -54,15 +55,15 @@ def layout(confinement: Confinement, *, exceptions: bool) -> Layout:
     cwd = _real(confinement.cwd)
     boundary = confinement.boundary
     hidden = _outermost(_existing((*boundary.hidden, *_other_homes(), *map(Path, SYSTEM_SECRETS))))
-    within = next((path for path in hidden if cwd.is_relative_to(path)), None)
-    if within is not None:
-        raise ToolError(f"shell: no command may run inside {within}, which is kept from commands; use another folder")
+    around = next((path for path in hidden if within(cwd, path)), None)
+    if around is not None:
+        raise ToolError(f"shell: no command may run inside {around}, which is kept from commands; use another folder")
     writable = _writable((cwd, *map(_real, confinement.writable)), hidden)
     watched = list(_watched(writable, boundary))
     if exceptions:
         hidden = _outermost((*hidden, *_existing(boundary.derived)))
     read_only = _existing(boundary.read_only)
-    fixed = [path for path in (*watched, *read_only) if path.exists() and _inside(path, writable)]
+    fixed = [path for path in (*watched, *read_only) if _inside(path, writable) and path.exists()]
     shown = _outermost(path for path in fixed if not _inside(path, hidden))
     # What is not there yet is watched for, whatever it would be.
     derived = tuple(path for path in dict.fromkeys(watched) if path.name == DERIVED and path.is_dir())
@@ -74,18 +75,18 @@ def _real(path: Path) -> Path:
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
-    return [_real(path) for path in dict.fromkeys(paths) if os.path.lexists(path) and path.exists()]
+    return [_real(path) for path in dict.fromkeys(paths) if os.path.exists(path)]  # noqa: PTH110 - of a hundred names
 
 
 def _inside(path: Path, roots: Iterable[Path]) -> bool:
-    return any(path.is_relative_to(root) for root in roots)
+    return any(within(path, root) for root in roots)
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
     """The paths without those that lie in another of them, sorted: what lies in a folder comes right after it."""
     kept: list[Path] = []
     for path in sorted(set(paths)):
-        if not kept or not path.is_relative_to(kept[-1]):
+        if not kept or not within(path, kept[-1]):
             kept.append(path)
     return tuple(kept)
 
@@ -108,7 +109,7 @@ def _other_homes() -> Iterator[Path]:
     with suppress(OSError):
         homes += [Path(entry.path) for entry in os.scandir("/home") if entry.is_dir(follow_symlinks=False)]
     for home in homes:
-        yield from (home / name for name in CREDENTIALS)
+        yield from keys_in(home)
     try:
         with os.scandir("/etc/ssh") as entries:
             yield from (Path(entry.path) for entry in entries if entry.name.endswith("_key"))
@@ -116,15 +117,20 @@ def _other_homes() -> Iterator[Path]:
         return
 
 
+@lru_cache(maxsize=256)
+def _protected_in(root: Path) -> tuple[Path, ...]:
+    return tuple(root / name for name in PROTECTED)
+
+
 def _watched(writable: Iterable[Path], boundary: Boundary) -> Iterator[Path]:
     for root in writable:
-        yield from (root / name for name in PROTECTED)
+        yield from _protected_in(root)
         for repository in _repositories(root):
             yield from (repository / ".git" / name for name in ("hooks", "config", "config.worktree"))
         if (root / ".git").is_file():
             yield root / ".git"
     for path in boundary.hidden:
-        if not path.exists() and _inside(path, writable):
+        if _inside(path, writable) and not path.exists():
             yield path
 
 

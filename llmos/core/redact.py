@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -53,15 +54,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without its secrets; the very same object when there are none."""
-        for secret in self.known:
-            if secret in text:
-                text = text.replace(secret, "[redacted:known value]")
-        if len(text) < LEAST_SECRET:
-            return text
-        found = {shape for sign, shape in _SIGNS if sign in text}
-        for shape in sorted(found, key=_ORDER.__getitem__) if found else ():
-            text = shape.pattern.sub(lambda match, shape=shape: _without(match, shape), text)  # type: ignore[misc]
-        return _named(text)
+        redacted = _short_redacted(self.known, text) if len(text) <= _SHORT else _redacted(self.known, text)
+        return text if redacted == text else redacted
 
     def value(self, value: Any, name: str = "") -> Any:
         """Lists and mappings with every text in them redacted; `name` is the key under which the value stands."""
@@ -85,6 +79,23 @@ class Redactor:
         if isinstance(value, list | tuple):
             return any(self.finds(item) for item in value)
         return isinstance(value, str) and self.text(value) != value
+
+
+def _redacted(known: tuple[str, ...], text: str) -> str:
+    for secret in known:
+        if secret in text:
+            text = text.replace(secret, "[redacted:known value]")
+    if len(text) < LEAST_SECRET:
+        return text
+    found = {shape for sign, shape in _SIGNS if sign in text}
+    for shape in sorted(found, key=_ORDER.__getitem__) if found else ():
+        text = shape.pattern.sub(lambda match, shape=shape: _without(match, shape), text)  # type: ignore[misc]
+    return _named(text)
+
+
+_SHORT = 200
+_short_redacted = lru_cache(maxsize=4096)(_redacted)
+"""Keys, names and folders come back in every record."""
 
 
 def _without(match: re.Match[str], shape: Shape) -> str:
@@ -158,8 +169,14 @@ def _ends_line(found: re.Match[str]) -> bool:
 
 def _secret_by_name(name: str, value: str) -> bool:
     """Whether a value under this key of a mapping is a secret by its name alone."""
-    lowered = name.lower().replace("-", "_")
-    last = max((word for word in KEY_WORDS if lowered.endswith(word.replace("-", "_"))), key=len, default="")
+    last = _key_word_at_end(name)
     if not last or _PLACEHOLDER.match(value) or value.lower() in NO_SECRET or not value.strip():
         return False
     return last in PASSWORD_WORDS or len(value) >= 6
+
+
+@lru_cache(maxsize=1024)
+def _key_word_at_end(name: str) -> str:
+    """The longest word that says secret at the end of a name; empty where none is."""
+    lowered = name.lower().replace("-", "_")
+    return max((word for word in KEY_WORDS if lowered.endswith(word.replace("-", "_"))), key=len, default="")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 import weakref
 from contextlib import suppress
@@ -47,6 +48,18 @@ class PrivateFolder:
             # Not every way out of the program passes `remove`.
             weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
         return self._path
+
+    @property
+    def is_as_made(self) -> bool:
+        """Whether nothing is in it and nobody changed who may enter: another session may have it then."""
+        try:
+            return (
+                self._path is not None
+                and stat.S_IMODE(self._path.stat().st_mode) == 0o700
+                and not any(os.scandir(self._path))
+            )
+        except OSError:
+            return False
 
     def remove(self) -> None:
         if self._path is not None:

@@ -11,7 +11,13 @@ from llmos.core.redact_rules import SECRET_VARIABLE
 
 def redactor() -> Redactor:
     """It knows the values that secret-named variables of the environment have now."""
-    return _redactor(tuple(item for item in os.environ.items() if SECRET_VARIABLE.search(item[0])))
+    names = [name for name in os.environ if _says_secret(name)]
+    return _redactor(tuple((name, os.environ[name]) for name in names))
+
+
+@lru_cache(maxsize=1024)
+def _says_secret(name: str) -> bool:
+    return SECRET_VARIABLE.search(name) is not None
 
 
 @lru_cache(maxsize=4)

@@ -15,7 +15,7 @@ import pytest
 from llmos.adapters.sandbox import find_sandbox, holds
 from llmos.adapters.sandbox_bwrap import Bubblewrap, find_bubblewrap
 from llmos.adapters.sandbox_landlock import LEAST_ABI, Landlock, landlock_abi
-from llmos.app_boundary import tool_context
+from llmos.app_boundary import boundary_paths, tool_context
 from llmos.core.sandbox import Boundary, Sandbox
 from llmos.core.tool import ToolContext, ToolOutput
 from llmos.memory.config import load_config
@@ -133,7 +133,8 @@ async def test_home_key_and_store_of_llmos_are_out_of_reach(tmp_path: Path, sand
         path.write_text("planted")
     (project / "traces/a.yaml").write_text("learned")
     space = find_workspace(None, environ, project)
-    context = tool_context(load_config(space, environ, {}), space, cwd=project, sandbox=sandbox, environ=environ)
+    config = load_config(space, environ, {})
+    context = tool_context(config, boundary_paths(config, space, environ), cwd=project, sandbox=sandbox)
     shown = sandbox.tier.name == "landlock"  # what llmos keeps for itself in a project cannot be hidden there
     for path in planted:
         found = await run(context, f"cat {path}; echo BREACH > {path}")
@@ -162,7 +163,8 @@ async def test_the_network_is_off_and_a_person_opens_it_for_named_commands(tmp_p
         (home / "config.yaml").write_text("format: llmos-config/1\n" + settings)
         space = find_workspace(None, environ, connect.parent)
         config = load_config(space, environ, {})
-        context = tool_context(config, space, cwd=connect.parent, sandbox=sandbox, environ=environ)
+        paths = boundary_paths(config, space, environ)
+        context = tool_context(config, paths, cwd=connect.parent, sandbox=sandbox)
         return "through" in (await run(context, command)).stdout
 
     rule = f'sandbox: {{network_for: ["shell({python} connect*)"]}}\n'
