@@ -54,7 +54,7 @@ def _names(of: Any) -> tuple[str, ...] | None:
 
 def _fields_of(value: Any) -> dict[str, Any]:
     """As `dataclasses.asdict`, which copies every text in it too and takes four times as long."""
-    return {name: _plain(getattr(value, name)) for name in _names(type(value)) or ()}
+    return {name: _plain(getattr(value, name)) for name in _names(type(value)) or ()}  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:
@@ -64,4 +64,4 @@ def _plain(value: Any) -> Any:
         return type(value)([_plain(item) for item in value])
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
-    return value if _names(type(value)) is None else _fields_of(value)
+    return value if _names(type(value)) is None else _fields_of(value)  # type: ignore[arg-type]

@@ -52,12 +52,10 @@ class PrivateFolder:
     @property
     def is_as_made(self) -> bool:
         """Whether nothing is in it and nobody changed who may enter: another session may have it then."""
+        if self._path is None:
+            return False
         try:
-            return (
-                self._path is not None
-                and stat.S_IMODE(self._path.stat().st_mode) == 0o700
-                and not any(os.scandir(self._path))
-            )
+            return stat.S_IMODE(self._path.stat().st_mode) == 0o700 and not os.listdir(self._path)  # noqa: PTH208
         except OSError:
             return False
 

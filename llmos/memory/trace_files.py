@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,17 @@ def _is_sound(trace: Trace) -> bool:
 def read_trace(path: Path) -> tuple[Trace, str]:
     """A trace and the SHA-256 of its file, in hex, from one read."""
     data = read_bounded(path, MAX_BYTES)
-    return decode_trace(data, name=str(path)), hashlib.sha256(data).hexdigest()
+    trace = _remembered(data, str(path)) if len(data) <= _SMALL else decode_trace(data, name=str(path))
+    return trace, hashlib.sha256(data).hexdigest()
+
+
+_SMALL = 20_000
+
+
+@lru_cache(maxsize=256)
+def _remembered(data: bytes, name: str) -> Trace:
+    """One decision reads a trace several times, and so does every goal of a batch that it serves."""
+    return decode_trace(data, name=name)
 
 
 def decode_header(data: bytes, *, name: str) -> TraceHeader:
