@@ -26,6 +26,7 @@ ROWS: tuple[Row, ...] = (
     Row("S-3", "hostile commands run", "tests/safety/test_contained.py", "tests/safety/test_contained.py 30", 900),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
     Row("R-5", "hostile values", f"{_VALUES} 10000", f"{_VALUES} 100", 1500),
+    Row("R-8", "irreversible", "tests/safety/test_irreversible.py", "tests/safety/test_irreversible.py"),
     Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
     Row(

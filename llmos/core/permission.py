@@ -169,8 +169,8 @@ def decide(
         return Decision(Verdict.ASK, f"it {risk.what}; only a person's yes to this very call allows it", "floor")
     if strictest is not None and strictest.verdict is Verdict.ASK:
         return Decision(Verdict.ASK, said, "rule")
-    if risk is not None and call.replayed:
-        return Decision(Verdict.ASK, f"a replay that {risk.what} needs a yes each time", "replay")
+    if call.replayed and (what := risk.what if risk is not None else _lasting(call, unsure)):
+        return Decision(Verdict.ASK, f"a replay that {what} needs a yes each time", "replay")
     return _loosest(rules, call, strictest is not None, said, unsure, mode)
 
 
@@ -197,6 +197,15 @@ def _risk(call: Call) -> Risk | None:
         return None
     risks = [risk_of_path(path, writes=call.effect is Effect.WRITE) for path in call.subjects]
     return max((risk for risk in risks if risk), key=lambda risk: risk.danger, default=None)
+
+
+def _lasting(call: Call, unsure: str) -> str:
+    """What of a call nothing takes back, where that is known; what only looks is not asked."""
+    if not unsure or call.reading is None:
+        return ""
+    from llmos.core.irreversible import lasting  # most replays only look, and need not know the table
+
+    return lasting(call.reading.commands, call.reading.sources)
 
 
 def _why_not_reading(call: Call, world: ShellWorld | None) -> str:
