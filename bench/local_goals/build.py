@@ -12,7 +12,7 @@ from typing import Literal
 
 from bench.local_goals.check import Check, Condition, judge
 
-Split = Literal["dev", "held-out"]
+Split = Literal["dev", "held-out", "later"]
 Setup = Callable[[Path], None]
 FIXED_TIME = "2026-01-10"
 

@@ -1,6 +1,6 @@
 """Everyday shell goals, carried out by an embedded model through the product's own path, judged by their end state.
 
-    python -m bench.local_goals.run --model NAME [--split dev|held-out|all] [--only ID ...] [--out FILE]
+    python -m bench.local_goals.run --model NAME [--split dev|held-out|all|later] [--only ID ...] [--out FILE]
     python -m bench.local_goals.run --model NAME --report FILE      the report of what an earlier run wrote to FILE
 
 Every goal runs in a directory and a workspace of its own, both thrown away; nothing is learned from one to the next.
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.local_goals.check import snapshot
-from bench.local_goals.goals import LocalGoal, load_goals
+from bench.local_goals.goals import LocalGoal, later_goals, load_goals
 from llmos.app import App, AppOptions
 from llmos.core.events import Event, ToolStarted, TraceKept
 from llmos.core.ports import Model
@@ -117,7 +117,7 @@ def report(name: str, results: Sequence[Result]) -> str:
             lines.append(f"{label:24} {passed:3} of {len(chosen):3}  {share:5.1f} %   median {median:5.1f} s")
 
     row("all", results)
-    for split in ("dev", "held-out"):
+    for split in ("dev", "held-out", "later"):
         row(split, [result for result in results if result.split == split])
     row("one step", [result for result in results if result.steps == 1])
     row("two steps or more", [result for result in results if result.steps > 1])
@@ -142,7 +142,7 @@ def report(name: str, results: Sequence[Result]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--model", required=True)
-    parser.add_argument("--split", choices=("dev", "held-out", "all"), default="all")
+    parser.add_argument("--split", choices=("dev", "held-out", "all", "later"), default="all")
     parser.add_argument("--only", nargs="*", default=())
     parser.add_argument("--out", type=Path)
     parser.add_argument("--report", type=Path)
@@ -153,7 +153,7 @@ def main() -> None:
         return
     goals = [
         goal
-        for goal in load_goals()
+        for goal in (later_goals() if given.split == "later" else load_goals())
         if given.split in ("all", goal.split) and (not given.only or goal.id in given.only)
     ]
     results = asyncio.run(run(given.model, goals, given.out))

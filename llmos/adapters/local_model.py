@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import shutil
 import threading
 import uuid
 from collections import Counter
@@ -27,6 +28,7 @@ from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
+from llmos.core.shell_mend import BUILTINS, mended, unrunnable
 from llmos.core.tool import ToolSpec
 
 DEFAULT_CONTEXT = 8_192
@@ -40,6 +42,8 @@ SECOND_ROOM = 300
 CONSIDERED = 20
 """Tokens whose probabilities are asked for where the answer is a choice."""
 CIRCLES = 8
+MENDED_AT_ONCE = 2
+"""So many errors of one turn are followed by another call, whatever the model would say."""
 AGREED = 3
 """How many of all draws must be the same call for it not to be doubted."""
 
@@ -163,11 +167,19 @@ class LocalModel:
         (made,) = await self._generate(turn, streamed)
         part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), ""
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
-            # The same call gives the same result again: a model that small then goes round in circles. What it says
-            # with some chance in it is mostly another call; where it is not, it has to answer.
-            (again,) = await self._generate({**turn, "temperature": 0.9, "seed": len(request.messages)}, streamed)
-            made = replace(again, usage=_sum(made.usage, again.usage))
-            part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), "it was drawn by chance"
+            # The same call gives the same result again: a model that small then goes round in circles. Of what it says
+            # with much chance in it the first call that is another is made; where none is, it has to answer.
+            body_again = {
+                **turn,
+                "temperature": 1.0,
+                "seed": len(request.messages),
+                "n": DRAWS,
+                "max_tokens": SECOND_ROOM,
+            }
+            drawn = await self._generate(body_again, streamed)
+            made = replace(drawn[0], usage=_sum(made.usage, drawn[0].usage))
+            part = first_other(part, self._turns(drawn, request), request.messages)
+            doubt = "it was drawn by chance"
         elif isinstance(part, ToolCall) and (part.problem or made.certainty < SURE):
             room = min(turn["max_tokens"], 2 * len(made.logprobs) + 64 if not part.problem else SECOND_ROOM)
             part, doubt, usage = await self._drawn_again(part, request, {**turn, "max_tokens": room})
@@ -184,7 +196,7 @@ class LocalModel:
         """The call that most draws agree on, why it is doubtful all the same or nothing, and what the draws cost."""
         body = {**turn, "temperature": 0.7, "seed": 1, "n": DRAWS}
         drawn = await self._generate(body, lambda text: None)
-        parts = [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
+        parts = self._turns(drawn, request)
         calls = [call for call in (first, *parts) if isinstance(call, ToolCall) and not call.problem] or [first]
         chosen, times = agreed(calls)
         doubt = "" if times >= AGREED else f"{times} of {DRAWS + 1} draws gave this call"
@@ -192,6 +204,9 @@ class LocalModel:
         for made in drawn:
             usage = _sum(usage, made.usage)
         return chosen, doubt, usage
+
+    def _turns(self, drawn: Sequence[_Generation], request: ModelRequest) -> list[Text | ToolCall]:
+        return [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
 
     async def _read_system(self, system: Mapping[str, str]) -> None:
         """Have the model know the system prompt: from a kept state, or by reading it once and keeping the state."""
@@ -295,7 +310,14 @@ def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text
     name, args, problem = local_prompt.read_call(raw, tools)
     if cut:
         args, problem = {}, "the call was cut off before it was complete"
+    elif not problem and isinstance(command := args.get("command"), str):
+        args["command"] = mended(command)
+        problem = unrunnable(args["command"], _is_program)
     return ToolCall(_call_id(), name, args, problem=problem)
+
+
+def _is_program(name: str) -> bool:
+    return name in BUILTINS or shutil.which(name) is not None
 
 
 def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
@@ -303,6 +325,12 @@ def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
     counts = Counter(_said(call) for call in calls)
     best = max(counts.values())
     return next(call for call in calls if counts[_said(call)] == best), best
+
+
+def first_other(call: ToolCall, parts: Sequence[Text | ToolCall], messages: tuple[Message, ...]) -> ToolCall:
+    """The first whole call among these that was not made before; `call` where there is none."""
+    fit = (part for part in parts if isinstance(part, ToolCall) and not part.problem)
+    return next((part for part in fit if not is_repeated(part, messages)), call)
 
 
 def goes_in_circles(text: str) -> bool:
@@ -353,9 +381,12 @@ def chances(choices: Sequence[str], tokens: Mapping[str, float]) -> dict[str, fl
 
 def _turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
     """What asks for a turn. After a result it may be an answer; after words (a goal, or why an answer was sent back) it
-    must be a call, since without one the answer would be worth as little as before."""
+    must be a call, since without one the answer would be worth as little as before. So must it after the first errors.
+    """
     asked = {**body, "stop": [local_prompt.END_OF_CALL], "logprobs": True, "top_logprobs": 1}
-    if any(isinstance(part, ToolResult) for part in request.messages[-1].parts):
+    results = [part for message in request.messages for part in message.parts if isinstance(part, ToolResult)]
+    failed = bool(results) and results[-1].is_error and sum(result.is_error for result in results) <= MENDED_AT_ONCE
+    if any(isinstance(part, ToolResult) for part in request.messages[-1].parts) and not failed:
         return {**asked, "grammar": local_prompt.turn_grammar(request.tools)}
     opened = [*body["messages"], {"role": "assistant", "content": local_prompt.FENCE}]
     return {**asked, "messages": opened, "grammar": local_prompt.call_grammar(request.tools)}

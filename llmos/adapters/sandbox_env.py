@@ -29,7 +29,7 @@ _NAMES = frozenset(
 _PROXIES = frozenset(("http_proxy", "https_proxy", "no_proxy", "all_proxy"))
 _NEVER = re.compile(r"\A(ANTHROPIC_.*|LLMOS_.*|LD_PRELOAD|LD_AUDIT|BASH_ENV|ENV|BASH_FUNC_.*|PROMPT_COMMAND)\Z", re.I)
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/\s]*@")
-_SET = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
+_SET = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 def clean_environment(

@@ -39,6 +39,10 @@ class NotParsed(ValueError):
     """The command is not understood with certainty; the text says at what."""
 
 
+class NotClosed(NotParsed):
+    """A quote is opened and never closed: no shell can run it."""
+
+
 class Quote(StrEnum):
     """How one character of a word is quoted. OPAQUE: part of an expansion or substitution, which the shell replaces."""
 
@@ -288,7 +292,7 @@ class _Reader:
         elif char == "'":
             end = self.text.find("'", at + 1)
             if end < 0:
-                raise NotParsed("a quote is not closed")
+                raise NotClosed("a quote is not closed")
             for index in range(at + 1, end):
                 draft.add(self.text[index], index, index + 1, Quote.SINGLE)
             self.at = end + 1
@@ -317,7 +321,7 @@ class _Reader:
             else:
                 draft.add(char, at, at + 1, Quote.DOUBLE)
                 self.at += 1
-        raise NotParsed("a quote is not closed")
+        raise NotClosed("a quote is not closed")
 
     def _expansion(self, draft: _Draft, quote: Quote) -> None:
         start = self.at

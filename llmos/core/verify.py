@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from llmos.core.answer import unshown
 from llmos.core.events import Outcome
-from llmos.core.goal import asks_for_change, asks_only
+from llmos.core.expected import lacking, orders_change
+from llmos.core.goal import asks_only
 from llmos.core.trace import RunStep
 
 
@@ -30,8 +31,8 @@ def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool, doub
 def _unborne(goal: str, answer: str, steps: Sequence[RunStep]) -> str:
     """Why the steps do not bear out what a small model says."""
     changed = any(step.has_effects for step in steps)
-    if asks_for_change(goal):
-        return "" if changed else "the goal asks for a change, and no file was changed"
+    if orders_change(goal):
+        return lacking(goal, answer, steps) if changed else "the goal asks for a change, and no file was changed"
     spoiled = sorted({path for step in steps for path in (*step.changes.changed, *step.changes.deleted)})
     if asks_only(goal) and spoiled:
         return f"the goal asks to be told something, and {spoiled[0]} was changed"
@@ -39,4 +40,4 @@ def _unborne(goal: str, answer: str, steps: Sequence[RunStep]) -> str:
         return "nothing was found, so perhaps the wrong thing was looked for"
     if token := unshown(answer, goal, steps):
         return f"no tool result shows {token!r}"
-    return ""
+    return lacking(goal, answer, steps)

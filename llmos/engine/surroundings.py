@@ -93,4 +93,17 @@ def _head(path: Path) -> str:
     lines = data.decode("utf-8", "replace").splitlines()
     text = "\n".join(lines[:SHOWN_LINES])[:SHOWN_CHARS].rstrip()
     whole = len(lines) <= SHOWN_LINES and len(data) < READ_BYTES and len(text) < SHOWN_CHARS
-    return text if whole or not text else f"{text}\n..."
+    shown = text if whole or not text else f"{text}\n..."
+    return shown + _columns(lines[:SHOWN_LINES])
+
+
+def _columns(lines: list[str]) -> str:
+    """The columns of a table by number, with the separator: a small model miscounts them."""
+    for separator in (",", ";", "\t", "|"):
+        rows = [line.split(separator) for line in lines if line.strip()]
+        widths = {len(row) for row in rows}
+        if len(rows) > 1 and len(widths) == 1 and widths.pop() > 1 and all(name.strip() for name in rows[0]):
+            numbered = ", ".join(f"{number} {name.strip()}" for number, name in enumerate(rows[0], start=1))
+            shown = "a tab" if separator == "\t" else f"{separator!r}"
+            return f"\nIts columns, separated by {shown}: {numbered}"
+    return ""

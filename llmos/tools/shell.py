@@ -20,7 +20,7 @@ from llmos.tools.declare import Argument, tool
 
 _HIDDEN_PREFIXES = ("ANTHROPIC_",)
 _HIDDEN = frozenset({"BASH_ENV", "ENV"})  # each names a file that a non-interactive shell would run first
-_SET = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
+_SET = {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
 
 # Linux takes at most 128 KiB for one argument of a program.
 _MAX_COMMAND_BYTES = 128 * 1024 - 1

@@ -14,7 +14,7 @@ import pytest
 from bench.local_goals.answers import gives_day, names_in, numbers_in
 from bench.local_goals.build import Attempt, LocalGoal, tree
 from bench.local_goals.check import Verdict, judge, number, snapshot
-from bench.local_goals.goals import load_goals
+from bench.local_goals.goals import later_goals, load_goals
 from bench.local_goals.make_starters import starter_files
 from bench.local_goals.starters_data import STARTERS
 from llmos.core.trace import TraceStatus
@@ -37,7 +37,7 @@ def attempt(goal: LocalGoal, made: Path, place: Path, what: Attempt) -> Verdict:
     return goal.check(place, done.stdout if what.answer is None else what.answer, before)
 
 
-@pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.id)
+@pytest.mark.parametrize("goal", [*GOALS, *later_goals()], ids=lambda goal: goal.id)
 def test_judge_passes_the_solution_and_nothing_else(goal: LocalGoal, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
