@@ -22,7 +22,13 @@ _NUMBER = re.compile(
 _ASKS_NAMES = re.compile(r"\A\W*(?:which|what|who|whose|where|list|name|show|print|tell|give|find)\b", re.IGNORECASE)
 _LEADS_TO = frozenset(["to", "into", "as", "called", "named"])
 _NO_TARGET = frozenset("link symlink compare compared according next equal relative points refer similar".split())
-_TAKES_AWAY = {"move": "moved", "rename": "renamed", "delete": "deleted", "remove": "removed", "erase": "erased"}
+_TAKES_AWAY = frozenset(["move", "rename", "delete", "remove", "erase"])
+_PLACES = (Kind.FILE, Kind.PATH)
+_LEAST = re.compile(r"\b(?:least|lowest|smallest|cheapest|fewest|shortest|minimum|slowest)\b", re.IGNORECASE)
+_MOST = re.compile(r"\b(?:most|highest|largest|biggest|greatest|longest|maximum|heaviest)\b", re.IGNORECASE)
+_SORTED = re.compile(
+    r"(?:\A|[|;&])\s*sort\b([^|;&]*)\|\s*(head|tail)\b(?!\s+-n\s*\+)[^|;&]*(?:\|\s*(?:awk|cut|sed)\b.*)?\Z", re.DOTALL
+)
 _TOKEN = re.compile(r"[^\s\"'`*(),;:!?=|<>\[\]{}/]+")
 
 
@@ -35,7 +41,7 @@ def lacking(goal: str, answer: str, steps: Sequence[RunStep]) -> str:
     """What a run that did this goal would have and this one has not, as the end of a sentence; empty for nothing."""
     if all(step.changes.complete for step in steps) and (why := _file_lacks(goal, steps)):
         return why
-    return _answer_lacks(goal, answer, steps)
+    return _answer_lacks(goal, answer, steps) or _value_unused(goal, steps) or _other_end(goal, steps)
 
 
 def _clauses(goal: str) -> list[str]:
@@ -50,7 +56,8 @@ def _file_lacks(goal: str, steps: Sequence[RunStep]) -> str:
             continue
         verb = next((word for word in words_of(clause) if word in _TAKES_AWAY), "")
         if verb and words_of(clause)[0] == verb and not gone:
-            return f"the goal says {verb}, and nothing was {_TAKES_AWAY[verb]}"
+            named = (token.text for token in tokens_of(clause) if isinstance(token, Literal) and token.kind in _PLACES)
+            return f"the goal says {verb}, and nothing was taken out of {next(named, 'its place')}"
         for target in _targets(clause):
             if not any(path == target or path.endswith(f"/{target.rpartition('/')[2]}") for path in written):
                 return f"the goal names {target}, and that file was not written"
@@ -66,7 +73,7 @@ def _targets(clause: str) -> list[str]:
         token.text.removeprefix("./")
         for before, token in pairwise(tokens)
         if isinstance(token, Literal)
-        and token.kind in (Kind.FILE, Kind.PATH)
+        and token.kind in _PLACES
         and re.search(r"\w\.\w+\Z", token.text)
         and not token.text.startswith(("/", "~", "../"))
         and not isinstance(before, Literal)
@@ -87,6 +94,50 @@ def _answer_lacks(goal: str, answer: str, steps: Sequence[RunStep]) -> str:
     if shown - known and not (shown & said) - known:
         return "the answer says nothing of what the output shows"
     return ""
+
+
+def _value_unused(goal: str, steps: Sequence[RunStep]) -> str:
+    """A value of the goal that no call holds; of a question's the call whose output is the answer has to."""
+    telling = [step for step in steps if step.ok and step.stdout.strip()]
+    resting = steps if orders_change(goal) or not telling else telling[-1:]
+    held = [
+        *(str(v) for step in resting for v in step.args.values()),
+        *(p for step in steps for p in step.changes.paths),
+    ]
+    used = " ".join(held).replace("\\", "").lower()
+    values = [token for token in tokens_of(goal) if isinstance(token, Literal) and _is_definite(token)]
+    unused = (value.text for value in values if value.text.strip("./").lower() not in used)
+    return next((f"the goal names {text!r}, and the command does not use it" for text in unused), "")
+
+
+def _is_definite(value: Literal) -> bool:
+    """Whether a command that minds the value holds it as it is written."""
+    if value.kind is Kind.NUMBER:
+        return len(value.text) > 1
+    if value.kind is Kind.GLOB:
+        return "*" not in value.text and "?" not in value.text
+    if value.kind in _PLACES:
+        return re.search(r"\w\.\w", value.text) is not None and value.text[0] not in "~/"
+    return value.kind is Kind.DATE or (value.kind is Kind.TEXT and value.quoted)
+
+
+def _other_end(goal: str, steps: Sequence[RunStep]) -> str:
+    """The least is asked for and the most was taken, or the other way round, by how the numbers were sorted."""
+    least, most = bool(_LEAST.search(goal)), bool(_MOST.search(goal))
+    if least is most or not steps:
+        return ""
+    match = _SORTED.search(str(steps[-1].args.get("command", "")))
+    if match is None:
+        return ""
+    options, end = match[1], match[2]
+    given = re.findall(r"(?<=\s)-(?:k\s*[\d,.]+)?([a-zA-Z]*)", f" {options}")
+    letters = set("".join(given))
+    if not letters & {"n", "g", "h"}:
+        return ""
+    takes_least = ("r" in letters) is (end == "tail")
+    if takes_least is least:
+        return ""
+    return f"the goal asks for the {'least' if least else 'most'}, and the command takes the other end"
 
 
 def _pieces(text: str) -> list[str]:

@@ -99,6 +99,7 @@ def test_environment_hides_credentials_and_stops_pagers() -> None:
         "PAGER": "cat",
         "GIT_PAGER": "cat",
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_OPTIONAL_LOCKS": "0",
     }
 
 
