@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
-import shutil
 import threading
-import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -22,14 +18,13 @@ from typing import Any
 from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
+from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
-from llmos.core.shell_mend import BUILTINS, mended, unrunnable
-from llmos.core.tool import ToolSpec
 
 DEFAULT_CONTEXT = 8_192
 MAX_OUTPUT_TOKENS = 1_024
@@ -41,7 +36,6 @@ SECOND_ROOM = 300
 """Tokens for each draw of a call that was not whole within its limit."""
 CONSIDERED = 20
 """Tokens whose probabilities are asked for where the answer is a choice."""
-CIRCLES = 8
 MENDED_AT_ONCE = 2
 """So many errors of one turn are followed by another call, whatever the model would say."""
 AGREED = 3
@@ -65,10 +59,6 @@ class _Generation:
     def certainty(self) -> float:
         """The geometric mean of the probabilities of its tokens; 1.0 where none are known."""
         return math.exp(sum(self.logprobs) / len(self.logprobs)) if self.logprobs else 1.0
-
-
-_CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
-"""The note of the engine below the result of a command that changed files."""
 
 
 class LocalModel:
@@ -303,62 +293,6 @@ class _Streamed:
             self._shown = len(shown)
 
 
-def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text | ToolCall:
-    """A turn of the model as a part of a message. A call that was cut off carries its problem and must not run."""
-    if not raw.startswith(local_prompt.FENCE):
-        return Text(raw.strip())
-    name, args, problem = local_prompt.read_call(raw, tools)
-    if cut:
-        args, problem = {}, "the call was cut off before it was complete"
-    elif not problem and isinstance(command := args.get("command"), str):
-        args["command"] = mended(command)
-        problem = unrunnable(args["command"], _is_program)
-    return ToolCall(_call_id(), name, args, problem=problem)
-
-
-def _is_program(name: str) -> bool:
-    return name in BUILTINS or shutil.which(name) is not None
-
-
-def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
-    """The call that most of these are, and how many; of equally many the one that came first."""
-    counts = Counter(_said(call) for call in calls)
-    best = max(counts.values())
-    return next(call for call in calls if counts[_said(call)] == best), best
-
-
-def first_other(call: ToolCall, parts: Sequence[Text | ToolCall], messages: tuple[Message, ...]) -> ToolCall:
-    """The first whole call among these that was not made before; `call` where there is none."""
-    fit = (part for part in parts if isinstance(part, ToolCall) and not part.problem)
-    return next((part for part in fit if not is_repeated(part, messages)), call)
-
-
-def goes_in_circles(text: str) -> bool:
-    """Whether the text ends in one piece over and over: left alone, the model writes it up to the output limit."""
-    return any(
-        text.endswith(text[-size:] * CIRCLES) and text[-size:].strip(" -=#*_.0\n")
-        for size in range(4, min(80, len(text) // CIRCLES) + 1)
-    )
-
-
-def _said(call: ToolCall) -> tuple[str, str]:
-    return call.name, repr(sorted(call.args.items()))
-
-
-def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
-    """Whether this very call was made and answered, and nothing was changed since: then it would give the same."""
-    results = {
-        part.call_id: part.content for message in messages for part in message.parts if isinstance(part, ToolResult)
-    }
-    made = [part for message in messages for part in message.parts if isinstance(part, ToolCall) and part.id in results]
-    for earlier in reversed(made):
-        if earlier.name == call.name and dict(earlier.args) == dict(call.args):
-            return True
-        if earlier.name in ("write_file", "edit_file") or _CHANGED.search(results[earlier.id]):
-            return False
-    return False
-
-
 def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "turn", "schema": dict(schema)}}}
 
@@ -422,7 +356,3 @@ def _sum(first: Usage, second: Usage) -> Usage:
         output_tokens=first.output_tokens + second.output_tokens,
         cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
     )
-
-
-def _call_id() -> str:
-    return f"local_{uuid.uuid4().hex[:16]}"

@@ -17,7 +17,7 @@ from llmos.core.shell_words import NotClosed, NotParsed
 
 _ROUNDS = 16
 """Edits of one command; each rule leaves a text behind in which it finds nothing more."""
-_PROMPT = re.compile(r"^\$ +", re.MULTILINE)
+_PROMPT = re.compile(r"^\$ +(?=\w)", re.MULTILINE)
 _PROGRAM = re.compile(r"[a-z][a-z0-9_+-]*")
 BUILTINS = frozenset(
     """alias bg bind break builtin caller cd command compgen complete continue declare dirs disown echo enable eval

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmos.adapters.local_model import agreed, goes_in_circles, is_repeated, read_turn
 from llmos.adapters.local_prompt import (
     END_OF_CALL,
     build_messages,
@@ -21,8 +21,10 @@ from llmos.adapters.local_prompt import (
     turn_grammar,
     visible_answer,
 )
+from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
 from llmos.core.messages import Message, Text, ToolCall, ToolResult, user_text
 from llmos.core.ports import Example, ExampleStep, ModelRequest
+from llmos.core.shell_mend import mended
 from llmos.core.tool import Effect, ToolSpec
 
 
@@ -159,10 +161,10 @@ def test_a_call_is_written_without_escapes(tool: str, args: dict[str, Any], bloc
 
 
 @given(st.text(alphabet="ab`'\"\\\n $", min_size=1, max_size=30).filter(lambda text: END_OF_CALL not in f"\n{text}\n"))
-def test_any_command_comes_back_as_it_was(command: str) -> None:
+def test_any_command_comes_back_as_it_was_but_for_known_slips(command: str) -> None:
     block, _, rest = render_call("shell", {"command": command}, TOOLS).rpartition(END_OF_CALL)
     part = read_turn(block, TOOLS)
-    assert rest == "" and isinstance(part, ToolCall) and part.args == {"command": command}
+    assert rest == "" and isinstance(part, ToolCall) and part.args == {"command": mended(command)}
 
 
 @pytest.mark.parametrize(
@@ -219,3 +221,20 @@ def test_an_answered_call_counts_as_repeated_until_something_changes() -> None:
     assert is_repeated(same, (GOAL, CALL, RESULT, *later)), "nothing was changed in between"
     changed = (later[0], Message("user", (ToolResult("c3", "[no output]\n[files: changed a.txt]"),)))
     assert not is_repeated(same, (GOAL, CALL, RESULT, *changed)), "to look again after a change is sensible"
+
+
+def test_a_command_is_mended_as_it_is_read_and_one_that_cannot_run_carries_why() -> None:
+    assert read_turn("```bash\ngrep -c 'a|b' f", TOOLS) == replace(
+        read_turn("```bash\ngrep -E -c 'a|b' f", TOOLS), id=ANY
+    )
+    strange = read_turn("```bash\nno-such-tool -x", TOOLS)
+    assert isinstance(strange, ToolCall)
+    assert strange.problem == "there is no program no-such-tool here"
+
+
+def test_of_what_is_drawn_again_the_first_other_whole_call_is_made() -> None:
+    made = ToolCall("made", CALL.parts[0].name, dict(CALL.parts[0].args))
+    broken = ToolCall("broken", "shell", {"command": "ls 'a"}, problem="a quote is not closed")
+    other = ToolCall("other", "shell", {"command": "ls -l"})
+    assert first_other(made, [made, Text("no"), broken, other], (GOAL, CALL, RESULT)) == other
+    assert first_other(made, [made, broken], (GOAL, CALL, RESULT)) == made

@@ -1,0 +1,78 @@
+"""A turn of a small local model as it is read: an answer, or a call, mended and looked through before it is made."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+
+from llmos.adapters import local_prompt
+from llmos.core.messages import Message, Text, ToolCall, ToolResult
+from llmos.core.shell_mend import BUILTINS, mended, unrunnable
+from llmos.core.tool import ToolSpec
+
+CIRCLES = 8
+_CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
+"""The note of the engine below the result of a command that changed files."""
+
+
+def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text | ToolCall:
+    """A turn of the model as a part of a message. A call that was cut off carries its problem and must not run."""
+    if not raw.startswith(local_prompt.FENCE):
+        return Text(raw.strip())
+    name, args, problem = local_prompt.read_call(raw, tools)
+    if cut:
+        args, problem = {}, "the call was cut off before it was complete"
+    elif not problem and isinstance(command := args.get("command"), str):
+        args["command"] = mended(command)
+        problem = unrunnable(args["command"], _is_program)
+    return ToolCall(_call_id(), name, args, problem=problem)
+
+
+def _is_program(name: str) -> bool:
+    return name in BUILTINS or shutil.which(name) is not None
+
+
+def agreed(calls: Sequence[ToolCall]) -> tuple[ToolCall, int]:
+    """The call that most of these are, and how many; of equally many the one that came first."""
+    counts = Counter(_said(call) for call in calls)
+    best = max(counts.values())
+    return next(call for call in calls if counts[_said(call)] == best), best
+
+
+def first_other(call: ToolCall, parts: Sequence[Text | ToolCall], messages: tuple[Message, ...]) -> ToolCall:
+    """The first whole call among these that was not made before; `call` where there is none."""
+    fit = (part for part in parts if isinstance(part, ToolCall) and not part.problem)
+    return next((part for part in fit if not is_repeated(part, messages)), call)
+
+
+def goes_in_circles(text: str) -> bool:
+    """Whether the text ends in one piece over and over: left alone, the model writes it up to the output limit."""
+    return any(
+        text.endswith(text[-size:] * CIRCLES) and text[-size:].strip(" -=#*_.0\n")
+        for size in range(4, min(80, len(text) // CIRCLES) + 1)
+    )
+
+
+def _said(call: ToolCall) -> tuple[str, str]:
+    return call.name, repr(sorted(call.args.items()))
+
+
+def is_repeated(call: ToolCall, messages: tuple[Message, ...]) -> bool:
+    """Whether this very call was made and answered, and nothing was changed since: then it would give the same."""
+    results = {
+        part.call_id: part.content for message in messages for part in message.parts if isinstance(part, ToolResult)
+    }
+    made = [part for message in messages for part in message.parts if isinstance(part, ToolCall) and part.id in results]
+    for earlier in reversed(made):
+        if earlier.name == call.name and dict(earlier.args) == dict(call.args):
+            return True
+        if earlier.name in ("write_file", "edit_file") or _CHANGED.search(results[earlier.id]):
+            return False
+    return False
+
+
+def _call_id() -> str:
+    return f"local_{uuid.uuid4().hex[:16]}"
