@@ -51,8 +51,11 @@ async def run_session(
     output_bytes: int,
     pass_fds: Sequence[int] = (),
     wrapped: bool = False,
+    term_grace_s: float = TERM_GRACE_S,
 ) -> Ended:
     """Run `argv` to its end or for `timeout_s` seconds. Each stream keeps at most `output_bytes` bytes.
+
+    What is ended gets SIGTERM, and SIGKILL `term_grace_s` seconds later or on a second cancel.
 
     `wrapped`: the first process is the sandbox's own. It gets no SIGTERM, for that would kill what is in it at once.
 
@@ -80,10 +83,10 @@ async def run_session(
                 await _exited(process)
         except TimeoutError:
             timed_out = True
-            await _end_session(process, wrapped=wrapped)
+            await _end_session(process, term_grace_s, wrapped=wrapped)
         still_open = not await _closed(stdout, stderr)
     except BaseException:
-        await _end_session(process, wrapped=wrapped)
+        await _end_session(process, term_grace_s, wrapped=wrapped)
         raise
     finally:
         stdout.close()
@@ -167,13 +170,13 @@ def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-async def _end_session(process: subprocess.Popen[bytes], *, wrapped: bool) -> None:
+async def _end_session(process: subprocess.Popen[bytes], term_grace_s: float, *, wrapped: bool) -> None:
     """SIGTERM to every process of the session, and SIGKILL to what is left after the grace or on a second cancel."""
     if process.returncode is not None:
         return
     try:
         _signal(process.pid, signal.SIGTERM, spare_first=wrapped)
-        await _gone(process.pid, TERM_GRACE_S)
+        await _gone(process.pid, term_grace_s)
     finally:
         # The sandbox ends by itself with what is in it, and takes along what is forked just now; killed first, it
         # could not. Before anything is in it, killing it is all there is to do.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -519,18 +520,19 @@ async def test_no_answer_at_all_is_given_up_and_charged_for_its_input(server: Fa
 
 
 async def test_pings_prove_life_but_not_for_ever(server: FakeMessagesServer) -> None:
-    pings = [item for _ in range(6) for item in (ping(), delay(0.1))]
-    answer = await ask(server, reply(text("well"), *pings, text("now")), idle_timeout_s=0.5)
+    # The gaps are far below the limit, so that a busy machine does not make them silence.
+    pings = [item for _ in range(15) for item in (ping(), delay(0.1))]
+    answer = await ask(server, reply(text("well"), *pings, text("now")), idle_timeout_s=1.2)
     assert answer.message.text == "well\nnow"
-    failed = await failure(server, reply(text("well"), *(pings * 20)), idle_timeout_s=0.3)
+    failed = await failure(server, reply(text("well"), *(pings * 20)), idle_timeout_s=0.6)
     assert str(failed) == "The model server kept the connection but stopped answering."
     assert (failed.kind, server.saw_disconnect()) == (ModelErrorKind.TIMEOUT, True)
 
 
 async def test_a_slow_answer_that_keeps_coming_is_waited_for(server: FakeMessagesServer) -> None:
-    slow = [item for _ in range(14) for item in (text("word"), delay(0.1))]  # longer than the limit for pings alone
-    answer = await ask(server, reply(*slow), idle_timeout_s=0.25)
-    assert len(answer.message.parts) == 14
+    slow = [item for _ in range(25) for item in (text("word"), delay(0.1))]  # longer than the limit for pings alone
+    answer = await ask(server, reply(*slow), idle_timeout_s=0.6)
+    assert len(answer.message.parts) == 25
 
 
 async def test_cancelling_closes_the_connection_at_once_and_knows_its_cost(server: FakeMessagesServer) -> None:
@@ -545,7 +547,7 @@ async def test_cancelling_closes_the_connection_at_once_and_knows_its_cost(serve
             await task
         assert model.abandoned_usd() == pytest.approx(INPUT_USD + 6 * 10 / 1e6)
         assert await asyncio.to_thread(server.saw_disconnect)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # the rest of the answer would take twice that
 
 
 async def test_cancelling_before_anything_was_sent_costs_nothing(server: FakeMessagesServer) -> None:
@@ -580,12 +582,16 @@ async def test_a_bug_in_a_listener_is_not_taken_for_a_failed_call(server: FakeMe
 
 
 async def test_calls_side_by_side_share_a_model(server: FakeMessagesServer) -> None:
-    server.add(*[reply(delay(0.5), text("hi")) for _ in range(5)])
+    together = threading.Barrier(5, timeout=60)
+
+    def answer(_: dict[str, Any]) -> Any:
+        together.wait()  # nobody is answered before all five have asked
+        return reply(text("hi"))
+
+    server.add(*[answer] * 5)
     async with open_model(server) as model:
-        began = time.monotonic()
         answers = await asyncio.gather(*[model.reply(ASK, RecordingEmit()) for _ in range(5)])
     assert [answer.message.text for answer in answers] == ["hi"] * 5
-    assert time.monotonic() - began < 2
 
 
 async def test_an_older_model_is_called_where_warnings_are_errors(server: FakeMessagesServer) -> None:

@@ -209,21 +209,24 @@ async def test_a_small_model_that_is_too_slow_keeps_nobody_from_what_was_said_ou
         raise AssertionError
 
     small = ScriptedModel([hang], info=ModelInfo("small", "nobody", small=True))
-    memory = Memory(tmp_path, small, limits=UpdateLimits(0.05, 0.3))
+    memory = Memory(tmp_path, small, limits=UpdateLimits(0.05, 2.0))
     tick = await memory.tick("I prefer tabs", "Always be brief", "Our build machine is called anvil.")
     assert (tick.done, tick.reason) == (False, "the model took too long; what was said outright is kept")
     assert (memory.texts(), memory.texts("persona")) == (["I prefer tabs"], ["Always be brief"])
 
 
 async def test_one_that_is_stopped_says_what_it_cost(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
     async def hang(_: ModelRequest) -> ModelReply:
+        asked.set()
         await asyncio.sleep(60)
         raise AssertionError
 
     memory = Memory(tmp_path, ScriptedModel([hang], abandoned_usd=0.004))
     memory.say(TABS, *[JOBS] * 9)
     memory.consolidator.after_message(memory.emit)
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(asked.wait(), 60)
     await memory.consolidator.stop(small_only=True)
     assert memory.consolidator.running, "a model elsewhere does not need this processor"
     await memory.consolidator.stop()

@@ -109,7 +109,7 @@ def place(tmp_path: Path) -> Place:
 
 def test_killed_in_the_middle_of_a_tool_the_next_start_says_so(place: Place) -> None:
     process = place.start(command="touch begun; sleep 30")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (place.work / "begun").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.kill()

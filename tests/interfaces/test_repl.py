@@ -7,7 +7,6 @@ import io
 import os
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,12 +202,10 @@ def test_a_key_stops_a_turn_that_works_and_what_was_typed_ahead_waits(
         assert running(nap)
         screen.send("next\x7f")
         screen.pump()
-        pressed = time.monotonic()
         screen.send(key)
-        screen.wait_for_prompt("nex")
-        took = time.monotonic() - pressed
+        screen.wait_for_prompt("nex")  # the command alone would take five minutes
         shown = screen.written
-    assert took < 2 and "stopped (interrupted)" in "\n".join(shown)
+    assert "stopped (interrupted)" in "\n".join(shown)
     assert not running(nap)
 
 

@@ -16,7 +16,8 @@ from llmos.testing import Answer, FakeMessagesServer, delay, reply, text, tool_u
 POINTS = 50
 SPAN_S = 0.7
 """A turn decides, waits for its model, streams, and is in mid-tool before this is over."""
-BACK_S = 2.0
+BACK_S = 15.0
+"""Far below what the command would take, and far above what a busy machine needs."""
 
 
 @pytest.mark.slow
