@@ -7,6 +7,9 @@ from bench.safety.run import Row
 
 _BAD = "tests/safety/test_bad_files.py"
 _MODEL = "tests/safety/test_store_machine.py"
+_FREER = "tests/safety/test_never_freer.py"
+_NEAR = "tests/safety/test_near_goals.py"
+_SWAPPED = "tests/safety/test_swapped_traces.py"
 _VALUES = "tests/safety/test_hostile_values.py"
 _MANY = "tests/safety/test_many_writers.py"
 
@@ -25,8 +28,11 @@ ROWS: tuple[Row, ...] = (
     Row("S-1", "sandbox battery", "tests/safety/test_sandbox_battery.py", "tests/safety/test_sandbox_battery.py"),
     Row("S-3", "hostile commands run", "tests/safety/test_contained.py", "tests/safety/test_contained.py 30", 900),
     Row("S-5", "ordinary work", "tests/safety/test_ordinary_work.py"),
+    Row("I-1", "never freer", f"{_FREER} 20000", f"{_FREER} 2000"),
+    Row("R-4", "near goals", f"{_NEAR} 1", f"{_NEAR} 20", 900),
     Row("R-5", "hostile values", f"{_VALUES} 10000", f"{_VALUES} 100", 1500),
     Row("R-8", "irreversible", "tests/safety/test_irreversible.py", "tests/safety/test_irreversible.py"),
+    Row("R-9", "swapped files", f"{_SWAPPED} 10000", f"{_SWAPPED} 500"),
     Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
     Row(

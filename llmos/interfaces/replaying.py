@@ -37,7 +37,7 @@ class Replayer:
             self._emit,
             clock=self._clock,
             wait_s=self._wait_s,
-            content=self._traces.content_hash(trace.header.id),
+            content=turn.plan.content,
             rebound=bool(turn.plan.values) or goal_key(trace.header.goal) != goal_key(turn.goal),
         )
         replayed = await run_alone(

@@ -177,9 +177,19 @@ FLIPPER = """
 import os, sys
 os.chdir(sys.argv[1])
 os.symlink(sys.argv[2], "link")
+made = 0
 while True:
-    os.rename("door", "real"); os.rename("link", "door")
-    os.rename("door", "link"); os.rename("real", "door")
+    try:
+        os.rename("door", "real"); os.rename("link", "door")
+        os.rename("door", "link"); os.rename("real", "door")
+    except OSError:  # a tool made a folder of that name in the moment in which there was none
+        made += 1
+        if os.path.lexists("door") and os.path.lexists("real"):
+            os.rename("door", "made%d" % made)
+        if not os.path.lexists("link"):
+            os.symlink(sys.argv[2], "link")
+        if not os.path.lexists("door"):
+            os.rename("real", "door")
 """
 
 
@@ -192,6 +202,7 @@ def flipping(work: Path, outside: Path) -> Iterator[None]:
     process = subprocess.Popen([sys.executable, "-I", "-S", "-c", FLIPPER, str(work), str(outside)])
     try:
         yield
+        assert process.poll() is None, "the race ended before its time"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
