@@ -51,15 +51,16 @@ def why_not_read_only(commands: Sequence[PlainCommand], world: ShellWorld) -> st
             plain = len(command.words) == 2 and not command.words[1].startswith("-") and not command.globs
             if at or follows != "&&" or not plain:
                 return "it changes the folder in the middle"
-            if problem := _one(command, "", world):
+            if problem := why_not_look(command, "", world):
                 return problem
             folder = command.words[1]
-        elif problem := _one(command, folder, world):
+        elif problem := why_not_look(command, folder, world):
             return problem
     return ""
 
 
-def _one(command: PlainCommand, folder: str, world: ShellWorld) -> str:
+def why_not_look(command: PlainCommand, folder: str, world: ShellWorld) -> str:
+    """Why one command, run in `folder`, may do more than look; empty where it only looks."""
     name, words = command.words[0], command.words[1:]
     if world.foreign_program(name):
         return f"the program {name} may be the project's own"

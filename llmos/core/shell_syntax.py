@@ -79,6 +79,7 @@ _RESERVED = frozenset(
 )
 _CODES = re.compile(r"[^\t\n\x20-\x7e]")
 _HARMLESS_TARGETS = frozenset(["/dev/null", "/dev/stdout", "/dev/stderr"])
+_TO_FILE = (">", ">>", "&>", "&>>")
 _JOINED = {"&&": "&&", "||": "||", "|": "|", ";": ";", "\n": ";"}
 _TOO_LARGE = ShellReading(None, "it is too large to be looked through", hidden=True, too_large=True)
 
@@ -96,6 +97,26 @@ def read_shell(text: str, parse: ParseShell) -> ShellReading:
     if len(re.findall(r"[;&|\n]+", text)) > MAX_COMMANDS or text.count("(") > MAX_COMMANDS or _deep(text):
         return _TOO_LARGE
     return _read(text, parse, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainWriting:
+    """Plain commands whose output may go to files that are known to the letter."""
+
+    commands: tuple[PlainCommand, ...]
+    outputs: tuple[str, ...]
+
+
+def read_writing(text: str, parse: ParseShell) -> PlainWriting | None:
+    """The commands of a text and the files that their output is redirected to; None where they are not plain."""
+    if len(text) > MAX_BYTES or _deep(text) or _untrusted(text):
+        return None
+    reader = _Plain(text, writes=True)
+    try:
+        commands = reader.commands(parse(text.encode("ascii")))
+    except _NotPlain:
+        return None
+    return PlainWriting(commands, tuple(dict.fromkeys(reader.outputs)))
 
 
 def _deep(text: str) -> bool:
@@ -169,9 +190,14 @@ class _NotPlain(Exception):
 
 @dataclass
 class _Plain:
-    """The reading for allowing: raises _NotPlain at the first node that is not on its list."""
+    """The reading for allowing: raises _NotPlain at the first node that is not on its list.
+
+    With `writes` output may go to files, which are `outputs`: then it is no reading for allowing.
+    """
 
     source: str
+    writes: bool = False
+    outputs: list[str] = field(default_factory=list)
 
     def commands(self, root: Node) -> tuple[PlainCommand, ...]:
         if root.kind != "program":
@@ -250,6 +276,10 @@ class _Plain:
         value, glob = self._word(target)
         if kinds == ["<"] and not glob:
             return value
+        if self.writes and operator in _TO_FILE and not glob and value and value not in _HARMLESS_TARGETS:
+            if value not in self.outputs:
+                self.outputs.append(value)
+            return ""
         copied = operator == ">&" and value in ("1", "2")
         dropped = operator in (">", ">>", "&>") and value in _HARMLESS_TARGETS
         if not (copied or dropped):

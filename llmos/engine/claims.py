@@ -1,9 +1,9 @@
 """Who may change what while several sub-goals work in one working directory at once.
 
 What a step did to files is seen by comparing the directory before and after it, so two steps may only overlap where it
-is known beforehand what each changes: a file tool names it, a replay recorded it, a command that only looks changes
-nothing. Any other command runs alone; models answer meanwhile. A file that one sub-goal wrote is its own: another one
-that does not wait for it is refused before it writes there.
+is known beforehand what each changes: a file tool names it, a replay recorded it, a command says it in plain words
+(core/shell_writes). Any other command runs alone; models answer meanwhile. A file that one sub-goal wrote is its own:
+another one that does not wait for it is refused before it writes there.
 """
 
 from __future__ import annotations
@@ -15,15 +15,24 @@ from contextlib import asynccontextmanager
 from dataclasses import field, replace
 
 from llmos.core.dataclass import dataclass
+from llmos.core.path_sets import covers, meets
 from llmos.core.tool import FileChanges
 from llmos.engine.step_reads import COMMAND_WORD
 
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """A step that may change `paths`, or anything where that is None."""
+    """A step that may change `paths` and what lies below them, or anything where that is None."""
 
     paths: frozenset[str] | None
+    reads: frozenset[str] = frozenset()
+    """What it looks at, and what lies below that."""
+    needs: frozenset[str] = frozenset()
+    """What must stay there, or not there, itself."""
+    makes: frozenset[str] = frozenset()
+    """Folders among `paths` that are made where they are missing: they are nobody's own."""
+    torn: bool = False
+    """Whether others may see what it does half done, and it what others do: a command, not a file tool."""
     others: set[str] = field(default_factory=set)
     """What steps that ran at the same time were to change."""
     beside: tuple[Held, ...] = ()
@@ -35,12 +44,15 @@ class Held:
 
     def own(self, changes: FileChanges) -> FileChanges:
         """The changes without those that steps at the same time were to make."""
-        strange = (self.others | self._passing(changes)) - (self.paths or frozenset())
-        if not strange:
+        passing = self._passing(changes)
+        if not self.others and not passing:
             return changes
+        mine = self.paths or frozenset()
 
         def kept(paths: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(path for path in paths if path not in strange)
+            return tuple(
+                path for path in paths if covers(mine, path) or not (path in passing or covers(self.others, path))
+            )
 
         return replace(
             changes, created=kept(changes.created), changed=kept(changes.changed), deleted=kept(changes.deleted)
@@ -56,12 +68,23 @@ class Held:
 
     def announced(self, changes: FileChanges) -> bool:
         """Whether all changes are ones that this step or one at the same time was to make."""
-        return (self.paths or frozenset()).issuperset(self.own(changes).paths)
+        return all(covers(self.paths or (), path) for path in self.own(changes).paths)
 
     def clashes(self, other: Held) -> bool:
+        """Whether the two may not overlap: one may change what the other changes, or sees."""
         if self.paths is None or other.paths is None:
             return True
-        return bool(self.paths & other.paths)
+        if meets(self.paths, other.paths):
+            return True
+        return (self.torn or other.torn) and (self._disturbs(other) or other._disturbs(self))
+
+    def alike(self, other: Held) -> bool:
+        """Whether both touch the same."""
+        return (self.paths, self.reads, self.needs) == (other.paths, other.reads, other.needs)
+
+    def _disturbs(self, other: Held) -> bool:
+        paths = self.paths or frozenset()
+        return meets(paths, other.reads) or any(covers(paths, path) for path in other.needs)
 
 
 class Claims:
@@ -74,9 +97,8 @@ class Claims:
         self._owners: dict[str, str] = {}
 
     @asynccontextmanager
-    async def hold(self, paths: Iterable[str] | None) -> AsyncIterator[Held]:
-        """Run beside steps that change other files, after those that may change the same; first come, first served."""
-        held = Held(None if paths is None else frozenset(posixpath.normpath(path) for path in paths))
+    async def hold(self, held: Held) -> AsyncIterator[Held]:
+        """Run beside steps that touch other files, after those that may clash; first come, first served."""
         self._waiting.append(held)
         try:
             while self._must_wait(held):

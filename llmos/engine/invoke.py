@@ -166,24 +166,45 @@ class Invoker:
         looks = self.permits.only_looks(tool.spec, subjects)
         if tool.spec.effect is Effect.READ:
             return await self._run(tool, call, Held(frozenset()), replayed=saved_run is not None, looks=looks)
-        paths = self._touched(tool, call, touches, looks=looks)
-        command = str(call.args.get("command", "")) if paths is None else ""
-        if self._who and (refusal := self._claims.refusal(self._who, self._after, paths or (), command)):
-            return _not_run(call, f"the call was not run: {refusal}")
-        if self._who:
-            self._claims.take(self._who, paths or ())
-        async with self._claims.hold(paths) as held:
-            return await self._run(tool, call, held, replayed=saved_run is not None, looks=looks)
+        alone = False
+        while True:
+            held = self._claim(tool, call, subjects, touches, looks=looks, alone=alone)
+            if self._who and (refusal := self._refusal(held, call)):
+                return _not_run(call, f"the call was not run: {refusal}")
+            async with self._claims.hold(held):
+                # What a command would touch may be another thing since it waited: a folder is there, a link.
+                if not held.torn or held.alike(self._claim(tool, call, subjects, touches, looks=looks)):
+                    return await self._run(tool, call, held, replayed=saved_run is not None, looks=looks)
+            alone = True
 
-    def _touched(
-        self, tool: Tool, call: ToolCall, recorded: Sequence[str] | None, *, looks: bool
-    ) -> tuple[str, ...] | None:
-        """The files that a call is known to change, and no others; None where that cannot be known."""
+    def _claim(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        subjects: Sequence[str],
+        recorded: Sequence[str] | None,
+        *,
+        looks: bool,
+        alone: bool = False,
+    ) -> Held:
+        """What a call is known to change, and no more; anything where that cannot be known, or with `alone`."""
         if tool.spec.effect is Effect.WRITE:
-            return tuple(relative_path(path, self.context.cwd) for path in tool.paths(call.args))
+            return Held(frozenset(relative_path(path, self.context.cwd) for path in tool.paths(call.args)))
         if recorded is not None:
-            return tuple(recorded)
-        return () if looks else None
+            return Held(frozenset(recorded))
+        said = self.permits.touches(tool.spec, subjects) if self._who and not alone else None
+        if said is None:
+            return Held(frozenset() if looks else None)
+        return Held(said.writes, said.reads, said.needs, said.makes, torn=not looks)
+
+    def _refusal(self, held: Held, call: ToolCall) -> str:
+        """Why another sub-goal is in the way of a call; else its files are those of this one, and it is empty."""
+        paths = (held.paths or frozenset()) - held.makes
+        command = str(call.args.get("command", "")) if held.paths is None else ""
+        refusal = self._claims.refusal(self._who, self._after, paths, command)
+        if not refusal:
+            self._claims.take(self._who, paths)
+        return refusal
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmos.core.errors import StoreError
 from llmos.core.events import PermissionDecided, Verdict
@@ -28,11 +29,13 @@ from llmos.core.permission import (
     stricter,
 )
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
-from llmos.core.read_only import ShellWorld
-from llmos.core.shell_syntax import ParseShell
+from llmos.core.shell_syntax import ParseShell, read_writing
 from llmos.core.tool import Effect, ToolSpec
 from llmos.core.trace import Trace
 from llmos.memory.saved_permissions import SavedPermissions
+
+if TYPE_CHECKING:
+    from llmos.core.shell_writes import PathWorld, Touches
 
 _STEP = re.compile(r"step ([1-9]\d{0,3})\b")
 NO_SANDBOX_HERE = "no sandbox"
@@ -52,7 +55,7 @@ class Permits:
         mode: PermissionMode,
         saved: SavedPermissions | None,
         parse: ParseShell,
-        world: ShellWorld,
+        world: PathWorld,
         cwd: Path,
         unheld: bool = False,
     ) -> None:
@@ -121,6 +124,15 @@ class Permits:
     def only_looks(self, spec: ToolSpec, subjects: Sequence[str]) -> bool:
         """Whether a call is known to do no more than look."""
         return only_looks(self.read(spec, subjects), self._world)
+
+    def touches(self, spec: ToolSpec, subjects: Sequence[str]) -> Touches | None:
+        """All that a command can change or look at; None where it cannot be told."""
+        from llmos.core.shell_writes import touches  # a replay need not import it
+
+        if spec.effect is not Effect.EXECUTE or len(subjects) != 1:
+            return None
+        read = read_writing(subjects[0], self._parse)
+        return touches(read.commands, read.outputs, self._world) if read is not None else None
 
     def decide(self, call: Call) -> Decision:
         """What floor, rules and mode say of a call, before anybody is asked. Raises StoreError."""

@@ -6,6 +6,7 @@ import glob as globbing
 import os
 import re
 import shutil
+import stat
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from llmos.core.danger import is_credential
 _MOST = 500
 """Names that a glob may bring in before it is asked about."""
 _DEEP_LOOK = 5_000
+_MOST_TOUCHED = 2_000
+"""Files below what a command touches that are looked at, before it is taken for one that touches anything."""
 _PLAIN_SETTINGS = {
     "core": frozenset(
         "repositoryformatversion filemode bare logallrefupdates ignorecase precomposeunicode symlinks autocrlf eol "
@@ -39,6 +42,7 @@ class FileWorld:
 
     def __init__(self, cwd: Path, allowed_roots: Sequence[Path] = ()) -> None:
         self._cwd = cwd
+        self.root = str(cwd)
         self._roots = tuple(os.path.realpath(root) for root in (cwd, *allowed_roots))
 
     def readable(self, path: str, folder: str, *, glob: bool, deep: bool) -> str:
@@ -81,6 +85,39 @@ class FileWorld:
             if (parent / "HEAD").exists() and (parent / "objects").exists():
                 return False  # a bare repository, whose settings lie among the files
         return False
+
+    def kind(self, path: str) -> str:
+        at, mode = self.root, stat.S_IFDIR
+        for piece in path.split("/"):
+            if not stat.S_ISDIR(mode):
+                return "strange"  # something lies below a file
+            at = f"{at}/{piece}"
+            try:
+                mode = os.lstat(at).st_mode
+            except FileNotFoundError:
+                return ""
+            except (OSError, ValueError):
+                return "strange"
+        return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "strange"
+
+    def plain_below(self, path: str) -> bool:
+        waiting, seen = [f"{self.root}/{path}"], 0
+        while waiting:
+            at = waiting.pop()
+            try:
+                found = os.lstat(at)
+                seen += 1
+                if stat.S_ISDIR(found.st_mode):
+                    waiting += [f"{at}/{name}" for name in os.listdir(at)]  # noqa: PTH208
+                elif not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                    return False
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError):
+                return False
+            if seen + len(waiting) > _MOST_TOUCHED:
+                return False
+        return True
 
 
 def _below(path: str, root: str) -> bool:

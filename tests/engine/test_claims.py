@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from llmos.adapters.bash_parser import parse_bash
-from llmos.core.events import Event
+from llmos.core.events import Event, ToolFinished, ToolStarted
 from llmos.core.messages import ToolCall
 from llmos.core.permission import PermissionMode
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.core.tool import FileChanges, ToolContext
-from llmos.engine.claims import Claims
+from llmos.engine.claims import Claims, Held
 from llmos.engine.invoke import Invocation, Invoker
 from llmos.engine.step_backups import BackupLimits
 from llmos.tools import builtin_tools
@@ -64,6 +64,89 @@ async def test_steps_whose_effects_are_on_record_overlap_and_each_sees_its_own(t
         10,
     )
     assert (made(first), made(second)) == (("a.txt",), ("b.txt",))
+
+
+def order(events: list[Event]) -> list[str]:
+    return [f"{type(one).__name__[4:]} {one.call_id}" for one in events if isinstance(one, ToolStarted | ToolFinished)]
+
+
+async def side_by_side(folder: Path, first: str, second: str) -> tuple[list[str], Invocation, Invocation]:
+    """Two commands of two sub-goals at once: in which order they began and ended, and what came of them."""
+    events: list[Event] = []
+    top = invoker(folder)
+    one, two = top.child("1", events.append), top.child("2", events.append)
+    calls = [ToolCall(str(n), "shell", {"command": command}) for n, command in enumerate((first, second), start=1)]
+    ran = await asyncio.gather(one.invoke(calls[0]), two.invoke(calls[1]))
+    return order(events), ran[0], ran[1]
+
+
+AT_ONCE = ["Started 1", "Started 2"]
+IN_ORDER = ["Started 1", "Finished 1", "Started 2", "Finished 2"]
+
+
+async def test_commands_that_say_what_they_write_overlap_and_each_sees_its_own(tmp_path: Path) -> None:
+    (tmp_path / "work" / "out").mkdir(parents=True)
+    (tmp_path / "work" / "n.txt").write_text("x\n")
+    ran, first, second = await side_by_side(
+        tmp_path,
+        "cp n.txt out/ && sleep 0.3 && rm n.txt",
+        "echo y > b.txt; sleep 0.3; mkdir -p out && mv b.txt out/b.txt",
+    )
+    assert ran[:2] == AT_ONCE
+    assert first.step is not None and second.step is not None
+    assert first.step.changes == FileChanges(("out/n.txt",), (), ("n.txt",))
+    assert second.step.changes == FileChanges(("out/b.txt",), (), ())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("sleep 0.2; echo x > a.txt", "cat a.txt > b.txt"),  # the second reads what the first writes
+        ("sleep 0.2; cat n.txt > b.txt", "echo y > n.txt"),  # the other way round
+        ("sleep 0.2; mv n.txt c.txt", "wc -l < n.txt"),  # a look at what is moved
+        ("sleep 0.2; echo x > a.txt", "ls"),  # a look at everything
+        ("sleep 0.2; mkdir -p d/e", "touch d/f"),  # below a folder that is made
+        ("sleep 0.2; echo x > a.txt", "bash -c 'echo y > c.txt'"),  # nobody knows what that changes
+        ("bash -c 'sleep 0.2'", "echo x > a.txt"),
+        ("sleep 0.2; echo x > A.txt", "echo y > a.txt"),  # one file, on some file systems
+    ],
+)
+async def test_commands_that_touch_the_same_or_may_run_one_after_the_other(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "n.txt").write_text("x\n")
+    ran, _, _ = await side_by_side(tmp_path, first, second)
+    assert ran == IN_ORDER
+
+
+async def test_two_commands_that_would_write_one_file_are_found_before_they_do(tmp_path: Path) -> None:
+    ran, _, second = await side_by_side(tmp_path, "sleep 0.2; echo x > a.txt", "mkdir -p d && echo y > a.txt")
+    assert ran == ["Started 1", "Finished 1"]
+    assert second.step is None and "sub-goal 1 of this same turn has written a.txt" in second.result.content
+    assert not (tmp_path / "work" / "d").exists()
+
+
+async def test_a_folder_that_holds_a_file_of_another_is_not_taken_away(tmp_path: Path) -> None:
+    top = invoker(tmp_path)
+    one, two = top.child("1", lambda _: None), top.child("2", lambda _: None)
+    assert (await one.invoke(shell("mkdir -p d/e && echo x > d/e/a.txt"))).step is not None
+    for command in ("rm -r d", "mv d f", "rm -r d/e"):
+        refused = await two.invoke(shell(command))
+        assert refused.step is None and "sub-goal 1 of this same turn has written" in refused.result.content
+    assert (await two.invoke(shell("mkdir -p d/e && echo y > d/e/b.txt"))).step is not None
+
+
+async def test_what_a_command_would_touch_is_looked_at_again_when_it_had_to_wait(tmp_path: Path) -> None:
+    """`b.txt` becomes a link while the second waits: then it writes to another file, and runs alone."""
+    events: list[Event] = []
+    top = invoker(tmp_path)
+    children = [top.child(str(n), events.append, after=frozenset({"1", "3"})) for n in (1, 2, 3)]
+    commands = ("bash -c 'sleep 0.2; ln -s c.txt b.txt'", "echo y > b.txt; sleep 0.2", "sleep 0.1; touch c.txt")
+    calls = [ToolCall(str(n), "shell", {"command": command}) for n, command in enumerate(commands, start=1)]
+    ran = await asyncio.gather(*(child.invoke(call) for child, call in zip(children, calls, strict=True)))
+    assert order(events) == [f"{what} {call}" for call in (1, 3, 2) for what in ("Started", "Finished")]
+    assert ran[1].step is not None and ran[1].step.changes.changed == ("c.txt",)
 
 
 async def test_what_nobody_announced_is_seen_by_both(tmp_path: Path) -> None:
@@ -151,7 +234,7 @@ async def test_what_is_whose_ends_with_the_turn_and_agents_share_with_their_own(
 
 async def test_one_that_is_cut_off_while_it_waits_leaves_no_trace(tmp_path: Path) -> None:
     claims = Claims()
-    async with claims.hold(None):
+    async with claims.hold(Held(None)):
         waiting = asyncio.ensure_future(_held(claims))
         await asyncio.sleep(0)
         waiting.cancel()
@@ -164,16 +247,14 @@ async def test_one_that_is_cut_off_while_it_waits_leaves_no_trace(tmp_path: Path
 
 
 async def _held(claims: Claims) -> None:
-    async with claims.hold(("a",)):
+    async with claims.hold(Held(frozenset({"a"}))):
         pass
 
 
 def test_changes_are_left_alone_where_nothing_overlapped() -> None:
-    from llmos.engine.claims import Held
-
     changes = FileChanges(("a",), ("b",), ("c",))
     assert Held(None).own(changes) is changes
-    assert Held(frozenset({"a"}), {"a", "b"}).own(changes) == FileChanges(("a",), (), ("c",))
+    assert Held(frozenset({"a"}), others={"a", "b"}).own(changes) == FileChanges(("a",), (), ("c",))
 
 
 class TestPermissions:
