@@ -6,6 +6,8 @@ A gate is never out-voted. Each has a name and gives a reason that a person read
 from __future__ import annotations
 
 from llmos.core import gates_format as formats
+from llmos.core import gates_number as number
+from llmos.core import gates_shell as shell
 from llmos.core import gates_values as values
 from llmos.core import gates_wording as wording
 from llmos.core.gate import Gate
@@ -41,12 +43,15 @@ GATES: tuple[Gate, ...] = (
     Gate("code", values.check_code),
     Gate("option", values.check_option),
     Gate("glob", values.check_glob),
-    Gate("vocabulary", values.check_vocabulary),
+    Gate("vocabulary", shell.check_vocabulary),
+    Gate("separator", shell.check_separator),
+    Gate("depth", shell.check_depth),
+    Gate("output", shell.check_command_output),
     Gate("quotes", values.check_quotes),
     Gate("constant", values.check_constant),
     Gate("column", values.check_column),
     Gate("said", wording.check_said),
-    Gate("number", wording.check_number),
+    Gate("number", number.check_number),
     Gate("signs", wording.check_signs),
     Gate("leftover", values.check_leftover),
 )

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from llmos.core.gate import Case, Landing
 from llmos.core.literal_forms import forms
+from llmos.core.literal_words import is_dot_file
 from llmos.core.literals import Kind, Literal
 from llmos.core.shell_roles import Role
 from llmos.core.template_facts import texts
@@ -35,6 +36,7 @@ _NO_FILES = frozenset([Kind.PACKAGE, Kind.USER])
 
 
 _NUMERAL = re.compile(r"\d+")
+_ENDINGS = frozenset([Kind.EXTENSION, Kind.FILE])
 
 
 def check_kinds(case: Case) -> str:
@@ -44,10 +46,8 @@ def check_kinds(case: Case) -> str:
         if old.kind is not new.kind and not any(old.kind in group and new.kind in group for group in _ALIKE):
             return f"{new.text!r} is a {new.kind}, where the saved run had the {old.kind} {old.text!r}"
         kinds = {old.kind, new.kind}
-        if kinds == {Kind.URL} and _scheme(old.text) != _scheme(new.text):
-            return f"{new.text!r} is another kind of address than {old.text!r}"
-        if kinds == {Kind.NUMBER} and _NUMERAL.sub("", old.text) != _NUMERAL.sub("", new.text):
-            return f"{new.text!r} is another kind of number than {old.text!r}"
+        if reason := _written_otherwise(old, new):
+            return reason
         if (" " in old.text) != (" " in new.text) and Kind.TEXT in kinds and kinds - {Kind.TEXT, Kind.NAME}:
             return f"only one of {old.text!r} and {new.text!r} is a text of several words"
         if kinds & _NO_FILES and kinds & {Kind.PATH, Kind.FILE}:
@@ -65,6 +65,23 @@ def check_kinds(case: Case) -> str:
 def _scheme(url: str) -> str:
     """How an address is reached: `file:` and `git+ssh:` are other ways than `https:`, which is one with `http:`."""
     return url.partition("://")[0].lower().replace("https", "http")
+
+
+def _written_otherwise(old: Literal, new: Literal) -> str:
+    """Why two values of a kind are not written alike: a signed number, a date of another form, a hidden file."""
+    kinds = {old.kind, new.kind}
+    if kinds == {Kind.URL} and _scheme(old.text) != _scheme(new.text):
+        return f"{new.text!r} is another kind of address than {old.text!r}"
+    if kinds == {Kind.NUMBER} and _NUMERAL.sub("", old.text) != _NUMERAL.sub("", new.text):
+        return f"{new.text!r} is another kind of number than {old.text!r}"
+    if kinds == {Kind.DATE} and _NUMERAL.sub("0", old.text) != _NUMERAL.sub("0", new.text):
+        return f"{new.text!r} is written as another date than {old.text!r}"
+    if kinds == {Kind.NUMBER} and len(old.text) > 7 and len(old.text) != len(new.text):
+        return f"{new.text!r} has another number of digits than {old.text!r}"
+    dotted = old.text[:1] == new.text[:1] == "." and kinds <= _ENDINGS
+    if dotted and is_dot_file(old.text) != is_dot_file(new.text):
+        return f"one of {old.text!r} and {new.text!r} is a whole name, the other how names end"
+    return ""
 
 
 def _is_bare(literal: Literal) -> bool:
@@ -91,10 +108,14 @@ def check_role(case: Case) -> str:
             return reason
         if _relinks(case, landing):
             return f"{landing.new.text!r} lies in another folder, from where a link leads elsewhere"
-        rooted = (landing.value or "").startswith(("/", "~", "$"))
-        if rooted and not landing.place.whole and not landing.old.text.startswith(("/", "~", "$")):
+        leads = not _argument_around(case, landing).startswith(landing.place.written)
+        rooted = (landing.value or "").startswith(_ROOTS if leads else _ROOTS[:3])
+        if rooted and not landing.place.whole and not landing.old.text.startswith(_ROOTS):
             return f"{landing.new.text!r} starts at a place of its own, where {landing.old.text!r} was part of a path"
     return ""
+
+
+_ROOTS = ("/", "~", "$", "./", "../")
 
 
 def _relinks(case: Case, landing: Landing) -> bool:
@@ -341,20 +362,6 @@ def check_glob(case: Case) -> str:
         if landing.place.whole and special <= set(old) and landing.old.kind in (Kind.GLOB, Kind.EXTENSION):
             continue
         return f"{value!r} would be read as a pattern"
-    return ""
-
-
-_SET_OPTIONS = frozenset(
-    """allexport braceexpand emacs errexit errtrace functrace hashall histexpand history ignoreeof keyword monitor
-    noclobber noexec noglob nolog notify nounset onecmd physical pipefail posix privileged verbose vi xtrace""".split()
-)
-
-
-def check_vocabulary(case: Case) -> str:
-    """Programs that take words from a list of their own: shopt knows none of the options of `set -o`."""
-    for landing in case.landings:
-        if landing.place.program == "shopt" and landing.value in _SET_OPTIONS:
-            return f"shopt does not know {landing.value!r}; it is an option of set"
     return ""
 
 

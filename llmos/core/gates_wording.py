@@ -56,60 +56,6 @@ def check_said(case: Case) -> str:
     return f"the saved run holds words of its goal ({held}), and this goal is put in other words"
 
 
-_BETWEEN = frozenset(["the", "of", "regular", "empty", "§"])
-_MANY = frozenset("every each all any".split())
-_COUNTED = frozenset("file directory".split())
-_RANKED = frozenset("first last top bottom next newest oldest latest largest biggest smallest longest".split())
-
-
-def check_number(case: Case) -> str:
-    """One thing or several, where that decides how many are changed or shown.
-
-    A run of `find` alone lists what there is, be it one or many; everywhere else a noun keeps its number.
-    """
-    old, new = _numbers(case.template.analysis), _numbers(case.goal)
-    if not case.template.only_lists or case.goal.form[:1] == ("count",):
-        for noun in old.keys() & new.keys():
-            if old[noun] != new[noun]:
-                return f"one of the goals speaks of one {noun}, the other of several"
-    if not case.template.only_lists and _means_many(case.template.analysis) != _means_many(case.goal):
-        return "one of the goals means one thing, the other may mean several"
-    before, after = _ranked(case.template.analysis), _ranked(case.goal)
-    if any(before[noun] != after[noun] for noun in before.keys() & after.keys()):
-        return "one of the goals asks for one, the other for several"
-    looks = case.goal.form[:1] in (("LOOK",), ("count",)) and not case.template.only_lists
-    if looks and ("all" in case.goal.surface) != ("all" in case.template.analysis.surface):
-        return "only one of the goals says 'all', and the saved run may show a part"
-    return ""
-
-
-def _numbers(goal: Analysis) -> dict[str, set[bool]]:
-    """For each noun, whether it stands for one, for several, or for both in turn; after a number that is said."""
-    found: dict[str, set[bool]] = {}
-    for before, word in pairwise(goal.surface):
-        base = base_word(word)
-        noun = before in _ARTICLES or before in _MANY or class_of(base) in (WordClass.TOPIC, WordClass.QUANTIFIER)
-        if noun and before != "§" and base not in _MASS:
-            found.setdefault(base, set()).add(before in _MANY or (word.endswith("s") and word != base))
-    return found
-
-
-_ARTICLES = frozenset(["the", "a", "an"])
-_MASS = frozenset("content use contain match need have".split())
-"""Words whose two forms mean the same: "content", or a verb after "that"."""
-
-
-def _means_many(goal: Analysis) -> bool:
-    """Whether the goal speaks of files or folders, not of one."""
-    pairs = pairwise(("", *(word for word in goal.surface if word not in _BETWEEN)))
-    return any(word.endswith("s") or before in _MANY for before, word in pairs if base_word(word) in _COUNTED)
-
-
-def _ranked(goal: Analysis) -> dict[str, bool]:
-    """For each noun after "last", whether it means several; with a number ("last 5 lines") that is said anyway."""
-    return {base_word(word): word.endswith("s") for rank, word in pairwise(goal.surface) if rank in _RANKED}
-
-
 def check_signs(case: Case) -> str:
     """A sign around the values may be meant, as the `!` of "containing hello!" may."""
     if len(case.template.analysis.literals) != len(case.goal.literals):
@@ -193,10 +139,16 @@ _ASKS = {effect: re.compile(rf"\b(?:{words})\b", re.IGNORECASE) for effect, word
 
 def check_verb(case: Case) -> str:
     old, new = case.template.analysis, case.goal
-    if new.surface[:1] and new.surface[0] in _QUESTIONS and _PAST & set(old.surface) != _PAST & set(new.surface):
+    asks = new.surface[:1] and new.surface[0] in _QUESTIONS
+    if (asks and _PAST & set(old.surface) != _PAST & set(new.surface)) or _past_states(old) != _past_states(new):
         return "one of the goals asks about now, the other about before"
     if old.verb != new.verb and case.template.programs & _PRINTERS:
         return "'print' means paper in the saved run"
+    by_content = new.form[:2] == ("LOOK", "§") and not any(each.kind is Kind.FILE for each in new.literals[1:])
+    if not case.template.only_lists and _searches(old) != _searches(new) and by_content:
+        return "one of the goals searches for a text, the other may look for a name"
+    if not case.template.only_lists and _says_name(old) != _says_name(new) and {"LIKE", "NAMEEND"} & set(new.form):
+        return "one of the goals speaks of names, the other may mean what is in the files"
     shows = "show" in (_SHOWS.get(old.verb), _SHOWS.get(new.verb))
     if shows and _SHOWS.get(old.verb) != _SHOWS.get(new.verb) and _ONE_FILE.search(f"{old.goal}\n{new.goal}"):
         return f"'{new.verb}' may ask for what is in the file, where '{old.verb}' asked for the file"
@@ -205,12 +157,35 @@ def check_verb(case: Case) -> str:
     return same_class(WordClass.VERB, "what is to be done differs")(case)
 
 
+def _searches(goal: Analysis) -> bool:
+    return bool({"search", "searches", "look", "looks"} & set(goal.surface[:4]))
+
+
+def _says_name(goal: Analysis) -> bool:
+    return bool({"name", "names", "named", "filename", "filenames", "called"} & set(goal.surface))
+
+
 _ONE_FILE = re.compile(
     r"\b(?:show|display|print|view|see|output|get)s?\s+(?:me\s+)?(?:the\s+|a\s+)?(?:file|[\"'`“‘]?\S+\.\w+)(?:\s|$)",
     re.IGNORECASE,
 )
 _QUESTIONS = frozenset("who which what when where why how is are was were did does has had".split())
 _PAST = frozenset("was were did had been".split())
+_DONE_ONCE = frozenset(
+    """modified changed accessed created updated edited altered deleted removed touched added moved renamed copied
+    written opened read saved found made installed downloaded last first recently not never""".split()
+)
+"""What was done to a thing: "are modified" and "were modified" say the same of it."""
+
+
+def _past_states(goal: Analysis) -> int:
+    """How often the goal says that something was so, and may be so no more ("users that were logged in")."""
+    return sum(
+        word in ("was", "were", "been", "had") and after not in _DONE_ONCE and after not in _PAST
+        for word, after in pairwise(goal.surface)
+    )
+
+
 _PRINTERS = frozenset("lp lpr lpq lpstat lprm cancel enscript a2ps".split())
 _SHOWS = dict.fromkeys(["show", "display", "print", "view", "see"], "show") | dict.fromkeys(["find"], "find")
 

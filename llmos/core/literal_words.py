@@ -30,3 +30,18 @@ COMMON = frozenset(
 @lru_cache(maxsize=4096)
 def is_common(word: str) -> bool:
     return word in COMMON or (word.endswith("s") and word[:-1] in COMMON) or word.endswith(("ly", "ing", "ed"))
+
+
+_DOT_FILES = frozenset(
+    """git svn hg bzr cvs ssh gnupg profile login logout netrc env cache config local vim emacs venv tox idea vscode aws
+    docker kube npm cargo trash hidden htaccess htpasswd history mozilla themes fonts icons xsession forward plan
+    gitignore gitattributes gitmodules gitkeep dockerignore editorconfig ds_store nfs snapshot snapshots""".split()
+)
+
+
+def is_dot_file(name: str) -> bool:
+    """Whether a name that begins with a dot is known as a hidden file or folder, and so is not how names end."""
+    if not name.startswith(".") or name.startswith(("./", "..")):
+        return False
+    bare = name[1:].lower()
+    return bare in _DOT_FILES or bare.endswith(("rc", "_history", "_profile", "_login", "_logout", "_aliases"))

@@ -61,6 +61,12 @@ MAX_TOKENS = 2_000
 _OPENING = {'"': '"', "“": "”", "„": "“”", "”": "”", "'": "'", "‘": "’", "’": "’", "`": "`'’", "«": "»"}
 _BEFORE_QUOTE = frozenset(" \t\n([{=:,/<-")
 _AFTER_QUOTE = frozenset(" \t\n)]}.,;:!?/>-")
+_SIGN = re.compile(r"[:;|_=+#@%^&!-]{1,2}")
+_CALLS_SIGN = re.compile(
+    r"\b(?:with|by|to|using|at|on|delimiters?|separators?|signs?|characters?|prefix|suffix|a|the|is|as|each|every)\s+\Z",
+    re.IGNORECASE,
+)
+"""Words after which a sign that stands alone is a value: "replace the spaces with :"."""
 _CHUNK = re.compile(r"\S+")
 _LEADING, _TRAILING = "([{<", ".,;:!?)]}>"
 
@@ -198,6 +204,8 @@ def _chunk(goal: str, start: int, end: int) -> Iterator[Token]:
 def _core(goal: str, start: int, end: int) -> tuple[int, int]:
     """The span without punctuation that belongs to the sentence; brackets stay where they belong to a pattern."""
     text = goal[start:end]
+    if _SIGN.fullmatch(text) and _CALLS_SIGN.search(goal[:start]) and not goal[end : end + 1].strip():
+        return start, end
     if text in (".", "..", "./", "../", "...") or not any(c.isalnum() or c in "*?/~$" for c in text):
         spaced = start == 0 or goal[start - 1].isspace()
         return (start, end) if spaced and text[0] in "./*" else (start, start)
@@ -220,6 +228,9 @@ def _unbalanced(text: str) -> bool:
 
 def _core_tokens(text: str, start: int) -> Iterator[Token]:
     end = start + len(text)
+    if _SIGN.fullmatch(text):
+        yield Literal(Kind.TEXT, text, start, end)
+        return
     if match := re.fullmatch(r"(.+)['’]s?", text):
         possessor = match.group(1)
         yield from _core_tokens(possessor, start)
