@@ -232,16 +232,16 @@ def _choose(
         return Plan(Mode.LEARNER, confidence, trace, (), tuple(refusals))
     if near and near[0][1] >= mixed_similarity:
         header, score = near[0]
-        why = f"no run of this very goal; nearest {nearness} ({score:.2f}): {header.goal}"
+        why = f"no saved run of this goal; the nearest {nearness} ({score:.2f}): {header.goal}"
         confidence = min(thresholds.follower - 0.01, max(thresholds.mixed, score))
         return Plan(Mode.MIXED, confidence, trace, (header,), (*refusals, why))
-    why = f"nothing near it is known; nearest {nearness}: {near[0][0].goal}" if near else "nothing like it is known yet"
+    why = f"no saved run is close; the nearest {nearness}: {near[0][0].goal}" if near else "no saved run is like it"
     return Plan(Mode.LEARNER, near[0][1] if near else 0.0, trace, (), tuple(refusals) or (why,))
 
 
 def _why(candidate: Candidate) -> str:
     """Why this trace is replayed, for a person."""
-    same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this very goal before"
+    same = f"this goal before with {_old_values(candidate)}" if candidate.values else "this goal before"
     if candidate.judged:
         same = f"{candidate.trace.header.goal!r}, which is judged the same: {candidate.judged}"
     elif candidate.alias:
@@ -262,7 +262,7 @@ def gate_checks(goal: str, candidate: Candidate, thresholds: Thresholds) -> tupl
     header = candidate.trace.header
     reference = context_reference(goal)
     verified = header.status is TraceStatus.VERIFIED
-    same = ", ".join(f"{old} → {new}" for old, new in candidate.values) or "the very goal"
+    same = ", ".join(f"{old} → {new}" for old, new in candidate.values) or "the same goal"
     foreign = "it was not learned or approved here, or its file was changed since"
     changed = ", ".join(candidate.changed_tools)
     retired = candidate.outcomes.retired

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.tool import Effect, FileChanges
 
 EFFECT_WORDS = {Effect.READ: "reads", Effect.WRITE: "writes files", Effect.EXECUTE: "runs a command"}
@@ -68,6 +69,12 @@ def changes_words(changes: FileChanges) -> list[str]:
 def _listed(paths: Sequence[str]) -> str:
     more = len(paths) - _SHOWN_PATHS
     return ", ".join(paths[:_SHOWN_PATHS]) + (f" and {more} more" if more > 0 else "")
+
+
+def model_words(model: str, payer: str, *, small: bool) -> str:
+    """Who answers, who pays, and what to beware of."""
+    paid = "on this machine, free" if payer == LOCAL_PAYER else f"paid by {payer}"
+    return f"{model}, {paid}" + ("; small models make mistakes, so check what it ran" if small else "")
 
 
 def money(usd: float) -> str:

@@ -29,20 +29,34 @@ def cost_words(plan: PlanMade) -> str:
     if plan.mode is Mode.FOLLOWER:
         return f"$0.00, saves {money(plan.saving_usd)}"
     if plan.expected_cost_usd is None:
-        return "not known: nothing like it was learned yet"
-    return f"about {money(plan.expected_cost_usd)}, by what the like cost to learn"
+        return "not known: no saved run is like it"
+    return f"about {money(plan.expected_cost_usd)}, by what similar goals cost"
 
 
 def plan_line(plan: PlanMade) -> str:
     """The decision in one line: what is done, how sure it is and by what, how many steps, and what it costs."""
     if plan.mode is Mode.ORCHESTRATOR:
         return " · ".join([plan.mode.words, f"{plan.mode.value}{_rests_on(plan)}", _counted_sub_goals(plan)])
-    parts = [plan.mode.words, f"{plan.mode.value} {plan.confidence:.2f}{_rests_on(plan)}"]
+    parts = [plan.mode.words, f"{plan.mode.value}{_how_sure(plan)}"]
     if plan.steps:
         parts.append(_counted(plan.steps))
     if plan.mode is Mode.FOLLOWER or plan.expected_cost_usd is not None:
         parts.append(_short_cost(plan))
     return " · ".join(parts)
+
+
+def percent(probability: float) -> str:
+    """A probability for a person; cut, so that what is below a threshold never looks as if it reached it."""
+    return f"{int(100 * probability + 1e-9)} %"
+
+
+def _how_sure(plan: PlanMade) -> str:
+    """How probable it is that the saved run at hand is right for the goal; nothing where there is none."""
+    if plan.confidence <= 0:
+        return ""
+    if plan.mode is Mode.LEARNER:
+        return f", {percent(plan.confidence)} sure that a saved run fits"
+    return f", {percent(plan.confidence)} sure{_rests_on(plan)}"
 
 
 def _counted_sub_goals(plan: PlanMade) -> str:
@@ -66,7 +80,7 @@ def detail_lines(plan: PlanMade, more_by: str = "--explain") -> list[str]:
     `more_by` is what shows all reasons.
     """
     if plan.mode is Mode.FOLLOWER:
-        lines = [f"saved as: {plan.trace_id}"]
+        lines = [f"saved run: {plan.trace_id}"]
         return lines + ([f"with: {', '.join(f'{old} → {new}' for old, new in plan.values)}"] if plan.values else [])
     more = len(plan.reasons) - 1
     others = f" (and {more} more; {more_by} shows all)" if more > 0 else ""
@@ -85,7 +99,7 @@ def plan_rows(plan: PlanMade) -> list[tuple[str, str]]:
     """Label and value of everything that a decision panel shows; a label stands at the first of its values."""
     rows: list[tuple[str, str]] = [("confidence", f"{plan.confidence:.2f}{_rests_on(plan)}")]
     if plan.trace_id:
-        rows.append(("trace", plan.trace_id))
+        rows.append(("saved run", plan.trace_id))
     groups = (
         ("why", plan.reasons),
         ("with", [f"{old} → {new}" for old, new in plan.values]),
@@ -104,15 +118,15 @@ def plan_rows(plan: PlanMade) -> list[tuple[str, str]]:
 def explain_lines(plan: PlanMade) -> list[str]:
     """The whole decision: thresholds, every trace that was looked at, its gates, and what its confidence rests on."""
     lines = [
-        f"decision    {plan.mode.value} at {plan.confidence:.2f}; a replay needs {plan.follower_from:.2f} and every "
-        f"gate open, guidance {plan.mixed_from:.2f}"
+        f"decision    {plan.mode.value}, confidence {plan.confidence:.2f}; a replay needs {plan.follower_from:.2f} "
+        f"and every gate open, guidance {plan.mixed_from:.2f}"
     ]
     lines += [f"why         {reason}" for reason in plan.reasons]
     lines += [f"differs     {difference}" for difference in plan.differs]
     lines += [f"cost        {cost_words(plan)}"]
     lines += [f"sub-goal    {line}" for line in sub_goal_lines(plan.sub_goals)]
     if not plan.considered:
-        lines.append("candidates  none: no saved run has these words, and none is near")
+        lines.append("candidates  none: no saved run is like it")
     for number, one in enumerate(plan.considered, start=1):
         lines.append(f"candidate {number} {one.trace_id}: {_ROLE_WORDS.get(one.role, one.role)}")
         lines.append(f"    goal    {' '.join(one.goal.split())}")
@@ -121,7 +135,7 @@ def explain_lines(plan: PlanMade) -> list[str]:
             reason = f": {gate.reason}" if gate.reason else ""
             lines.append(f"    {'open' if gate.open else 'CLOSED':<6}  {gate.name}{reason}")
         if not one.gates:
-            lines.append("    gates   not asked: its words are not those of the goal, so it can only guide")
+            lines.append("    gates   not asked: it is worded differently, so it can only guide a model")
     return lines
 
 
@@ -181,9 +195,8 @@ def _rests_on(plan: PlanMade) -> str:
 
 
 def _evidence(one: Considered) -> str:
-    likeness = f"likeness {one.likeness:.2f}, which ranks and authorises nothing" if one.likeness is not None else ""
     if one.confidence is None:
-        return likeness
+        return "" if one.likeness is None else f"words alike {one.likeness:.2f}; that ranks, and never allows a replay"
     last = f", last {one.last_used}" if one.last_used else ""
     return f"{one.confidence:.3f} ({one.evidence}{last}); learning it cost {money(one.cost_usd)}"
 

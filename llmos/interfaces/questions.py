@@ -35,7 +35,7 @@ def question_text(question: PermissionQuestion, scope: str, cwd: Path) -> str:
         f"{who}Allow {call.name}{again}? It {effect}:",
         *(f"    {line}" for line in subject.split("\n")),
         *(f"    {line}" for line in details),
-        f"  why you are asked: {question.reason}",
+        f"  asked because {question.reason}",
         *(f"  {line}" for line in _ways(question, scope)),
     ]
     return printable("\n".join(lines))
@@ -45,19 +45,20 @@ def _ways(question: PermissionQuestion, scope: str) -> list[str]:
     """How it can be answered, with the exact rule that a wider yes stands for."""
     always = GrantScope.ALWAYS in question.scopes
     wider = question.rule and GrantScope.SESSION in question.scopes
-    ways = ["y yes, once"]
+    ways = ["y yes"]
     if wider:
-        ways.append(f"s yes for this {scope}")
+        ways.append(f"s yes, all this {scope}")
     if wider and always:
-        ways.append("a always in this folder")
+        ways.append("a yes, always in this folder")
     lines = [" · ".join([*ways, "n no"])]
     if wider:
-        lines.append(f"{'s and a allow' if always else 's allows'} every call of: {question.rule}")
+        lines.append(f"{'s and a allow' if always else 's allows'} from now on: {question.rule}")
     if question.run:
-        kept = f"rs for this {scope}" + (", ra always in this folder" if always else "")
-        later = f"; and to its later replays: {kept}" if GrantScope.SESSION in question.scopes else ""
-        lines.append(f"r yes to every step of {question.run}, now{later}")
-    return [*lines, "anything else is a no, with your words as the reason"]
+        lines.append(f"r yes to every step of {question.run}")
+        if GrantScope.SESSION in question.scopes:
+            always_too = " · ra always in this folder" if always else ""
+            lines.append(f"rs also when it is replayed again this {scope}{always_too}")
+    return [*lines, "any other words: no, and the model is told them"]
 
 
 _YES = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.events import (
     Event,
     MemoryTicked,
@@ -38,7 +39,7 @@ from llmos.core.events import (
     Verdict,
 )
 from llmos.core.messages import ToolResult
-from llmos.interfaces.call_view import EFFECT_WORDS, call_details, call_subject, changes_words, money
+from llmos.interfaces.call_view import call_details, call_subject, changes_words, model_words, money
 from llmos.interfaces.memory_view import tick_words
 from llmos.interfaces.plan_view import detail_lines, explain_lines, plan_line, plan_rows
 from llmos.interfaces.screen import Screen
@@ -55,14 +56,15 @@ OUTCOME_WORDS = {
 }
 _OUTCOME_STYLE = {Outcome.OK: "green", Outcome.UNVERIFIED: "yellow", Outcome.INTERRUPTED: "yellow"}
 _MODE_STYLE = {Mode.FOLLOWER: "green", Mode.MIXED: "yellow", Mode.LEARNER: "cyan", Mode.ORCHESTRATOR: "magenta"}
-_STATUS_WORDS = {
-    "verified": "the same goal will be replayed",
-    "guidance": "shown to a model as guidance, never replayed",
-    "draft": "kept to be read, never replayed",
+_KEPT_WORDS = {
+    "verified": "learned: {id}; next time it is replayed at $0.00",
+    "guidance": "noted: {id}; it can guide a model and is never replayed: {why}",
+    "draft": "kept to look at: {id}; it is never replayed",
 }
-SMALL_MODEL_WORDS = "(a small model: it errs, so only what its tools did counts)"
+_NEEDS_YES_WORDS = "learned: {id}; it is replayed only after your yes: {why}"
+SHOWN_LINES = 3
+"""How much of a call's output is shown: its first lines, or its last ones where it failed."""
 FAILED_LINES = 5
-"""How much of a failed call's output is shown."""
 VERBOSE_LINES = 40
 _DIFF_STYLE = {"- ": "red", "+ ": "green"}
 
@@ -73,7 +75,8 @@ class Renderer:
     `answers` is where answers are written, streamed as they arrive; None leaves them to the caller. `verbose` adds
     every model call, every permission, the output of every tool and a panel for the decision; `explain` adds all that
     the decision looked at. `more` is what shows the decision whole, `stop` what stops a turn, both in words; `foot`
-    gives the lines that stay below while a turn works.
+    gives the lines that stay below while a turn works. `command` is what stands before a command's name where it is
+    typed, empty where there is none to type.
     """
 
     def __init__(
@@ -84,7 +87,8 @@ class Renderer:
         verbose: bool = False,
         explain: bool = False,
         more: str = "--explain",
-        stop: str = "Ctrl-C stops",
+        stop: str = "Ctrl+C stops",
+        command: str = "llmos ",
         foot: Callable[[int], Sequence[str]] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -92,15 +96,18 @@ class Renderer:
         self.verbose = verbose
         self._explain = explain
         self._more = more
+        self._command = command
         self._screen = Screen(console, stop=stop, foot=foot, monotonic=monotonic)
         self._tree = SubGoalTree(monotonic)
         self._screen.branches = self._tree.lines
+        self._answered_by: set[tuple[str, str]] = set()
+        """Models that were named, each with who pays."""
         self._held: list[Event] = []
         """What sub-goals told while a question was open."""
         self._reset()
 
     def _reset(self) -> None:
-        self._answered_by: set[tuple[str, str]] = set()
+        self._changed_files = self._replaying = False
         self._accounted: set[str] = set()
         self._told: set[str] = set()
         self._calls: dict[str, Mapping[str, Any]] = {}
@@ -170,8 +177,7 @@ class Renderer:
         who = (event.model, event.payer)
         if who not in self._answered_by:
             self._answered_by.add(who)
-            small = f" {SMALL_MODEL_WORDS}" if event.small else ""
-            self._screen.line(f"model: {event.model}{small} · paid by {event.payer}", "dim")
+            self._screen.line(f"model: {model_words(event.model, event.payer, small=event.small)}", "dim")
 
     def _on_TextStreamed(self, event: TextStreamed) -> None:
         if event.thinking:
@@ -197,8 +203,9 @@ class Renderer:
     def _on_ModelCallFailed(self, event: ModelCallFailed) -> None:
         self._screen.settle()
         self._streamed = ""
-        again = f"; trying again in {event.retry_in_s:.0f} s" if event.retry_in_s is not None else ""
-        self._screen.line(f"model call {event.call} failed: {event.reason}{again}", "yellow")
+        if event.retry_in_s is None:
+            return  # the end of the turn says it
+        self._screen.line(f"{event.reason.rstrip('.')}; trying again in {event.retry_in_s:.0f} s", "yellow")
 
     def _on_RetryCountdown(self, event: RetryCountdown) -> None:
         self._screen.relabel(f"trying again in {event.remaining_s} s: {event.reason}")
@@ -231,6 +238,7 @@ class Renderer:
 
     def _on_ToolStarted(self, event: ToolStarted) -> None:
         self._accounted.add(event.call_id)
+        self._replaying = event.replayed
         self._streamed = ""
         self._screen.line(self._call_head(event), "bold")
         for line in call_details(event.tool, event.args):
@@ -238,9 +246,8 @@ class Renderer:
         self._screen.wait(f"running {event.tool}")
 
     def _call_head(self, event: ToolStarted) -> str:
-        label = "replayed" if event.replayed else "live"
-        head = f"{self._screen.mark('▶', '>')} {event.tool} ({EFFECT_WORDS[event.effect]}, {label})"
-        return f"{head}: {call_subject(event.tool, event.args)}"
+        replayed = " (replayed)" if event.replayed else ""
+        return f"{self._screen.mark('▶', '>')} {event.tool}{replayed}: {call_subject(event.tool, event.args)}"
 
     def _on_ToolFinished(self, event: ToolFinished) -> None:
         self._screen.idle()
@@ -252,10 +259,14 @@ class Renderer:
         )
         for line in changes_words(event.changes):
             self._screen.line(line, "", indent=2)
-        if event.backup:
+        if event.backup and self.verbose:
             self._screen.line(f"copies of what it changed: {event.backup}", "dim", indent=2)
-        limit = VERBOSE_LINES if self.verbose else (0 if event.ok else FAILED_LINES)
-        self._screen.excerpt(event.output, limit)
+        self._changed_files |= bool(event.changes.created or event.changes.changed or event.changes.deleted)
+        if self.verbose or not event.ok:
+            self._screen.excerpt(event.output, VERBOSE_LINES if self.verbose else FAILED_LINES)
+        elif not (self._replaying or event.call_id.startswith((TYPED, TYPED_ALONE))):
+            # The answer of a replay is made of its outputs, and whoever typed a command is shown all of them.
+            self._screen.beginning(event.stdout, SHOWN_LINES)
 
     def _on_StepWaiting(self, event: StepWaiting) -> None:
         about = f"step {event.step + 1} waits up to {event.limit_s:.0f} s for {event.path}, as it had to before"
@@ -305,7 +316,7 @@ class Renderer:
         self._screen.line(f"note: {event.text}", "yellow")
 
     def _on_MemoryTicked(self, event: MemoryTicked) -> None:
-        words = tick_words(event)
+        words = tick_words(event, self._command)
         if event.tier == "recall" and not self.verbose:
             return
         if self._screen.working and event.done and not self.verbose:
@@ -320,31 +331,30 @@ class Renderer:
         self._tree.clear()
         self._answer(event)
         style = _OUTCOME_STYLE.get(event.outcome, "red")
-        words = OUTCOME_WORDS[event.outcome]
-        name = event.outcome.value
-        head = words if words == name else f"{words} ({name})"
+        head = OUTCOME_WORDS[event.outcome]
         calls = {0: "no model call", 1: "1 model call"}.get(event.model_calls, f"{event.model_calls} model calls")
-        numbers = (
-            f"cost {money(event.cost_usd)} · saved {money(event.saved_usd)} · {calls} · {event.elapsed_s:.1f} s"
-            f"{self._written()}"
-        )
-        if event.reason:
-            self._screen.line(head if event.reason in self._told else f"{head}: {event.reason}", style)
-            self._screen.line(numbers, "dim")
+        saved = f", saved {money(event.saved_usd)}" if event.saved_usd > 0 else ""
+        numbers = f"cost {money(event.cost_usd)}{saved} · {calls} · {event.elapsed_s:.1f} s"
+        if event.reason and event.outcome is not Outcome.INTERRUPTED and event.reason not in self._told:
+            self._screen.line(f"{head}: {event.reason}", style)
+            self._screen.line(numbers, "dim", indent=2)
         else:
             self._screen.line(f"{head} · {numbers}", style)
+        for line in self._left_behind():
+            self._screen.line(line, "dim", indent=2)
         self._screen.close()
 
-    def _written(self) -> str:
-        """What the turn left in memory: the trace that it kept, and the tiers that were updated during it."""
-        parts = list(self._ticks)
-        if self._kept is not None:
-            why = _STATUS_WORDS.get(self._kept.status, self._kept.status)
-            reason = f": {self._kept.reason}" if self._kept.reason else ""
-            if self._kept.provenance and self._kept.status == "verified":
-                why, reason = "replayed only after your yes", f": {self._kept.provenance[0]}"
-            parts.insert(0, f"kept as {self._kept.trace_id} ({why}{reason})")
-        return "".join(f" · {part}" for part in parts)
+    def _left_behind(self) -> list[str]:
+        """What the turn left: the run that it kept, the tiers of memory that were updated, files that it changed."""
+        lines = []
+        if (kept := self._kept) is not None:
+            needs_yes = kept.provenance and kept.status == "verified"
+            words = _NEEDS_YES_WORDS if needs_yes else _KEPT_WORDS.get(kept.status, f"{{id}}: {kept.status}")
+            lines.append(words.format(id=kept.trace_id, why=kept.provenance[0] if needs_yes else kept.reason))
+        lines += [f"memory: {words}" for words in self._ticks]
+        if self._changed_files and self._command:
+            lines.append(f"{self._command}undo takes the changes to files back")
+        return lines
 
     # ------------------------------------------------------------------------------------------------- printing
 

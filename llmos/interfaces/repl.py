@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 from collections.abc import Coroutine, Mapping
+from itertools import islice
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -34,7 +35,7 @@ from llmos.core.graph import Graph
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.failures import report_unexpected
-from llmos.interfaces.first_run import FirstRun, first_run_rows
+from llmos.interfaces.first_run import FirstRun, example_goal, first_run_rows
 from llmos.interfaces.history import prompt_history
 from llmos.interfaces.keyboard import TerminalInput, as_text, bounded
 from llmos.interfaces.plan_view import explain_lines, plan_line
@@ -75,6 +76,14 @@ async def _session(
         await app.close()
 
 
+def _some_files(folder: Path) -> list[str]:
+    """Names of files here, of a large folder the first ones; none where it cannot be read."""
+    try:
+        return [path.name for path in islice(folder.iterdir(), 500) if path.is_file()]
+    except OSError:
+        return []
+
+
 class Repl:
     """One session at a prompt. `input` and `output` stand in for the terminal in tests."""
 
@@ -99,6 +108,7 @@ class Repl:
             verbose=app.config.settings.screen.verbose,
             more="Ctrl+O",
             stop="Esc stops",
+            command="/",
             foot=self._bar.foot,
         )
         actions = PromptActions(self._cycle_mode, self._show_keys, self._show_decision, self._bar.hint)
@@ -373,6 +383,7 @@ class Repl:
             asks=self._dispatcher.permission_mode.words,
             sandbox=app.sandbox_tier.name,
             workspace=below_home(app.workspace.root, self._environ),
+            example=example_goal(_some_files(app.cwd)),
         )
 
     def _say_goodbye(self) -> None:

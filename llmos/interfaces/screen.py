@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from llmos.interfaces.blocks import Blocks
-from llmos.interfaces.layout import wrapped
+from llmos.interfaces.layout import cut, wrapped
 from llmos.interfaces.live_area import TICK_S, LiveArea
 from llmos.interfaces.markdown_view import block_view, is_markdown
-from llmos.interfaces.printable import printable
+from llmos.interfaces.printable import one_line, printable
 
 _FRAMES, _ASCII_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "-\\|/"
 _HANG = 2
+_LOG_COLUMNS = 200
 
 
 class _Waiting:
@@ -174,6 +175,15 @@ class Screen:
         for line in lines[-limit:]:
             self.line(line, "dim", indent=4)
 
+    def beginning(self, output: str, limit: int) -> None:
+        """The first `limit` lines of an output, each cut to a line of the screen."""
+        lines = output.strip("\n").split("\n") if output.strip() else []
+        room = self.console.width - 6 if self.boxes else _LOG_COLUMNS
+        for line in lines[:limit]:
+            self.line(cut(one_line(line, max(4 * room, 8)), max(8, room)), "dim", indent=4)
+        if more := len(lines) - limit if len(lines) > limit else 0:
+            self.line(f"… {more:,} more line{'s' if more != 1 else ''}", "dim", indent=4)
+
     def mark(self, mark: str, ascii_mark: str) -> str:
         return ascii_mark if self.console.options.ascii_only else mark
 
@@ -208,7 +218,11 @@ class Screen:
         with self._area.above(console):
             if self._parted:
                 console.print()
-            console.print(block_view(printable(block), style), highlight=False, soft_wrap=not is_markdown(block))
+            text = printable(block)
+            if not is_markdown(block):
+                # Broken between words; as it is, the terminal would break it in the middle of one.
+                text = "\n".join(wrapped(text, console.width))
+            console.print(block_view(text, style), highlight=False, soft_wrap=not is_markdown(block))
         self._parted = True
 
     def _live_lines(self) -> list[Text]:
@@ -232,6 +246,8 @@ class Screen:
 
 def _hanging(line: Text, width: int, console: Console) -> list[Text]:
     """The line in pieces of at most `width` columns, all but the first further in."""
+    if line.cell_len <= width + _HANG:
+        return [line]
     pieces = line.wrap(console, width, overflow="fold")
     for piece in pieces:
         piece.rstrip()

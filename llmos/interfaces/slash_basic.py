@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmos.app import App
 from llmos.core.errors import UsageError
+from llmos.interfaces.call_view import model_words
 from llmos.interfaces.layout import pairs
 from llmos.interfaces.slash import Offers, SlashCommand, SlashContext, find_command
 
@@ -25,15 +26,12 @@ async def show_help(context: SlashContext) -> None:
 
 async def model(context: SlashContext) -> None:
     """Which model answers; with a name, that one from the next turn on."""
-    from llmos.interfaces.render import SMALL_MODEL_WORDS
-
     if context.arguments:
         info = (await context.app.models.use(context.arguments)).info
     else:
         info = context.app.model().info
-    small = f" {SMALL_MODEL_WORDS}" if info.small else ""
-    after = "answers from the next turn on" if context.arguments else "`/model NAME` goes on with another"
-    context.say(f"{info.name}{small} · paid by {info.payer}; {after}")
+    after = "it answers from the next goal on" if context.arguments else "`/model NAME` takes another"
+    context.say(f"{model_words(info.name, info.payer, small=info.small)}\n{after}")
 
 
 def model_offers(app: App, typed: str) -> Offers:
@@ -82,4 +80,4 @@ MODEL = SlashCommand("/model", "[NAME]", "which model answers, and who pays", mo
 INIT = SlashCommand("/init", "", "write a starter AGENTS.md here", init)
 EXPLAIN = SlashCommand("/explain", "", "the last decision whole: every candidate, gate and number", explain)
 DRY_RUN = SlashCommand("/dry-run", "GOAL", "decide and show what would run; run nothing", dry_run, ("/dryrun",))
-QUIT = SlashCommand("/quit", "", "leave (also Ctrl-D)", leave, ("/exit",))
+QUIT = SlashCommand("/quit", "", "leave (also Ctrl+D)", leave, ("/exit",))

@@ -148,7 +148,7 @@ class TestTwoRuns:
             plan = decide(GOAL, order, [], Thresholds())
             assert plan.trace == self.TWO.trace
             assert plan.reasons == (
-                "m did this very goal before, and it was checked; replays so far: 3 right, 0 wrong",
+                "m did this goal before, and it was checked; replays so far: 3 right, 0 wrong",
                 "one does this with other steps; replays so far: 1 right, 0 wrong; the better verified one is replayed",
             )
 

@@ -38,14 +38,14 @@ def test_a_session_is_shown_as_a_person_reads_it(two: list[str], kept: str, llmo
     assert shown(two[0]) == [
         "",
         f"> {COUNT}",
-        "  LEARNER: nothing like it is known yet",
+        "  LEARNER: no saved run is like it",
         "  ran shell: wc -l < notes.txt",
         "    3",
         "3",
         "  ok · LEARNER · cost $0.0001 · 2 model calls · N s",
     ]
     assert shown(two[1][:6])[2:] == [
-        f"  FOLLOWER · {kept}: claude-sonnet-5-5 did this very goal before, and it was checked; "
+        f"  FOLLOWER · {kept}: claude-sonnet-5-5 did this goal before, and it was checked; "
         "replays so far: 0 right, 0 wrong",
         "  replayed shell: wc -l < notes.txt",
         "    3",

@@ -49,7 +49,7 @@ def test_a_session_is_written_as_markdown(llmos: Llmos, kept: str, work: Path) -
     lines = [line for line in out.splitlines() if line]
     assert lines[2:] == [
         f"## {COUNT}",
-        "*LEARNER*: nothing like it is known yet",
+        "*LEARNER*: no saved run is like it",
         "Ran `shell`:",
         "```text",
         "wc -l < notes.txt",
@@ -71,7 +71,7 @@ def test_the_last_decision_is_explained_as_it_was(llmos: Llmos, kept: str, work:
     lines = llmos("sessions", "explain").out.splitlines()
     at = next(number for number, line in enumerate(shown) if line.startswith("decision    FOLLOWER"))
     assert lines[1:] == shown[at : at + len(lines) - 1]
-    assert lines[0].startswith("replaying a saved run · FOLLOWER 0.96")
+    assert lines[0].startswith("replaying a saved run · FOLLOWER, 96 % sure")
     assert any(line.startswith(f"candidate 1 {kept}: ") for line in lines)
 
 

@@ -73,7 +73,7 @@ async def test_a_new_goal_is_worked_out_and_kept(world: World) -> None:
         TurnStarted(
             goal="how many python files are there?", cwd=str(world.cwd), workspace=str(world.workspace), turn=1
         ),
-        PlanMade(mode=Mode.LEARNER, confidence=0.0, trace_id=None, reasons=("nothing like it is known yet",)),
+        PlanMade(mode=Mode.LEARNER, confidence=0.0, trace_id=None, reasons=("no saved run is like it",)),
         MessageAdded(message=user_text("how many python files are there?")),
         ModelCallStarted(call=1, model="scripted", payer="nobody (a test)", small=False, reserved_usd=0.01),
         ModelCallFinished(
@@ -133,7 +133,7 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
             mode=Mode.FOLLOWER,
             confidence=0.96,
             trace_id=learned.kept,
-            reasons=("scripted did this very goal before, and it was checked; replays so far: 0 right, 0 wrong",),
+            reasons=("scripted did this goal before, and it was checked; replays so far: 0 right, 0 wrong",),
             steps=(PlannedStep(tool="shell", args=COUNT.args, recorded=COUNT.args, effect=Effect.EXECUTE),),
             saving_usd=0.002,
             expected_cost_usd=0.0,
@@ -145,7 +145,7 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
                     0.96,
                     cost_usd=0.002,
                     gates=(
-                        GateCheck("goal", True, "the very goal"),
+                        GateCheck("goal", True, "the same goal"),
                         GateCheck("status", True, "verified"),
                         GateCheck("origin", True, "learned or approved here"),
                         GateCheck("context", True, ""),
@@ -339,7 +339,11 @@ async def test_a_changed_file_can_be_brought_back(world: World) -> None:
 @pytest.mark.parametrize(
     ("script", "outcome", "reason"),
     [
-        (["I created notes.txt."], Outcome.UNVERIFIED, "an answer in words alone: nothing was run that could show it"),
+        (
+            ["I created notes.txt."],
+            Outcome.UNVERIFIED,
+            "the answer is words only: no tool was run to show that it is true",
+        ),
         (
             [ToolCall("c1", "shell", {"command": "true"}), "I created notes.txt."],
             Outcome.UNVERIFIED,

@@ -88,9 +88,9 @@ async def test_otherwise_a_judgement_only_suggests_what_guides(
         (GOAL, says(0.97), Mode.MIXED, "binding: the judgement does not pair every value"),
         (GOAL, says(0.97, ("notes.txt", "secret.txt")), Mode.MIXED, "binding: "),
         (GOAL, says(0.93, ("notes.txt", "other.txt")), Mode.MIXED, "confidence: 0.89 is below 0.92"),
-        (GOAL, says(0.2, ("notes.txt", "other.txt")), Mode.LEARNER, "nothing near it is known"),
-        (GOAL, "I am sure!", Mode.LEARNER, "nothing near it is known"),
-        (GOAL, ModelError(ModelErrorKind.RATE_LIMIT, "busy"), Mode.LEARNER, "nothing near it is known"),
+        (GOAL, says(0.2, ("notes.txt", "other.txt")), Mode.LEARNER, "no saved run is close"),
+        (GOAL, "I am sure!", Mode.LEARNER, "no saved run is close"),
+        (GOAL, ModelError(ModelErrorKind.RATE_LIMIT, "busy"), Mode.LEARNER, "no saved run is close"),
     ],
 )
 async def test_unsure_or_gated_is_no_replay(
@@ -105,9 +105,9 @@ async def test_unsure_or_gated_is_no_replay(
 async def test_what_a_small_model_holds_unlike_is_still_nearest_in_words(learned: World) -> None:
     goal, unlike = "the lines of other.txt, please count", judge("no", SMALL, yes=0.1)
     small = await learned.dispatcher(ScriptedModel([]), judge=unlike).dispatch(goal, dry_run=True)
-    assert (small.mode, small.reasons[0][:44]) == (Mode.MIXED, "no run of this very goal; nearest in words (")
+    assert (small.mode, small.reasons[0][:49]) == (Mode.MIXED, "no saved run of this goal; the nearest in words (")
     large = await learned.dispatcher(ScriptedModel([]), judge=judge(says(0.1))).dispatch(goal, dry_run=True)
-    assert (large.mode, large.reasons[0][:41]) == (Mode.LEARNER, "nothing near it is known; nearest as judg")
+    assert (large.mode, large.reasons[0][:41]) == (Mode.LEARNER, "no saved run is close; the nearest as jud")
 
 
 async def test_a_replay_that_a_check_stops_makes_no_alias(learned: World) -> None:

@@ -79,7 +79,7 @@ class TestDryRun:
     ) -> None:
         ended = llmos("run", "--dry-run", COUNT)
         assert (ended.code, ended.out, api.bodies) == (0, "", [])
-        assert ended.err.splitlines()[0] == "working it out · LEARNER 0.00"
+        assert ended.err.splitlines()[0] == "working it out · LEARNER"
 
 
 class TestOffline:
@@ -189,12 +189,12 @@ class TestExplain:
         (work / "helpers.py").write_text("")
         ended = llmos("run", "--dry-run", "--explain", HELPERS)
         lines = ended.err.splitlines()
-        assert lines[0].startswith("adapting a saved run · MIXED 0.91 (never replayed so far) · about $0.0")
+        assert lines[0].startswith("adapting a saved run · MIXED, 91 % sure (never replayed so far) · about $0.0")
         assert lines[1:] == [
             f"  why: {utils} not replayed: precondition: helpers.py exists already",
             f"  guided by: {utils}",
             "  differs: values: utils.py is now helpers.py, x = 1 is now y = 2",
-            "decision    MIXED at 0.91; a replay needs 0.92 and every gate open, guidance 0.75",
+            "decision    MIXED, confidence 0.91; a replay needs 0.92 and every gate open, guidance 0.75",
             f"why         {utils} not replayed: precondition: helpers.py exists already",
             *[line for line in lines if line.startswith("differs")],
             *[line for line in lines if line.startswith("cost")],
@@ -218,11 +218,11 @@ class TestExplain:
     def test_a_goal_like_nothing_else_says_so(self, llmos: Llmos, api: FakeMessagesServer) -> None:
         ended = llmos("run", "--dry-run", "--explain", "sing")
         assert ended.err.splitlines()[:5] == [
-            "working it out · LEARNER 0.00",
-            "  why: nothing like it is known yet",
-            "decision    LEARNER at 0.00; a replay needs 0.92 and every gate open, guidance 0.75",
-            "why         nothing like it is known yet",
-            "cost        not known: nothing like it was learned yet",
+            "working it out · LEARNER",
+            "  why: no saved run is like it",
+            "decision    LEARNER, confidence 0.00; a replay needs 0.92 and every gate open, guidance 0.75",
+            "why         no saved run is like it",
+            "cost        not known: no saved run is like it",
         ]
 
     def test_json_carries_it(self, llmos: Llmos, utils: str) -> None:

@@ -78,7 +78,7 @@ def test_quiet_is_never_quiet_about_what_did_not_go_well(llmos: Llmos, api: Fake
     api.add(reply(tool_use("shell", {"command": "rm notes.txt"})), reply(text("I may not.")))
     ended = llmos("run", "-q", "delete notes.txt")
     assert ended.code == ExitStatus.DENIED
-    assert "shell not allowed" in ended.err and "not allowed (denied)" in ended.err
+    assert "shell not allowed" in ended.err and "not allowed ·" in ended.err
     assert "working it out" not in ended.err
 
 

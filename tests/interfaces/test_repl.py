@@ -152,14 +152,14 @@ def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
         screen.wait_for("Allow shell? It runs a command:")
         screen.wait_for_question()
         screen.send("y\r")
-        screen.wait_for("done and checked (ok)")
+        screen.wait_for("done and checked")
         screen.wait_for_prompt()
         screen.send("wait for a minute\r")
         screen.wait_for_question()
         screen.send("y\r")
         screen.wait(lambda _: (work / "begun").exists())
         screen.send("\x03")
-        screen.wait_for("stopped (interrupted)")
+        screen.wait_for("stopped ·")
         screen.wait_for_prompt()
         screen.send("are you there\r")
         screen.wait_for("Still here.")
@@ -179,7 +179,7 @@ def test_control_c_at_a_question_stops_the_turn_and_keeps_the_session(work: Path
         screen.send("touch no\r")
         screen.wait_for_question()
         screen.send("\x03")
-        screen.wait_for("stopped (interrupted)")
+        screen.wait_for("stopped ·")
         screen.wait_for_prompt()
         screen.send("/quit\r")
         assert screen.wait_for_end() == 0
@@ -205,7 +205,7 @@ def test_a_key_stops_a_turn_that_works_and_what_was_typed_ahead_waits(
         screen.send(key)
         screen.wait_for_prompt("nex")  # the command alone would take five minutes
         shown = screen.written
-    assert "stopped (interrupted)" in "\n".join(shown)
+    assert "stopped ·" in "\n".join(shown)
     assert not running(nap)
 
 
@@ -214,7 +214,7 @@ def test_a_terminal_that_goes_away_leaves_a_truthful_transcript(work: Path, api:
     with terminal() as screen:
         screen.wait_for_prompt()
         screen.send("say hello\r")
-        screen.wait_for("why: nothing like it is known yet")
+        screen.wait_for("why: no saved run is like it")
         screen.process.kill(1)
         assert screen.wait_for_end() == ExitStatus.INTERRUPTED
     (transcript,) = (Path(os.environ["LLMOS_HOME"]) / "memories" / "recall").glob("*.jsonl")

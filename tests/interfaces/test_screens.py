@@ -135,7 +135,7 @@ def test_a_session_that_is_gone_on_with_and_a_replay_called_wrong(
         for typed in ("count the lines of other.txt", "/wrong only whole lines count", "count the lines of other.txt"):
             screen.wait_for_prompt()
             screen.send(f"{typed}\r")
-        screen.wait_for("not checked (unverified)")
+        screen.wait_for("not checked")
         check("session-resumed", width, settled(screen))
         screen.send("\x04")
         assert screen.wait_for_end() == 0

@@ -107,7 +107,7 @@ async def test_a_command_of_the_command_line_prints_the_same_at_the_prompt(
 
 async def test_a_dry_run_and_its_explanation(llmos: Llmos, kept: str) -> None:
     _, screen = await talk(f"/dry-run {COUNT}", "/explain")
-    assert screen[0].startswith("replaying a saved run · FOLLOWER 0.96")
+    assert screen[0].startswith("replaying a saved run · FOLLOWER, 96 % sure")
     assert "dry run: nothing was run and nothing was kept" in screen
     assert any("gate" in line for line in screen)
 

@@ -78,7 +78,7 @@ async def test_an_attached_file_is_read_behind_the_gate_and_counts_as_a_step(
     assert opening(api, 0) == (
         "[the person attached notes.txt:]\nthe code is 4711\n[end of notes.txt]\n\nwhich code is in notes.txt"
     )
-    assert any(line.endswith("read_file (reads, live): notes.txt") for line in screen)
+    assert any(line.endswith("read_file: notes.txt") for line in screen)
     assert "leads outside the working folder" in opening(api, 1) and "not for you" not in opening(api, 1)
 
 
@@ -188,8 +188,8 @@ async def test_the_model_is_changed_for_the_next_turn(llmos: Llmos, api: FakeMes
     api.add(reply(text("Hello.")), reply(text("Hello again.")))
     _, screen = await talk("say hello", "/model claude-haiku-5-5", "again", "/model", "/model no such")
     assert [body["model"] for body in api.bodies] == ["claude-sonnet-5-5", "claude-haiku-5-5"]
-    assert "claude-haiku-5-5 · paid by ANTHROPIC_API_KEY; answers from the next turn on" in screen
-    assert "claude-haiku-5-5 · paid by ANTHROPIC_API_KEY; `/model NAME` goes on with another" in screen
+    assert "it answers from the next goal on" in screen
+    assert screen.count("claude-haiku-5-5, paid by ANTHROPIC_API_KEY") == 2
 
 
 async def test_cost_context_and_export(llmos: Llmos, api: FakeMessagesServer, kept: str, work: Path) -> None:

@@ -133,7 +133,7 @@ class Place:
         if child == 0:
             self._become(None, words, lambda: None)
         said, end = b"", time.monotonic() + 30
-        while time.monotonic() < end and b"why you are asked" not in said:
+        while time.monotonic() < end and b"asked because" not in said:
             ready, _, _ = select.select([terminal], [], [], 0.5)
             if ready:
                 try:
