@@ -7,6 +7,7 @@ from bench.local_goals.starters_act import CHANGE_MORE, GIT_MORE, MAKE_MORE, MOV
 from bench.local_goals.starters_change import CHANGE, MAKE
 from bench.local_goals.starters_find import COUNT, FIND
 from bench.local_goals.starters_idioms import IDIOMS
+from bench.local_goals.starters_later import FOLDERS_LATER, GIT_LATER, LINES_LATER, TABLES_LATER
 from bench.local_goals.starters_look import COUNT_MORE, FIND_MORE, READ_MORE
 from bench.local_goals.starters_manage import GIT_DAILY, MANAGE
 from bench.local_goals.starters_read import COMPARE, NUMBERS, READ
@@ -153,4 +154,8 @@ STARTERS = (
     *MANAGE,
     *GIT_DAILY,
     *IDIOMS,
+    *TABLES_LATER,
+    *LINES_LATER,
+    *FOLDERS_LATER,
+    *GIT_LATER,
 )

@@ -104,6 +104,14 @@ def _find_end(line: Line, one: One) -> list[Edit]:
     return [(one.args[-1].end, one.args[-1].end, " \\;")] if len(values) > run + 1 else []
 
 
+def _find_plus(line: Line, one: One) -> list[Edit]:
+    r"""`-exec mv {} d +`: only right behind the names is + an end; behind anything else it is `\;`."""
+    for before, word in pairwise(one.args) if one.name == "find" else ():
+        if word.value == "+" and before.value != "{}" and any(other.value == "{}" for other in one.args):
+            return rewritten(line, word, "\\;")
+    return []
+
+
 def _find_print(line: Line, one: One) -> list[Edit]:
     """A format without a line end runs all names together."""
     word = one.after("-printf") if one.name == "find" else None
@@ -232,6 +240,7 @@ FILE_RULES: tuple[Rule, ...] = (
     _find_itself,
     _find_smaller,
     _find_end,
+    _find_plus,
     _find_print,
     _find_mode,
     _names_with_spaces,

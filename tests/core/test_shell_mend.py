@@ -63,6 +63,7 @@ SLIPS = [
     ("find d -type d -empty -delete", "find d -mindepth 1 -type d -empty -delete"),
     ("find . -size -5k", "find . -size -5120c"),
     ("find . -exec cat {}", r"find . -exec cat {} \;"),
+    ("find a -type f -exec cp {} b/ +", r"find a -type f -exec cp {} b/ \;"),
     ("find . -printf '%s %p'", r"find . -printf '%s %p\n'"),
     ("find . -perm +111", "find . -perm /111"),
     ("find . -type f | xargs rm", "find . -type f -print0 | xargs -0 rm"),
