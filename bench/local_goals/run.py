@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--split", choices=("dev", "held-out", "all", "later"), default="all")
     parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--shuffle", type=int, help="a seed: what a run that is cut short did is then a fair sample")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--report", type=Path)
     given = parser.parse_args()
@@ -156,6 +158,8 @@ def main() -> None:
         for goal in (later_goals() if given.split == "later" else load_goals())
         if given.split in ("all", goal.split) and (not given.only or goal.id in given.only)
     ]
+    if given.shuffle is not None:
+        random.Random(given.shuffle).shuffle(goals)
     results = asyncio.run(run(given.model, goals, given.out))
     print(report(given.model, results))
 

@@ -51,6 +51,14 @@ def _grep_needs_extended(line: Line, one: One) -> list[Edit]:
     return one.with_option("-E") if plain and _EXTENDED.search(text) else []
 
 
+def _grep_address(line: Line, one: One) -> list[Edit]:
+    """`grep 10.0.0.7` finds 110.0.0.71 and 10x0.0.7 too."""
+    found = _grep(one)
+    if one.name not in (*_GREPS, "egrep") or not found.pattern or found.letters & {"F", "w", "x"}:
+        return []
+    return one.with_option("-wF") if re.fullmatch(r"\d{1,3}(?:\.\d{1,3}){3}", found.pattern.value) else []
+
+
 def _grep_escapes_bar(line: Line, one: One) -> list[Edit]:
     r"""`grep -E 'a\|b'`: with -E the escaped bar is a letter."""
     found = _grep(one)
@@ -309,6 +317,7 @@ TEXT_RULES: tuple[Rule, ...] = (
     _grep_needs_perl,
     _grep_needs_extended,
     _grep_escapes_bar,
+    _grep_address,
     _digits,
     _literal_brackets,
     _count_piped_on,

@@ -16,6 +16,7 @@ SLIPS = [
     ("grep '[0-9]{3}' pets", "grep -E '[0-9]{3}' pets"),
     ('grep "a.*?b" pets', 'grep -P "a.*?b" pets'),
     ('grep -E "a(?=b)" pets', 'grep -P "a(?=b)" pets'),
+    ("grep -c '10.0.0.7' hits", "grep -wF -c '10.0.0.7' hits"),
     (r"grep -oE '\d{4}' pets", "grep -oE '[0-9]{4}' pets"),
     (r"grep -E '[\d.]+' pets", "grep -E '[0-9.]+' pets"),
     ("grep '[x]' list", r"grep '\[x\]' list"),
