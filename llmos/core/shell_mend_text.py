@@ -296,6 +296,17 @@ def _list_counts_more(line: Line, one: One) -> list[Edit]:
     return one.without_letter("l") if "l" in one.letters else one.without_letter("a", "A")
 
 
+def _commits_counted(line: Line, one: One) -> list[Edit]:
+    """`git log | wc -l` counts the lines that tell of the commits."""
+    following = line.next_in_pipe(one)
+    values = [word.value for word in one.args]
+    if one.name != "git" or "log" not in values[:1] or following is None or following.name != "wc":
+        return []
+    if any(value.startswith(("--oneline", "--format", "--pretty", "--name", "--stat", "-p")) for value in values):
+        return []
+    return [(one.args[0].end, one.args[0].end, " --oneline")]
+
+
 def _echo_escapes(line: Line, one: One) -> list[Edit]:
     r"""`echo "a\nb"` writes a backslash and an n."""
     if one.name != "echo" or one.letters & {"e"} or not any(re.search(r"\\[nt]", word.value) for word in one.args):
@@ -334,6 +345,7 @@ TEXT_RULES: tuple[Rule, ...] = (
     _comm_without_sort,
     _total_counts,
     _list_counts_more,
+    _commits_counted,
     _echo_escapes,
     _printf_without_end,
     _long_separator,

@@ -47,6 +47,7 @@ SLIPS = [
     ("comm -12 a b", "comm -12 <(sort a) <(sort b)"),
     ("wc -l *.md | sort -n | tail -n 1", "wc -l *.md | grep -v ' total$' | sort -n | tail -n 1"),
     ("ls -l d | wc -l", "ls d | wc -l"),
+    ("git log --author=Bo | wc -l", "git log --oneline --author=Bo | wc -l"),
     ("ls -a | wc -l", "ls -A | wc -l"),
     (r'echo "a\nb" > f', r'echo -e "a\nb" > f'),
     ("printf 'end' >> f", r"printf 'end\n' >> f"),
