@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -40,6 +41,7 @@ class Approvals:
         self._valid: dict[str, list[dict[str, str]]] = {}
         self._stamp: tuple[int, int] | None = None
         self._key: bytes | None = None
+        self._key_stamp: tuple[int, ...] = ()
         self._key_problem = ""
 
     def add(self, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> None:
@@ -63,8 +65,8 @@ class Approvals:
         return signature(ready_key(self._home), _ALIAS_KIND, fields)
 
     def is_alias(self, fields: Iterable[str], mac: str) -> bool:
-        """Whether this person signed such a text."""
-        self._refresh()
+        """Whether this person signed such a text. Asks the key alone, so that a broken list of approvals hides none."""
+        self._refresh_key()
         return is_signed(self._key, _ALIAS_KIND, fields, mac)
 
     def problem(self) -> str:
@@ -92,7 +94,22 @@ class Approvals:
             known = self._valid[content_sha256] = [record for record in read if record is not None]
         return known
 
+    def _refresh_key(self) -> None:
+        stamp: tuple[int, ...] = ()
+        with suppress(OSError):
+            found = key_path(self._home).stat()
+            stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        if stamp == self._key_stamp:
+            return
+        self._key, self._key_problem, self._valid = None, "", {}
+        try:
+            self._key = signing_key(self._home)
+        except StoreError as error:
+            self._key_problem = str(error)
+        self._key_stamp = stamp
+
     def _refresh(self) -> None:
+        self._refresh_key()
         try:
             found = self._path.stat()
             stamp = (found.st_size, found.st_mtime_ns)
@@ -104,11 +121,6 @@ class Approvals:
             return
         except OSError as error:
             raise StoreError(f"cannot read {show_path(self._path)}: {os_cause(error)}") from None
-        self._key, self._key_problem = None, ""
-        try:
-            self._key = signing_key(self._home)
-        except StoreError as error:
-            self._key_problem = str(error)
         self._lines, self._valid = {}, {}
         for line, content in _LINE.findall(data):
             self._lines.setdefault(content.decode(), []).append(line)
