@@ -40,6 +40,7 @@ from llmos.memory.recall import Recall
 from llmos.memory.record import Record
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.sessions import Sessions, SessionSummary
+from llmos.memory.syncing import Syncs
 from llmos.memory.trace_sync import TraceSync
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, last_cut_off
@@ -167,8 +168,18 @@ class App:
     def transcript(self) -> Transcript:
         space = self.workspace
         return Transcript(
-            space.recall, self._open_folder, session=self.session, clock=self.clock, said=self.recall.take
+            space.recall,
+            self._open_folder,
+            session=self.session,
+            clock=self.clock,
+            said=self.recall.take,
+            syncs=self.syncs,
         )
+
+    @cached_property
+    def syncs(self) -> Syncs:
+        """Puts on the disk what must be there before something goes on. Beside others, those go on meanwhile."""
+        return Syncs(aside=self._beside is not None)
 
     @cached_property
     def recall(self) -> Recall:
@@ -374,6 +385,7 @@ class App:
                 emit=sink,
                 ask=ask,
                 grant_all=grant_all,
+                syncs=self.syncs,
             )
 
         return make

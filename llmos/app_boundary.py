@@ -24,6 +24,7 @@ from llmos.memory.quarantine import FOLDER as QUARANTINE
 from llmos.memory.replay_lock import replays_folder
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.signing import key_path, ready_key, signature
+from llmos.memory.syncing import Syncs
 from llmos.memory.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class SessionBoundary:
         emit: Emit,
         ask: Ask | None,
         grant_all: bool,
+        syncs: Syncs,
     ) -> Invoker:
         """An invoker of this session. Raises NoSandboxError where a sandbox is required and there is none."""
         config = self._config
@@ -114,6 +116,7 @@ class SessionBoundary:
             saved=saved,
             parse_shell=parse_shell,
             own_folders=self._own_folders,
+            syncs=None if self._freeze else syncs,
         )
         self._invokers.append(made)
         return made

@@ -26,7 +26,7 @@ from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.core.tool import FOLDED_NAMES, FileChanges
 from llmos.engine.changes import Entry, Snapshot, hash_file, snapshot
-from llmos.memory.files import make_private_folder, os_cause, show_path, write_atomic
+from llmos.memory.files import Later, make_private_folder, os_cause, show_path, sync_path, write_atomic
 
 MANIFEST = "backup.json"
 FORMAT_KIND = "llmos-backup"
@@ -53,6 +53,8 @@ class CopyPool:
         self._held: dict[str, tuple[int, int]] = {}
         """Where each content is: offset and length."""
         self._seen: dict[tuple[str, tuple[int, ...]], str] = {}
+        self.unsynced: list[Path] = []
+        """Folders in which one was made for the pool: nothing rests on that until a copy is kept."""
 
     def copy(self, source: str, entry: Entry) -> str:
         """Hold the content of a regular file; its SHA-256. Raises OSError."""
@@ -68,7 +70,7 @@ class CopyPool:
 
     def _copy(self, source: str) -> str:
         if self._descriptor < 0:
-            make_private_folder(self.path.parent)
+            make_private_folder(self.path.parent, later=self.unsynced.append)
             self._descriptor = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         descriptor = os.open(source, _READ)
         try:
@@ -119,6 +121,7 @@ class Backup:
     reason: str = ""
     _pool: CopyPool | None = None
     _owns_pool: bool = False
+    _later: Later | None = None
     _before: dict[str, Entry] = field(default_factory=dict)
     """What there was, by path; for files `digest` names the copy."""
 
@@ -157,8 +160,7 @@ class Backup:
             files.append(_record(path, entry, after))
             if entry.kind == "file":
                 assert entry.digest is not None
-                make_private_folder((self.folder / FILES / path).parent)
-                self._pool.give(entry.digest, self.folder / FILES / path)
+                self._give(entry.digest, self.folder / FILES / path)
         if not files and not folders:
             return None
         not_kept = sorted(touched - {record["path"] for record in (*files, *folders)})
@@ -170,9 +172,18 @@ class Backup:
             "folders": folders,
             "not_kept": not_kept,
         }
-        make_private_folder(self.folder)
-        write_atomic(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n")
+        make_private_folder(self.folder, later=self._later)
+        write_atomic(self.folder / MANIFEST, json.dumps(manifest, indent=1).encode() + b"\n", later=self._later)
+        while self._pool.unsynced:
+            (self._later or sync_path)(self._pool.unsynced.pop())
         return self.folder
+
+    def _give(self, digest: str, target: Path) -> None:
+        assert self._pool is not None
+        make_private_folder(target.parent, later=self._later)
+        self._pool.give(digest, target)
+        for path in (target, target.parent):
+            (self._later or sync_path)(path)
 
 
 def start_backup(
@@ -184,11 +195,13 @@ def start_backup(
     only: Iterable[str] | None = None,
     before: Snapshot | None = None,
     pool: CopyPool | None = None,
+    later: Later | None = None,
 ) -> Backup:
     """Copy what is below `root`, as `before` saw it (a new look if None), so that `finish` can keep some of it.
 
     `only`: the paths that the step can touch, where that is known. `pool`: shared by the steps of a turn; without one
     the copies stay in `folder` until `finish`. Over `max_files` files or `max_bytes` bytes nothing is copied.
+    `later` is told of what `finish` wrote; without it that is on the disk on return.
     """
     owns_pool = pool is None
     pool = pool or CopyPool(folder / "copies.tmp")
@@ -205,7 +218,7 @@ def start_backup(
     if sum(sizes) > max_bytes:
         return Backup(root, folder, False, f"{sum(sizes):,} bytes are more than the {max_bytes:,} that are copied")
     copied: dict[str, Entry] = {}
-    backup = Backup(root, folder, True, "", pool, owns_pool, copied)
+    backup = Backup(root, folder, True, "", pool, owns_pool, later, copied)
     for path, entry in found.items():
         try:
             digest = pool.copy(f"{root}/{path}", entry) if entry.kind == "file" else entry.digest

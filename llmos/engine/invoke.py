@@ -36,6 +36,7 @@ from llmos.engine.shell_world import FileWorld
 from llmos.engine.step_backups import BackupLimits, StepBackups
 from llmos.engine.step_reads import relative_path, step_reads
 from llmos.memory.saved_permissions import SavedPermissions
+from llmos.memory.syncing import Syncs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Invoker:
 
     `grant_all` is `--yes`: what would be asked is allowed. `saved` keeps what a person allows for always; None offers
     it to nobody. `own_folders` are those that llmos itself writes to while a tool runs; what changes in them is no
-    effect of the tool.
+    effect of the tool. `syncs` settle before a tool runs; without them what is written is on the disk at once.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Invoker:
         parse_shell: ParseShell = no_parser,
         own_folders: Sequence[Path] = (),
         monotonic: Callable[[], float] = time.monotonic,
+        syncs: Syncs | None = None,
     ) -> None:
         self.tools = tools
         self.context = context
@@ -85,7 +87,8 @@ class Invoker:
             cwd=context.cwd,
             unheld=context.unheld,
         )
-        self._backups = StepBackups(backups)
+        self._backups = StepBackups(backups, syncs.later if syncs else None)
+        self._syncs = syncs
         self._directory = SeenDirectory(context.cwd, own_folders, monotonic)
         self._emit = emit
         self._monotonic = monotonic
@@ -265,6 +268,8 @@ class Invoker:
     ) -> tuple[ToolOutput, FileChanges]:
         """What the tool gave, and what it changed. However it leaves, the end of the call is told."""
         try:
+            if self._syncs is not None:
+                await self._syncs.settled()
             try:
                 output = await tool.run(call.args, replace(self.context, call_id=call.id))
             except ToolError as error:

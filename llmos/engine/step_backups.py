@@ -10,6 +10,7 @@ from pathlib import Path
 from llmos.core.dataclass import dataclass
 from llmos.engine.backups import Backup, CopyPool, start_backup
 from llmos.engine.changes import Snapshot
+from llmos.memory.files import Later
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,9 @@ class BackupLimits:
 class StepBackups:
     """Shared by the invokers of a session and of its sub-goals."""
 
-    def __init__(self, limits: BackupLimits) -> None:
+    def __init__(self, limits: BackupLimits, later: Later | None = None) -> None:
         self._limits = limits
+        self._later = later
         self._pool = CopyPool(limits.folder / ".pool")
         self._steps = itertools.count(1)
         self._told: set[str] = set()
@@ -40,6 +42,7 @@ class StepBackups:
             only=only,
             before=before,
             pool=self._pool,
+            later=self._later,
         )
 
     def news(self, backup: Backup) -> str:

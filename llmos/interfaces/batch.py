@@ -209,7 +209,7 @@ class Batch:
     async def run(self) -> ExitStatus:
         """Work on what is left to do; the exit code of the whole batch, of what was done before too."""
         started = time.monotonic()
-        left = [goal for goal in self.goals if self._is_left(goal)]
+        left = [goal for goal in self.goals if await self._is_left(goal)]
         summary = Summary(
             results=None if self.files is None else self.files.results,
             goals=len(self.goals),
@@ -240,7 +240,7 @@ class Batch:
 
     # ------------------------------------------------------------------------------------------- what is left to do
 
-    def _is_left(self, goal: BatchGoal) -> bool:
+    async def _is_left(self, goal: BatchGoal) -> bool:
         if self.files is None:
             return True
         known = self.files.progress.of(goal)
@@ -248,7 +248,7 @@ class Batch:
             done = self._found(goal, known.begun, recorded=known.recorded)
             if done is None:
                 return True
-            self.files.end(row_of(goal, known.begun, done, _now()))
+            await self.files.end(row_of(goal, known.begun, done, _now()))
             known = self.files.progress.of(goal)
         match known.todo:
             case Todo.FAILED:
@@ -310,7 +310,7 @@ class Batch:
         for attempt in range(1, MOST_ATTEMPTS + 1):
             session = secrets.token_hex(4)
             if files is not None:
-                files.begin(goal, session, datetime.now(UTC), recorded=not self.options.app.freeze)
+                await files.begin(goal, session, datetime.now(UTC), recorded=not self.options.app.freeze)
             job = GoalJob(goal.key, goal.id, goal.goal, self._place(goal.directory), goal.cap_usd, session)
             try:
                 done: GoalDone | None = await self.executor.run(job)
@@ -325,7 +325,7 @@ class Batch:
         assert done is not None
         if files is not None:
             row = row_of(goal, session, done, _now())
-            files.end(row)
+            await files.end(row)
             self.screen.row(row)
         return done
 

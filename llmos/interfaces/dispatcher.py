@@ -154,16 +154,18 @@ class Dispatcher:
             self._conversation.extend(goal, f"[this turn was {reason}]")
             if turn.mode is Mode.FOLLOWER and turn.plan.trace and self._sink.journal.half_done:
                 self._cut_off[turn.plan.trace.header.id] = self._sink.journal.closed().summary
-            self._end(turn, Ending(Outcome.INTERRUPTED, reason=reason))
+            await self._end(turn, Ending(Outcome.INTERRUPTED, reason=reason))
             raise
         except LlmosError as error:
             if not turn.begun:
                 raise
             ending = Ending(Outcome.FAILED, "", str(error), error.exit_status)
         except BaseException as error:
-            self._end(turn, Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}"))
+            await self._end(
+                turn, Ending(Outcome.FAILED, reason=f"llmos itself failed: {type(error).__name__}: {error}")
+            )
             raise
-        return self._end(turn, ending)
+        return await self._end(turn, ending)
 
     def restart(
         self,
@@ -332,6 +334,7 @@ class Dispatcher:
         )
         handoff = handoff_text(self._sink.journal, stopped.reason) if stopped else ""
         done = stopped.done if stopped else ()
+        await self._record.transcript.settled()
         conversed = await self._conversation.run(turn, model, guidance, handoff, done)
         return self._conclude(turn, conversed, stopped, small=model.info.small)
 
@@ -358,7 +361,7 @@ class Dispatcher:
             self._keeper.keep(turn, conversed, outcome, reason, stopped)
         return ending
 
-    def _end(self, turn: Turn, ending: Ending) -> TurnResult:
+    async def _end(self, turn: Turn, ending: Ending) -> TurnResult:
         now = self._clock.monotonic()
         if ending.outcome is Outcome.DENIED and self._invoker.denied_unheld:
             ending = replace(ending, exit_status=ExitStatus.NO_SANDBOX)
@@ -366,11 +369,14 @@ class Dispatcher:
             self._cut_off.pop(turn.plan.trace.header.id, None)
         if self._within.who and not self._within.is_agent:
             self._splitting.close("the sub-goal that called it has ended")
-        event = turn.ended(ending, now)
+        event, shown = turn.ended(ending, now), False
         try:
             self._sink(event)
+            shown = True
+            await self._record.transcript.settled()
         except StoreError as error:
-            self._show(event)
+            if not shown:
+                self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
         if not self._parts.freeze and not self._within.who and self._consolidator is not None:
             self._record.nested.track_message()

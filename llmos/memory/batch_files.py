@@ -21,6 +21,7 @@ from llmos.memory.agent_logs import agent_markers
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import MissingFileError, OwnLines, read_bounded, show_path
 from llmos.memory.locks import BusyError, is_held
+from llmos.memory.syncing import Syncs
 from llmos.memory.transcript import read_session
 
 FORMAT_KIND = "llmos-batch"
@@ -69,6 +70,7 @@ class BatchFiles:
             raise
         self.progress = Progress()
         self.batch = ""
+        self._syncs = Syncs(aside=True)
         try:
             self._load(when, report, anew=anew)
         except BaseException:
@@ -98,15 +100,17 @@ class BatchFiles:
                 raise UsageError(f"{show_path(self.results)} is not a results file of llmos; choose another with --out")
             self.progress.end(row)
 
-    def begin(self, goal: BatchGoal, session: str, when: datetime, *, recorded: bool) -> None:
+    async def begin(self, goal: BatchGoal, session: str, when: datetime, *, recorded: bool) -> None:
         """Durably say that a goal is begun under a session, before anything of it runs."""
         said = {"event": "goal_begun", "key": goal.key, "id": goal.id, "session": session, "recorded": recorded}
-        self._begun.append(dump_line({**said, "at": _time(when)}))
+        self._begun.append(dump_line({**said, "at": _time(when)}), later=self._syncs.later)
+        await self._syncs.settled()
 
-    def end(self, row: Mapping[str, Any]) -> None:
+    async def end(self, row: Mapping[str, Any]) -> None:
         """Durably keep a row."""
-        self._rows.append(dump_line(row))
+        self._rows.append(dump_line(row), later=self._syncs.later)
         self.progress.end(row)
+        await self._syncs.settled()
 
     def close(self) -> None:
         self._rows.close()

@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -43,12 +43,23 @@ def _failure(action: str, path: Path, error: OSError | ValueError) -> StoreError
     )
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Make `data` the whole content of `path`, durably, mode 0600. Raises StoreError; the old file then stays."""
+Later = Callable[[Path], None]
+"""Is told of what must still be put on the disk, by a caller that does that for many at once (memory/syncing)."""
+
+
+def write_atomic(path: Path, data: bytes, *, later: Later | None = None) -> None:
+    """Make `data` the whole content of `path`, durably, mode 0600. Raises StoreError; the old file then stays.
+
+    `later` is for a path that is not there yet: a power cut before the caller has synced may leave it empty.
+    """
     try:
-        with _temporary_file(path, data) as temporary:
+        with _temporary_file(path, data, synced=later is None) as temporary:
             temporary.replace(path)
-            _sync_folder(path.parent)
+            if later is None:
+                _sync_folder(path.parent)
+            else:
+                later(path)
+                later(path.parent)
     except (OSError, ValueError) as error:
         raise _failure("write", path, error) from error
 
@@ -91,6 +102,21 @@ def append_line(path: Path, line: bytes, *, sync: bool) -> None:
         if created and sync:
             _sync_folder(path.parent)
     except (OSError, ValueError) as error:
+        raise _failure("write", path, error) from error
+
+
+def sync_path(path: Path) -> None:
+    """Put on the disk what was written to a file, or which names stand in a folder. Raises StoreError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                _sync_names(descriptor)
+            else:
+                _sync_all(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
         raise _failure("write", path, error) from error
 
 
@@ -181,7 +207,7 @@ def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> byte
     return data
 
 
-def make_private_folder(path: Path) -> None:
+def make_private_folder(path: Path, *, later: Later | None = None) -> None:
     """Create the folder and its missing parents with mode 0700; one that exists keeps its mode. Raises StoreError."""
     try:
         missing: list[Path] = []
@@ -192,7 +218,7 @@ def make_private_folder(path: Path) -> None:
         for new in reversed(missing):
             with suppress(FileExistsError):
                 new.mkdir(mode=0o700)
-            _sync_folder(new.parent)
+            (later or _sync_folder)(new.parent)
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
     except (OSError, ValueError) as error:
@@ -236,11 +262,14 @@ class OwnLines:
         except (OSError, ValueError) as error:
             raise _failure("write", path, error) from error
 
-    def append(self, line: bytes) -> None:
+    def append(self, line: bytes, *, later: Later | None = None) -> None:
         """Append one line, with its newline, durably. What a crash left half-written is cut off first."""
         try:
             _append_locked(self._descriptor, line)
-            _sync_data(self._descriptor)
+            if later is None:
+                _sync_data(self._descriptor)
+            else:
+                later(self.path)
         except OSError as error:
             raise _failure("write", self.path, error) from error
 
@@ -252,14 +281,15 @@ class OwnLines:
 
 
 @contextmanager
-def _temporary_file(path: Path, data: bytes) -> Iterator[Path]:
-    """A synced file beside `path` that holds `data`; gone on leaving unless it was moved."""
+def _temporary_file(path: Path, data: bytes, *, synced: bool = True) -> Iterator[Path]:
+    """A file beside `path` that holds `data`; gone on leaving unless it was moved."""
     temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         try:
             _write_all(descriptor, data)
-            _sync_all(descriptor)
+            if synced:
+                _sync_all(descriptor)
         finally:
             os.close(descriptor)
         yield temporary
@@ -355,12 +385,17 @@ def _sync_data(descriptor: int) -> None:
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        _sync_names(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_names(folder: int) -> None:
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot sync a folder
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _require_regular(descriptor: int, path: Path) -> None:

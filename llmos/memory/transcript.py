@@ -1,6 +1,7 @@
 """The transcript: the stamped events of one session, one JSON object a line, only ever appended.
 
 Invariant: a `tool_started` line is on the disk before the tool runs, so a log that ends there means "effect unknown".
+A line that must be on the disk is so when `record` returns; where `syncs` are given, when those have settled.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from llmos.memory.files import (
     show_path,
 )
 from llmos.memory.locks import take_marker
+from llmos.memory.syncing import Syncs
 
 FORMAT_KIND = "llmos-transcript"
 FORMAT_NUMBER = 1
@@ -63,6 +65,7 @@ class EventLog:
         head: Mapping[str, Any],
         clock: Clock,
         said: Callable[[Path], None] | None = None,
+        syncs: Syncs | None = None,
     ) -> None:
         """`said` is called after each goal and each answer, with the path; it must not raise."""
         self.path = path
@@ -70,6 +73,7 @@ class EventLog:
         self._head = head
         self._clock = clock
         self._said = said
+        self._syncs = syncs
         self._sequence = 0
         self._marker: int | None = None
 
@@ -105,11 +109,20 @@ class EventLog:
         if self._marker is None:  # a first record that could not be written is begun again
             self._marker = self._take_marker(self.path)
         self._write({"event": "session_started", **self._head, "format": _FORMAT}, sync=False)
+        if self._syncs is not None:
+            self._syncs.later(self.path.parent)
 
     def _write(self, record: dict[str, Any], *, sync: bool) -> None:
         stamped = {"seq": self._sequence, "at": self._clock.now().isoformat(timespec="milliseconds"), **record}
-        append_line(self.path, dump_line(stamped), sync=sync)
+        append_line(self.path, dump_line(stamped), sync=sync and self._syncs is None)
+        if sync and self._syncs is not None:
+            self._syncs.later(self.path)
         self._sequence += 1
+
+    async def settled(self) -> None:
+        """Wait until every line that must be on the disk is. Raises StoreError."""
+        if self._syncs is not None:
+            await self._syncs.settled()
 
 
 class Transcript(EventLog):
@@ -123,13 +136,14 @@ class Transcript(EventLog):
         session: str,
         clock: Clock,
         said: Callable[[Path], None] | None = None,
+        syncs: Syncs | None = None,
     ) -> None:
         """`said` is called after each message, a goal or an answer, with the path; it must not raise."""
         self._recall = recall
         self._agents: list[EventLog] = []
         self.session = session
         path = recall / f"{clock.now().date().isoformat()}-{session}.jsonl"
-        super().__init__(path, open_folder, head={"session": session}, clock=clock, said=said)
+        super().__init__(path, open_folder, head={"session": session}, clock=clock, said=said, syncs=syncs)
 
     def begin_anew(self, session: str) -> None:
         """Go on in a new file, made with its first event."""
@@ -173,6 +187,7 @@ class Transcript(EventLog):
             head={"session": f"{self.session}/{agent}", "agent": agent, "called_by": called_by},
             clock=self._clock,
             said=self._said,
+            syncs=self._syncs,
         )
         self._agents.append(log)
         return log
