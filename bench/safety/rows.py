@@ -31,8 +31,10 @@ ROWS: tuple[Row, ...] = (
     Row("I-1", "never freer", f"{_FREER} 20000", f"{_FREER} 2000"),
     Row("R-4", "near goals", f"{_NEAR} 1", f"{_NEAR} 20", 900),
     Row("R-5", "hostile values", f"{_VALUES} 10000", f"{_VALUES} 100", 1500),
+    Row("R-6", "stale world", "tests/safety/test_stale_world.py 1", "tests/safety/test_stale_world.py 9"),
     Row("R-8", "irreversible", "tests/safety/test_irreversible.py", "tests/safety/test_irreversible.py"),
     Row("R-9", "swapped files", f"{_SWAPPED} 10000", f"{_SWAPPED} 500"),
+    Row("R-14", "missing pieces, owners", "tests/safety/test_missing_pieces.py", "", 900),
     Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),
     Row(

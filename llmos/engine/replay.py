@@ -68,7 +68,7 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
         found += [
             f"{path} is missing"
             for path in step.require.present
-            if not there.get(path, _exists(path, context)) and not _may_come(step, path, context)
+            if not there.get(path, _is_there(path, context)) and not _may_come(step, path, context)
         ]
         found += [
             f"the first line of {path} is another than when this was learned"
@@ -100,6 +100,15 @@ def _weaker_sandbox(trace: Trace, context: ToolContext) -> str:
 def _may_come(step: Step, path: str, context: ToolContext) -> bool:
     """Whether a path that is not there now had to be waited for when the step was learned."""
     return step.require.wait_s > 0.0 and not _exists(path, context)
+
+
+def _is_there(path: str, context: ToolContext) -> bool:
+    """Whether what a step needs is there: a folder where the path ends in a slash, else a file or what leads to one."""
+    place = os.path.join(context.cwd, path)  # noqa: PTH118
+    try:
+        return os.path.isdir(place) if path.endswith("/") else os.path.exists(place) and not os.path.isdir(place)  # noqa: PTH110,PTH112
+    except ValueError:  # what can be no name
+        return False
 
 
 def _exists(path: str, context: ToolContext) -> bool:
@@ -202,7 +211,7 @@ class Replay:
         return self._missing(step)
 
     def _missing(self, step: Step) -> str:
-        return next((path for path in step.require.present if not _exists(path, self._invoker.context)), "")
+        return next((path for path in step.require.present if not _is_there(path, self._invoker.context)), "")
 
     def _sizes(self, step: Step) -> list[int]:
         sizes = []

@@ -23,16 +23,14 @@ class Decider:
         self._invoker = invoker
         self._cut_off = cut_off
         self._mixed_k = mixed_k
-        self._told = ""
+        self._told: set[str] = set()
 
     async def choose(self, turn: Turn, emit: Emit, *, ask: bool) -> None:
         """Set the plan of a turn; with `ask` a person may vouch for a run that rests on foreign text."""
         traces = self._traces
         await traces.catch_up(lambda count: emit(Notice(text=f"{count:,} saved runs are read for the first time")))
-        if (why := traces.distrust()) and why != self._told:
-            emit(Notice(text=why))
-        self._told = why
         candidates = [replace(candidate, unmet=self._unmet(candidate)) for candidate in traces.candidates(turn.goal)]
+        self._warn(emit)
         before = traces.judging
         try:
             plan = await traces.plan(turn.goal, candidates, self._unmet)
@@ -42,6 +40,13 @@ class Decider:
             turn.mode = turn.plan.mode
         finally:
             turn.calls.charge(traces.judging.calls - before.calls, traces.judging.cost_usd - before.cost_usd)
+
+    def _warn(self, emit: Emit) -> None:
+        """Say what keeps saved runs from being replayed, each once in a session."""
+        for why in self._traces.warnings():
+            if why not in self._told:
+                emit(Notice(text=why))
+            self._told.add(why)
 
     async def _vouched(self, plan: Plan, candidates: Sequence[Candidate], emit: Emit) -> list[Candidate]:
         """The candidates, one of them with a person's yes, where that was all that kept it from being replayed."""

@@ -60,6 +60,8 @@ class TraceFinder:
         self._quarantine = quarantine
         self._read: dict[str, tuple[tuple[int, ...], tuple[Trace, str]]] = {}
         self._looked = -LOOK_AGAIN_S
+        self.unreadable: dict[str, str] = {}
+        """A sentence for each file that could not be read and is where it was."""
 
     def path(self, identifier: str) -> Path:
         return self._folder / file_name(identifier)
@@ -82,9 +84,10 @@ class TraceFinder:
             return known[1]
         try:
             answer = read_trace(path)
-        except CodecError as error:
-            if self._quarantine is not None:
-                self._quarantine.take(path, str(error))
+        except StoreError as error:
+            damaged = self._quarantine is not None and isinstance(error, CodecError)
+            if not (damaged and self._quarantine is not None and self._quarantine.take(path, str(error))):
+                self.unreadable[identifier] = str(error)
             raise
         if len(self._read) >= _CACHED:
             self._read.pop(next(iter(self._read)))

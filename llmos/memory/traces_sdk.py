@@ -162,9 +162,10 @@ class TraceManager:
         """Whether this user learned or approved the file as it is now."""
         return read_trace(self._finder.path(identifier))[1] in self._approvals
 
-    def distrust(self) -> str:
-        """Why nothing that was learned here may be replayed now, in a sentence; empty where nothing is the matter."""
-        return self._approvals.problem()
+    def warnings(self) -> list[str]:
+        """Why nothing that was learned here may be replayed now, and what cannot be read as far as it was looked at."""
+        distrust = self._approvals.problem()
+        return [*([distrust] if distrust else []), *self._index.problems(), *self._finder.unreadable.values()]
 
     def vouched(self, identifier: str) -> bool:
         """Whether a person said yes to the file as it is now, and not only a run was learned. Raises StoreError."""
