@@ -280,7 +280,8 @@ class Figures:
     def __str__(self) -> str:
         return (
             f"{self.cases} things changed under a saved run: {self.refused} times none of it began, "
-            f"{self.stopped} times it stopped at a step; {len(self.too_many)} times a step ran after the mismatch or it was not seen"
+            f"{self.stopped} times it stopped at a step; {len(self.too_many)} times a step ran after it, or "
+            "it was not seen"
         )
 
 
