@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_world import api, kept, llmos, work  # noqa: F401 - fixtures
+from cluster_world import cluster  # noqa: F401 - a fixture
 from hypothesis import settings
 
 from llmos.adapters.bash_parser import parse_bash

@@ -77,6 +77,10 @@ class WorkerLostError(LlmosError):
         self.worker = worker
 
 
+class ChannelLostError(LlmosError):
+    """What an agent in another process said is said no more; the text says why."""
+
+
 class AgentLostError(LlmosError):
     """The process of an agent is gone; the sentence says what it had done and what is not known."""
 

@@ -199,6 +199,29 @@ class Executor(Protocol):
         """Stop everything and release the workers."""
 
 
+class AgentCaller(Protocol):
+    """What an agent in another process is answered by who called it."""
+
+    def hear(self, what: str, args: tuple[Any, ...]) -> None:
+        """Take in what needs no answer."""
+
+    async def answer(self, what: str, args: tuple[Any, ...]) -> Any:
+        """Raises LlmosError, ToolError, which the agent then gets."""
+
+
+class AgentChannel(Protocol):
+    """The way to an agent in another process."""
+
+    async def ask(self, question: Any, caller: AgentCaller) -> Any:
+        """What it answers. Raises ChannelLostError when the process is gone, and what the agent itself raised.
+
+        Cancelling it stops what the agent does, and what it says meanwhile is still heard.
+        """
+
+    def close(self) -> None:
+        """End the agent and its process. Safe to call twice."""
+
+
 class Clock(Protocol):
     """Time, so that a test can hold it still."""
 

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import field, replace
 
 from llmos.core.dataclass import dataclass
+from llmos.core.errors import ToolError
 from llmos.core.path_sets import covers, meets
 from llmos.core.tool import FileChanges
 from llmos.engine.step_reads import COMMAND_WORD
@@ -41,6 +42,11 @@ class Held:
     """What was there before it."""
     ended: bool = False
     """Whether its tool is done, and only what it changed is still looked at."""
+
+    @property
+    def own_paths(self) -> frozenset[str]:
+        """What belongs to who runs this step, from now on."""
+        return (self.paths or frozenset()) - self.makes
 
     def own(self, changes: FileChanges) -> FileChanges:
         """The changes without those that steps at the same time were to make."""
@@ -97,8 +103,18 @@ class Claims:
         self._owners: dict[str, str] = {}
 
     @asynccontextmanager
-    async def hold(self, held: Held) -> AsyncIterator[Held]:
-        """Run beside steps that touch other files, after those that may clash; first come, first served."""
+    async def hold(
+        self, held: Held, who: str = "", after: frozenset[str] = frozenset(), command: str = ""
+    ) -> AsyncIterator[Held]:
+        """Run beside steps that touch other files, after those that may clash; first come, first served.
+
+        Raises ToolError where the sub-goal or agent `who`, which waits for those `after`, may not change these files,
+        or run this command; else they are its own.
+        """
+        if who:
+            if refusal := self.refusal(who, after, held.own_paths, command):
+                raise ToolError(refusal)
+            self.take(who, held.own_paths)
         self._waiting.append(held)
         try:
             while self._must_wait(held):

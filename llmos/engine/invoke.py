@@ -141,6 +141,15 @@ class Invoker:
             made.tools = {name: tool for name, tool in tools.items() if name in self.tools}
         return made
 
+    @property
+    def claims(self) -> Claims:
+        """Who may change what in this directory: shared with every sub-goal and agent of the session."""
+        return self._claims
+
+    def share_claims(self, claims: Claims) -> None:
+        """Work in a directory whose claims are kept elsewhere."""
+        self._claims = claims
+
     def comes_after(self, places: frozenset[str]) -> None:
         """What these sub-goals and agents wrote it may change from now on."""
         self._after |= places
@@ -169,15 +178,30 @@ class Invoker:
         looks = self.permits.only_looks(tool.spec, subjects)
         if tool.spec.effect is Effect.READ:
             return await self._run(tool, call, Held(frozenset()), replayed=saved_run is not None, looks=looks)
+        try:
+            return await self._run_held(tool, call, subjects, touches, replayed=saved_run is not None, looks=looks)
+        except ToolError as refused:
+            return _not_run(call, f"the call was not run: {refused}")
+
+    async def _run_held(
+        self,
+        tool: Tool,
+        call: ToolCall,
+        subjects: Sequence[str],
+        touches: Sequence[str] | None,
+        *,
+        replayed: bool,
+        looks: bool,
+    ) -> Invocation:
+        """Run a call that may change files once nobody is in its way. Raises ToolError where another may not be."""
         alone = False
         while True:
             held = self._claim(tool, call, subjects, touches, looks=looks, alone=alone)
-            if self._who and (refusal := self._refusal(held, call)):
-                return _not_run(call, f"the call was not run: {refusal}")
-            async with self._claims.hold(held):
+            command = str(call.args.get("command", "")) if held.paths is None else ""
+            async with self._claims.hold(held, self._who, self._after, command):
                 # What a command would touch may be another thing since it waited: a folder is there, a link.
                 if not held.torn or held.alike(self._claim(tool, call, subjects, touches, looks=looks)):
-                    return await self._run(tool, call, held, replayed=saved_run is not None, looks=looks)
+                    return await self._run(tool, call, held, replayed=replayed, looks=looks)
             alone = True
 
     def _claim(
@@ -199,15 +223,6 @@ class Invoker:
         if said is None:
             return Held(frozenset() if looks else None)
         return Held(said.writes, said.reads, said.needs, said.makes, torn=not looks)
-
-    def _refusal(self, held: Held, call: ToolCall) -> str:
-        """Why another sub-goal is in the way of a call; else its files are those of this one, and it is empty."""
-        paths = (held.paths or frozenset()) - held.makes
-        command = str(call.args.get("command", "")) if held.paths is None else ""
-        refusal = self._claims.refusal(self._who, self._after, paths, command)
-        if not refusal:
-            self._claims.take(self._who, paths)
-        return refusal
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from llmos.app import App
 from llmos.app_boundary import same_rights
@@ -38,13 +39,13 @@ def rights_of(app: App) -> Rights:
     return Rights(same_rights(app.config, app.workspace), app.sandbox_tier)
 
 
-def make_worker(spec: WorkerSpec, name: str) -> GoalRunner:
-    """The worker of this name, in the process where it is to live."""
+def rights_check(rights: Mapping[str, Rights]) -> Callable[[App], None]:
+    """What refuses to work where the rights are other ones than where the batch was started."""
 
     def check(app: App) -> None:
         """Raises ConfigError, NoSandboxError."""
         root, host = app.workspace.root, platform.node()
-        wanted = spec.rights.get(str(root))
+        wanted = rights.get(str(root))
         if wanted is None or same_rights(app.config, app.workspace) != wanted.digest:
             raise ConfigError(
                 f"{host} has other settings, rules or another signing key than where the batch was started, so the "
@@ -56,8 +57,17 @@ def make_worker(spec: WorkerSpec, name: str) -> GoalRunner:
                 f"started ({wanted.tier.name}), so the goal was not run; `llmos doctor` there says what is missing"
             )
 
+    return check
+
+
+def make_worker(spec: WorkerSpec, name: str) -> GoalRunner:
+    """The worker of this name, in the process where it is to live; its agents are actors of their own."""
+    from llmos.adapters.ray_agents import RayAgents
+    from llmos.interfaces.agent_worker import make_agent
+
+    agents = RayAgents(partial(make_agent, spec), environment_for_workers(os.environ))
     options = replace(spec.options, app=replace(spec.options.app, worker=name))
-    return GoalRunner(options, workers=1, environ=os.environ, check=check)
+    return GoalRunner(options, workers=1, environ=os.environ, check=rights_check(spec.rights), agents=agents)
 
 
 def environment_for_workers(environ: Mapping[str, str]) -> dict[str, str]:

@@ -16,13 +16,14 @@ from llmos.core.budget import Account
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import AgentLostError, LlmosError, NoModelError, ToolError
 from llmos.core.events import AgentAsked, Event, Outcome
-from llmos.core.ports import Model
+from llmos.core.ports import AgentChannel, Model
 from llmos.core.tool import ToolOutput
 from llmos.core.trace import shorten
 
 if TYPE_CHECKING:
     from llmos.engine.invoke import Invoker
     from llmos.interfaces.dispatcher import Dispatcher
+    from llmos.interfaces.remote_agents import AgentSpec
     from llmos.memory.transcript import EventLog
 
 LONGEST_RESULT = 8_000
@@ -36,6 +37,8 @@ class Agents:
     read: Callable[[], tuple[dict[str, AgentRole], list[str]]]
     model: Callable[[str], Model]
     """The model that an agent names. Raises NoModelError, OfflineError."""
+    elsewhere: Callable[[AgentSpec], AgentChannel] | None = None
+    """Begins an agent in a process of its own; None: they are objects of this one."""
 
 
 NO_AGENTS = Agents(lambda: ({}, []), lambda name: _no_such(name))
@@ -112,9 +115,15 @@ class AliveAgents:
         self._alive: dict[str, _Alive] = {}  # the one asked last at the end
         self._ended: dict[str, str] = {}
 
-    def next_number(self, used: int) -> int:
-        """A number that no agent of the session has; `used` is the highest one on record."""
-        self._made = max(self._made, used) + 1
+    async def admit(self, most: int) -> None:
+        """Count one more call of an agent in this turn. Raises ToolError."""
+        if self.called >= most:
+            raise ToolError(f"{most} agents were called in this turn (orchestrator.max_agents)")
+        self.called += 1
+
+    async def next_number(self, used: Callable[[], int]) -> int:
+        """A number that no agent of the session has; `used` gives the highest one on record."""
+        self._made = max(self._made, used()) + 1
         return self._made
 
     def find(self, place: str) -> _Alive | None:
@@ -192,7 +201,7 @@ class Delegates:
     ) -> ToolOutput:
         """What an agent gives back: a new one of the role `agent`, or the one with that id. Raises ToolError."""
         one = self._alive.find(self._inside + agent) if agent and agent not in roles else None
-        name, one = (agent, one) if one is not None else self._new(agent, call_id, roles, most)
+        name, one = (agent, one) if one is not None else await self._new(agent, call_id, roles, most)
         place = self._inside + name
         # What agents before it wrote it may change; not what those beside it write.
         by = AskedBy(account, frozenset(self._done))
@@ -208,10 +217,8 @@ class Delegates:
             self._alive.end(place, "it was lost")
             raise ToolError(str(error)) from error
         except LlmosError as error:
-            if not isinstance(error, ToolError):
-                self._alive.end(place, "it could not begin")
-                raise ToolError(f"{name} could not begin: {error}") from error
-            raise
+            self._alive.end(place, "it could not begin")
+            raise ToolError(f"{name} could not begin: {error}") from error
         finally:
             self._done.add(place)
         answer = shorten(reply.answer.strip(), LONGEST_RESULT) or "(no answer)"
@@ -219,7 +226,7 @@ class Delegates:
         ok = reply.outcome in (Outcome.OK, Outcome.UNVERIFIED)
         return ToolOutput(f"[{name} ended {reply.outcome.value}{reason}]\n{answer}", ok=ok, stdout=answer)
 
-    def _new(self, agent: str, call_id: str, roles: dict[str, AgentRole], most: int) -> tuple[str, _Alive]:
+    async def _new(self, agent: str, call_id: str, roles: dict[str, AgentRole], most: int) -> tuple[str, _Alive]:
         """Call a new agent. Raises ToolError."""
         role = roles.get(agent)
         if agent and role is None:
@@ -229,7 +236,7 @@ class Delegates:
         self._alive.make_room(most)
         name = ""
         while not name or name in roles:
-            name = f"{agent or 'agent'}-{self._alive.next_number(self._used())}"
+            name = f"{agent or 'agent'}-{await self._alive.next_number(self._used)}"
         made = self._make(Called(name, call_id, role))
         return name, self._alive.add(self._inside + name, made)
 

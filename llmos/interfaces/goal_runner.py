@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from llmos.app import App, AppOptions
 from llmos.core.batch import EffectFold, GoalDone, GoalJob
@@ -22,6 +23,10 @@ from llmos.interfaces.session import open_dispatcher
 from llmos.interfaces.turn import TurnResult
 from llmos.memory.workspace import find_workspace
 
+if TYPE_CHECKING:
+    from llmos.core.ports import AgentChannel
+    from llmos.interfaces.remote_agents import AgentSpec
+
 
 @dataclass(frozen=True, slots=True)
 class RunnerOptions:
@@ -32,8 +37,19 @@ class RunnerOptions:
     dry_run: bool = False
 
 
+class AgentPlace(Protocol):
+    """Where agents are begun that are processes of their own."""
+
+    def begin(self, spec: AgentSpec) -> AgentChannel: ...
+
+    def close(self) -> None: ...
+
+
 class GoalRunner:
-    """The Executor port on asyncio, in this process. `check` raises for an app that must not carry out goals."""
+    """The Executor port on asyncio, in this process. `check` raises for an app that must not carry out goals.
+
+    `agents` is where agents are begun that goals hand work to; None for objects of this process.
+    """
 
     def __init__(
         self,
@@ -42,11 +58,13 @@ class GoalRunner:
         workers: int,
         environ: Mapping[str, str],
         check: Callable[[App], None] | None = None,
+        agents: AgentPlace | None = None,
     ) -> None:
         self.workers = workers
         self._check = check
         self.options = options
         self._environ = environ
+        self._agents = agents
         self._apps: dict[Path, App] = {}
 
     def app_for(self, directory: Path) -> App:
@@ -89,8 +107,14 @@ class GoalRunner:
         app = shared.beside(directory, job.session, cap_usd=job.cap_usd)
         try:
             grant_all = self.options.yes
-            dispatcher = open_dispatcher(app, emit=emit, ask=None, grant_all=grant_all, one_shot=True, in_batch=True)
-            return await dispatcher.dispatch(job.goal, dry_run=self.options.dry_run)
+            elsewhere = self._agents.begin if self._agents is not None else None
+            dispatcher = open_dispatcher(
+                app, emit=emit, ask=None, grant_all=grant_all, one_shot=True, in_batch=True, agents_elsewhere=elsewhere
+            )
+            try:
+                return await dispatcher.dispatch(job.goal, dry_run=self.options.dry_run)
+            finally:
+                await dispatcher.close()
         finally:
             await app.close()
             if sync is not None:
@@ -114,6 +138,8 @@ class GoalRunner:
         )
 
     async def close(self) -> None:
+        if self._agents is not None:
+            self._agents.close()
         for app in self._apps.values():
             await app.close()
         self._apps.clear()

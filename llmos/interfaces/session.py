@@ -17,7 +17,9 @@ from llmos.interfaces.failures import failure_of
 from llmos.interfaces.session_parts import SessionParts
 
 if TYPE_CHECKING:
+    from llmos.core.ports import AgentChannel
     from llmos.interfaces.orchestrating import AskPlan
+    from llmos.interfaces.remote_agents import AgentSpec
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _INSISTED = 3
@@ -33,10 +35,12 @@ def open_dispatcher(
     one_shot: bool = False,
     ask_plan: AskPlan | None = None,
     in_batch: bool = False,
+    agents_elsewhere: Callable[[AgentSpec], AgentChannel] | None = None,
 ) -> Dispatcher:
     """A dispatcher for one session; it keeps the conversation. Raises LlmosError.
 
     One of many at once (`in_batch`) is no sequel to the session before it, and leaves memory as it is.
+    `agents_elsewhere` begins the agents that it calls in processes of their own.
     """
     return Dispatcher(
         SessionParts(
@@ -45,7 +49,7 @@ def open_dispatcher(
             clock=app.clock,
             limits=app.turn_limits,
             workspace=app.workspace.root,
-            agents=Agents(app.read_agents, app.agent_model),
+            agents=Agents(app.read_agents, app.agent_model, agents_elsewhere),
             ask_plan=ask_plan,
             freeze=app.freeze,
         ),

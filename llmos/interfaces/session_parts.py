@@ -23,6 +23,8 @@ class SessionParts:
     record: Record
     model: Callable[[], Model]
     """Gives the model on demand. Raises NoModelError, OfflineError; a replay never calls it."""
+    model_name: str = ""
+    """How a role names it; empty for the one of the settings."""
     clock: Clock
     limits: TurnLimits
     workspace: Path

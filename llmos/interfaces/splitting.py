@@ -24,10 +24,18 @@ from llmos.interfaces.turn import Ending, Turn, Within
 from llmos.memory.replay_lock import SharedReplayLock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from llmos.core.graph import SubGoal
+    from llmos.core.ports import AgentChannel
     from llmos.interfaces.dispatcher import Dispatcher
     from llmos.interfaces.orchestrating import Orchestrator, Split
+    from llmos.interfaces.remote_agents import AgentSpec
     from llmos.memory.transcript import EventLog
+
+
+_ENDS_S = 3.0
+"""How long the process of an agent that is lost may take to be gone indeed."""
 
 
 class Splitting:
@@ -78,21 +86,54 @@ class Splitting:
 
     async def delegate(self, goal: str, agent: str, call_id: str) -> ToolOutput:
         """Hand a part of the goal to an agent of this turn, or to one that answered before. Raises ToolError."""
-        limits, turn, alive = self._limits.orchestrator, self._turn, self._within.agents
+        limits, turn = self._limits.orchestrator, self._turn
         if turn is None or limits.depth < 1:
             raise ToolError("no agent can be called from here: orchestrator.depth allows no deeper one")
-        if alive.called >= limits.max_agents:
-            raise ToolError(f"{limits.max_agents} agents were called in this turn (orchestrator.max_agents)")
-        alive.called += 1
+        await self._within.agents.admit(limits.max_agents)
         account = turn.calls.account
         return await self._delegates.ask(goal, agent, call_id, account, self.roles, limits.alive_agents)
 
     def _agent(self, called: Called) -> LiveAgent:
-        """An agent in this process, with a transcript of its own."""
+        """An agent with a transcript of its own, in this process or in one of its own."""
+        if self._parts.agents.elsewhere is not None:
+            return self._remote(called, self._parts.agents.elsewhere)
         transcript, account = self._parts.record.transcript, Account(self._cap_usd(called.role))
         log = None if self._parts.freeze else transcript.of_agent(called.id, called.call_id, self._within.who)
         dispatcher, invoker = self._below(called.id, frozenset(), called.role, account, log, is_agent=True)
         return LocalAgent(dispatcher, invoker, account, log)
+
+    def _remote(self, called: Called, begin: Callable[[AgentSpec], AgentChannel]) -> LiveAgent:
+        from llmos.interfaces.remote_agents import AgentSpec, RemoteAgent
+        from llmos.memory.abandoned import end_lost_agent
+        from llmos.memory.agent_logs import agent_path
+
+        role, transcript, alive = called.role, self._parts.record.transcript, self._within.agents
+        below = replace(self._limits.orchestrator, depth=self._limits.orchestrator.depth - 1)
+        named = role.tools if role is not None and role.tools is not None else self._invoker.tools
+        spec = AgentSpec(
+            id=called.id,
+            place=f"{self._within.who}/{called.id}" if self._within.who else called.id,
+            call_id=called.call_id,
+            called_by=self._within.who,
+            role=role,
+            session=transcript.session,
+            transcript=str(transcript.path),
+            cwd=str(self._invoker.context.cwd),
+            tools=tuple(sorted(name for name in named if name in self._invoker.tools)),
+            limits=replace(self._limits, orchestrator=below, cap_usd=self._cap_usd(role)),
+            model=self._parts.model_name,
+        )
+        log, most = agent_path(transcript.path, called.id), self._limits.orchestrator.max_agents
+        return RemoteAgent(
+            begin(spec),
+            spec=spec,
+            account=Account(spec.limits.cap_usd),
+            invoker=self._invoker,
+            emit=lambda event: self._sink(nested(called.id, event, elsewhere=True)),
+            admit=lambda: alive.admit(most),
+            number=lambda: alive.next_number(transcript.last_agent),
+            lost=lambda: end_lost_agent(log, transcript.open_folder, self._parts.clock, wait_s=_ENDS_S),
+        )
 
     async def decide(self, turn: Turn, emit: Emit) -> None:
         """Take the goal of a turn for several tasks where its structure, or a saved graph, says so."""
@@ -173,13 +214,13 @@ class Splitting:
         """
         above = f"{self._within.who}/" if self._within.who else ""
         place, earlier = f"{above}{name}", frozenset(f"{above}{other}" for other in after)
-        tools, mode, model = None, None, self._parts.model
+        tools, mode, model, model_name = None, None, self._parts.model, self._parts.model_name
         if role is not None:
             mode = role.mode
             if role.tools is not None:
                 tools = {tool: self._invoker.tools[tool] for tool in role.tools if tool in self._invoker.tools}
             if role.model != INHERIT:
-                wanted = role.model
+                wanted = model_name = role.model
                 model = lambda: self._parts.agents.model(wanted)  # noqa: E731
         below = replace(self._limits.orchestrator, depth=self._limits.orchestrator.depth - 1)
         made: list[Invoker] = []
@@ -192,6 +233,7 @@ class Splitting:
             replace(
                 self._parts,
                 model=model,
+                model_name=model_name,
                 limits=replace(self._limits, orchestrator=below, cap_usd=self._cap_usd(role)),
                 ask_plan=None,
             ),

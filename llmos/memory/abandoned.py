@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import field
@@ -12,13 +13,17 @@ from typing import Any
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError
 from llmos.core.event_records import unnested
-from llmos.core.journal import Journal
+from llmos.core.journal import Journal, call_line
 from llmos.core.ports import Clock
-from llmos.memory.agent_logs import agent_markers, is_agent_marker, transcript_of
+from llmos.core.trace import shorten
+from llmos.memory.agent_logs import agent_markers, is_agent_marker, marker_of, transcript_of
 from llmos.memory.codec import CodecError, dump_line
 from llmos.memory.files import MissingFileError, append_line, cut_torn_end
 from llmos.memory.locks import is_held, take_marker
 from llmos.memory.transcript import read_session, read_transcript
+
+_CALL = 200
+"""Characters of a call as a sentence shows it."""
 
 
 def close_abandoned(recall: Path, open_folder: Path, clock: Clock) -> list[str]:
@@ -43,6 +48,37 @@ def close_abandoned(recall: Path, open_folder: Path, clock: Clock) -> list[str]:
             finally:
                 os.close(descriptor)
     return sentences
+
+
+def end_lost_agent(path: Path, open_folder: Path, clock: Clock, *, wait_s: float) -> str:
+    """End the transcript of an agent whose process is gone, and say in one clause how far it had come.
+
+    The process is given so many seconds to be gone indeed; what it writes after that is not in the clause.
+    """
+    marker, until = marker_of(open_folder, path), time.monotonic() + wait_s
+    while is_held(marker) and time.monotonic() < until:
+        time.sleep(0.05)
+    done, open_calls, ended = list[str](), dict[tuple[str, str], str](), True
+    with suppress(StoreError):
+        for record in map(unnested, read_session(path)):
+            call = str(record.get("parent", "")), str(record.get("call_id", ""))
+            match record.get("event"):
+                case "turn_started" if not call[0]:
+                    done, open_calls, ended = [], {}, False
+                case "turn_ended" if not call[0]:
+                    ended = True
+                case "tool_started":
+                    open_calls[call] = shorten(call_line(str(record.get("tool")), record.get("args", {})), _CALL)
+                case "tool_finished" if call in open_calls:
+                    done.append(open_calls.pop(call))
+        if not is_held(marker):
+            _close_one(path, clock)
+            marker.unlink(missing_ok=True)
+    if ended:
+        return "what it was asked last had not begun, or was over"
+    steps = f"it had done {len(done)} step{'s' if len(done) != 1 else ''}" + (f" ({'; '.join(done)})" if done else "")
+    unknown = "; ".join(open_calls.values())
+    return steps + (f", and the effect of one that it had begun is not known ({unknown})" if unknown else "")
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ class EventLog:
     ) -> None:
         """`said` is called after each goal and each answer, with the path; it must not raise."""
         self.path = path
-        self._open_folder = open_folder
+        self.open_folder = open_folder
         self._head = head
         self._clock = clock
         self._said = said
@@ -90,15 +90,15 @@ class EventLog:
     def close(self) -> None:
         """Release the marker. Safe to call twice."""
         if self._marker is not None:
-            marker_of(self._open_folder, self.path).unlink(missing_ok=True)
+            marker_of(self.open_folder, self.path).unlink(missing_ok=True)
             os.close(self._marker)
             self._marker = None
 
     def _take_marker(self, path: Path) -> int | None:
         """The locked marker of a transcript; None where none can be made, which costs the repair after a crash only."""
         with suppress(StoreError, OSError):
-            make_private_folder(self._open_folder)
-            marker = take_marker(marker_of(self._open_folder, path), new=True)
+            make_private_folder(self.open_folder)
+            marker = take_marker(marker_of(self.open_folder, path), new=True)
             if marker is None:
                 raise UsageError(f"the session in {show_path(path)} is open in another process; leave it there")
             return marker
@@ -168,6 +168,10 @@ class Transcript(EventLog):
         self.session, self._head = session, {"session": session}
         self._sequence, self.path, self._marker = count, path, marker
 
+    def stand_for(self, path: Path, session: str) -> None:
+        """Be the session that another process writes: only transcripts of its agents are made here."""
+        self._go_to(path, session, count=0, marker=None)
+
     def close(self) -> None:
         """Release the markers of the session and of its agents. Safe to call twice."""
         while self._agents:
@@ -183,7 +187,7 @@ class Transcript(EventLog):
         called_by = {"session": self.session, "call_id": call_id, "parent": place}
         log = EventLog(
             agent_path(self.path, agent),
-            self._open_folder,
+            self.open_folder,
             head={"session": f"{self.session}/{agent}", "agent": agent, "called_by": called_by},
             clock=self._clock,
             said=self._said,

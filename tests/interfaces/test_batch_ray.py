@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,6 @@ from cli_world import Llmos
 from llmos.testing import FakeMessagesServer, delay, reply, text, tool_use
 
 COMMAND = "echo item-0 >> log.txt; while test -e hold; do sleep 0.02; done"
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[dict[str, str]]:
-    """The address of three nodes and what reaches them. Their machines have the key of the model."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("Ray is not installed")
-    argv = [sys.executable, str(HERE.parent / "ray_cluster.py"), "3"]
-    environ = {**os.environ, "ANTHROPIC_API_KEY": "test-key"}
-    process = subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    address, token = process.stdout.readline().split()
-    yield {"address": address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token}
-    process.communicate(timeout=60)
 
 
 def start(work: Path, cluster: dict[str, str], *words: str) -> subprocess.Popen[str]:
