@@ -278,7 +278,6 @@ class TestPlan:
         ],
     )
     def test_a_closed_gate_is_never_outvoted(self, candidate: Candidate, gate: str) -> None:
-        candidate = replace(candidate, outcomes=replace(candidate.outcomes, successes=candidate.outcomes.successes))
         for successes in (0, 1000):
             many = candidate if gate == "confidence" else replace(candidate, outcomes=Outcomes(successes))
             plan = decide_plan(GOAL, [many], [], Thresholds())

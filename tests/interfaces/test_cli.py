@@ -362,6 +362,7 @@ def test_the_question_shows_a_long_command_whole(work: Path, api: FakeMessagesSe
     api.add(reply(tool_use("shell", {"command": command})), reply(text("no")))
     terminal = on_terminal("run", "say much")
     terminal.expect("end-of-command")
+    assert str(terminal.before).count("x") >= 3000
     terminal.expect("> ")
     terminal.sendline("n")
     terminal.expect(pexpect.EOF)

@@ -51,7 +51,7 @@ def test_no_line_is_wider_than_forty_columns(kept: str, work: Path) -> None:
         shown = CODES.sub("", terminal_output(*words, columns=40))
         lines = shown.replace("\r", "").split("\n")
         long = [line for line in lines if len(line) > 40]
-        assert long == [], words
+        assert len(lines) >= 3 and long == [], words
 
 
 def test_colour_is_forced_on_no_terminal_without_drawing(

@@ -87,6 +87,7 @@ def test_what_is_streamed_keeps_the_contract(llmos: Llmos, api: FakeMessagesServ
     api.add(*COUNTED)
     for words in (("run", "-y"), ("run", "-y"), ("run",), ("run", "--dry-run")):
         out = llmos(*words, "-o", "stream-json", COUNT).out
+        assert '"event":"result"' in out
         for line in out.splitlines():
             record = json.loads(line)
             keys = documented()[record.pop("event")]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -225,7 +228,12 @@ def test_builtin_tools_have_their_public_names_and_arguments() -> None:
     assert len({found.spec.version for found in tools.values()}) == len(tools)
 
 
-def test_versions_do_not_depend_on_the_process() -> None:
-    assert {n: t.spec.version for n, t in builtin_tools().items()} == {
-        n: t.spec.version for n, t in builtin_tools().items()
-    }
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_versions_do_not_depend_on_the_process(seed: str) -> None:
+    code = (
+        "import json; from llmos.tools import builtin_tools\n"
+        "print(json.dumps({name: tool.spec.version for name, tool in builtin_tools().items()}))"
+    )
+    environ = {**os.environ, "PYTHONHASHSEED": seed}
+    told = subprocess.run([sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True).stdout
+    assert json.loads(told) == {name: tool.spec.version for name, tool in builtin_tools().items()}
