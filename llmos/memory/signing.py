@@ -67,14 +67,19 @@ def ready_key(home: Path) -> bytes:
 
 
 def signature(key: bytes, kind: str, fields: Iterable[str]) -> str:
-    """The signature of some fields, one a line below their kind; `is_signed` refuses fields that hold a line break."""
-    said = "\n".join([kind, *fields])
+    """The signature of some fields, one a line below their kind."""
+    said = "\n".join([kind, *map(_one_line, fields)])
     return hmac.new(key, said.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def is_signed(key: bytes | None, kind: str, fields: Iterable[str], mac: str) -> bool:
     """Whether `mac` is the signature of these fields; never without a key."""
     fields = list(fields)
-    if key is None or any("\n" in field for field in fields):
+    if key is None or any("\0" in field for field in fields):
         return False
     return hmac.compare_digest(signature(key, kind, fields).encode(), mac.encode("utf-8", "surrogatepass"))
+
+
+def _one_line(field: str) -> str:
+    """The field without line breaks. Two fields that hold no NUL never give the same line."""
+    return "\0" + field.replace("\\", "\\\\").replace("\n", "\\n") if "\n" in field else field

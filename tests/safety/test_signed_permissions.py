@@ -13,7 +13,9 @@ from cli_world import Llmos
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmos.core.permission import SavedRun
+from llmos.adapters.bash_parser import parse_bash
+from llmos.core.permission import SavedRun, matches, propose_rule, read_call
+from llmos.core.tool import Effect
 from llmos.memory.saved_permissions import SavedPermissions
 from llmos.memory.signing import is_signed, key_path, signature
 
@@ -78,15 +80,37 @@ def test_without_the_key_or_with_another_nothing_counts(home: Path) -> None:
     assert (saved(home).all(), len(saved(home).unconfirmed())) == ((), 2)
 
 
-texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=6), min_size=1, max_size=4)
+SEPARATORS = ("\n", "\0", ",", "\\")
+fields = st.lists(st.text(st.sampled_from(["a", "b", *SEPARATORS]), max_size=4), min_size=1, max_size=4)
+
+
+def test_a_command_of_several_lines_that_was_allowed_for_always_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    several = "cat > a.txt <<'END'\none\\n\nEND\n"
+    saved(tmp_path / "home").add_rule(propose_rule("shell", Effect.EXECUTE, (several,)), tmp_path / "site")
+    (rule,) = saved(tmp_path / "home").rules(tmp_path / "site")
+    asked = [read_call("shell", Effect.EXECUTE, (command,), parse_bash) for command in (several, several[:-1])]
+    assert [matches(rule, call) for call in asked] == [True, False]
+
+
+def cut_otherwise(one: list[str]) -> list[list[str]]:
+    """Other fields that are the same text once they are joined, by whatever one may join them with."""
+    whole = "".join(one)
+    return [[whole], [whole[:1], whole[1:]], *(sign.join(one).split(sign) for sign in SEPARATORS)]
 
 
 @settings(max_examples=300)
-@given(texts, texts)
-def test_fields_that_were_not_signed_are_not_taken_for_those_that_were(one: list[str], other: list[str]) -> None:
+@given(fields)
+def test_fields_that_were_not_signed_are_not_taken_for_those_that_were(one: list[str]) -> None:
     mac = signature(b"k" * 32, "kind", one)
-    if is_signed(b"k" * 32, "kind", other, mac):
-        assert one == other
+    for other in cut_otherwise(one):
+        assert is_signed(b"k" * 32, "kind", other, mac) == (one == other and "\0" not in "".join(other))
+
+
+@pytest.mark.parametrize("sign", ["", *SEPARATORS])
+def test_fields_that_are_only_joined_would_be_taken_for_others(sign: str) -> None:
+    one = ["a", f"b{sign}a"]
+    assert any(sign.join(other) == sign.join(one) for other in cut_otherwise(one) if other != one)
 
 
 def test_a_person_is_told_and_confirms_or_revokes(llmos: Llmos, work: Path) -> None:
