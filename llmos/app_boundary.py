@@ -13,7 +13,7 @@ from llmos.core.events import Verdict
 from llmos.core.permission import PermissionMode, Rule, matches, parse_rule, read_call
 from llmos.core.ports import Ask, Emit
 from llmos.core.sandbox import Boundary, Sandbox, boundary_of
-from llmos.core.shell_syntax import Node, no_parser
+from llmos.core.shell_tree import Node, no_parser
 from llmos.core.tool import Effect, Tool, ToolContext
 from llmos.engine.invoke import Invoker
 from llmos.engine.remembering import Remembering

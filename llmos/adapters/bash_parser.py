@@ -7,7 +7,7 @@ from functools import cache
 import tree_sitter
 import tree_sitter_bash
 
-from llmos.core.shell_syntax import Node
+from llmos.core.shell_tree import Node
 
 
 @cache

@@ -6,6 +6,7 @@ A gate is never out-voted. Each has a name and gives a reason that a person read
 from __future__ import annotations
 
 from llmos.core import gates_format as formats
+from llmos.core import gates_landing as landing
 from llmos.core import gates_number as number
 from llmos.core import gates_shell as shell
 from llmos.core import gates_values as values
@@ -38,16 +39,16 @@ GATES: tuple[Gate, ...] = (
     Gate("unused", values.check_unused),
     Gate("unaccounted", values.check_unaccounted),
     Gate("repeated", values.check_repeated),
-    Gate("command", values.check_command),
-    Gate("form", values.check_form),
-    Gate("code", values.check_code),
-    Gate("option", values.check_option),
-    Gate("glob", values.check_glob),
+    Gate("command", landing.check_command),
+    Gate("form", landing.check_form),
+    Gate("code", landing.check_code),
+    Gate("option", landing.check_option),
+    Gate("glob", landing.check_glob),
     Gate("vocabulary", shell.check_vocabulary),
     Gate("separator", shell.check_separator),
     Gate("depth", shell.check_depth),
     Gate("output", shell.check_command_output),
-    Gate("quotes", values.check_quotes),
+    Gate("quotes", landing.check_quotes),
     Gate("constant", values.check_constant),
     Gate("column", values.check_column),
     Gate("said", wording.check_said),

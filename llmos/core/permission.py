@@ -18,7 +18,9 @@ from llmos.core.dataclass import dataclass
 from llmos.core.errors import ConfigError
 from llmos.core.events import Verdict
 from llmos.core.read_only import ShellWorld, why_not_read_only
-from llmos.core.shell_syntax import ParseShell, PlainCommand, ShellReading, read_shell
+from llmos.core.shell_plain import PlainCommand
+from llmos.core.shell_syntax import ShellReading, read_shell
+from llmos.core.shell_tree import ParseShell
 from llmos.core.shell_wrappers import program_name
 from llmos.core.tool import Effect
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from llmos.core.read_only_commands import COMMANDS, FIND_TESTS, GIT, VERSION_ONLY, Listed, Operands
-from llmos.core.shell_syntax import PlainCommand
+from llmos.core.shell_plain import PlainCommand
 
 _JQ_REFUSED = re.compile(
     r"\benv\b|\$ENV|\b(?:import|include|input_filename|debug|stderr|halt\w*|getpath|modulemeta|@sh)\b"

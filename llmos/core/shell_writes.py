@@ -16,7 +16,7 @@ from typing import Protocol
 from llmos.core.dataclass import dataclass
 from llmos.core.read_only import ShellWorld, why_not_look
 from llmos.core.read_only_commands import COMMANDS, Operands
-from llmos.core.shell_syntax import PlainCommand
+from llmos.core.shell_plain import PlainCommand
 
 EVERYTHING = frozenset([""])
 """The working directory, and whatever lies anywhere else."""

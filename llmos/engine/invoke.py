@@ -21,7 +21,7 @@ from llmos.core.messages import ToolCall, ToolResult
 from llmos.core.permission import PermissionMode, Rule, SavedRun
 from llmos.core.ports import Ask, Emit
 from llmos.core.replayable import DELEGATE
-from llmos.core.shell_syntax import ParseShell, no_parser
+from llmos.core.shell_tree import ParseShell, no_parser
 from llmos.core.text import is_unicode
 from llmos.core.tool import Effect, FileChanges, Tool, ToolContext, ToolOutput
 from llmos.core.trace import RunStep

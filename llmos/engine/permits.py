@@ -29,7 +29,8 @@ from llmos.core.permission import (
     stricter,
 )
 from llmos.core.ports import Ask, PermissionAnswer, PermissionQuestion
-from llmos.core.shell_syntax import ParseShell, read_writing
+from llmos.core.shell_syntax import read_writing
+from llmos.core.shell_tree import ParseShell
 from llmos.core.tool import Effect, ToolSpec
 from llmos.core.trace import Trace
 from llmos.memory.saved_permissions import SavedPermissions

@@ -25,7 +25,7 @@ from llmos.core.permission import (
     propose_rule,
     read_call,
 )
-from llmos.core.shell_syntax import Node, no_parser
+from llmos.core.shell_tree import Node, no_parser
 from llmos.core.tool import Effect
 
 STRICT = {Verdict.ALLOW: 0, Verdict.ASK: 1, Verdict.DENY: 2}
