@@ -15,14 +15,14 @@ from llmos.adapters.system_clock import SystemClock
 from llmos.app_boundary import SessionBoundary, parse_shell
 from llmos.app_memory import find_embedder, make_consolidator, open_vectors, tier_rules
 from llmos.app_models import Models, turn_limits
+from llmos.app_options import AppOptions as AppOptions
 from llmos.app_traces import open_traces
 from llmos.core.agent_roles import AgentRole
-from llmos.core.dataclass import dataclass
 from llmos.core.permission import check_examples
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Ask, Embedder, Emit, Model
 from llmos.core.sandbox import SANDBOX_OFF, SandboxTier
-from llmos.core.spending import Caps, SharedCap
+from llmos.core.spending import Caps
 from llmos.core.tool import Tool
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.invoke import Invoker
@@ -45,29 +45,6 @@ from llmos.memory.trace_sync import TraceSync
 from llmos.memory.traces_sdk import TraceManager
 from llmos.memory.transcript import Transcript, last_cut_off
 from llmos.memory.workspace import Workspace, find_workspace
-
-
-@dataclass(frozen=True, slots=True)
-class AppOptions:
-    """What a command line may override."""
-
-    workspace: Path | None = None
-    model: str | None = None
-    max_cost: float | None = None
-    max_steps: int | None = None
-    mode: str | None = None
-    """The permission mode."""
-    unsafe_no_sandbox: bool = False
-    """The person names the risk: commands run with their own rights."""
-    offline: bool = False
-    """No model is asked for anything: not to answer, not to judge."""
-    freeze: bool = False
-    """Nothing is written to the workspace: no trace, outcome, transcript, index, cache or copy of a file."""
-    shared_cap: SharedCap | None = None
-    """A cap over this and other sessions, such as the goals of a batch."""
-    worker: str = ""
-    """The name of the worker that this process is: its traces are its own, and are brought together with the shared."""
-
 
 _SHARED = ("traces", "tools", "model_store", "saved_permissions", "recall", "archival")
 """What is costly to make, and the same for all sessions of a process."""

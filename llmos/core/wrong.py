@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmos.core.dataclass import dataclass
+from llmos.core.events import Mode
 from llmos.core.goal import goal_key
+from llmos.core.policy import Candidate, Thresholds, decide
 from llmos.core.trace import Step, Trace
 from llmos.core.wording import Analysis, analyse
 
@@ -70,3 +72,27 @@ def _same_difference(of: Analysis, goal: Analysis, source: Analysis, asked: Anal
     if changed and all((here, there) == (new, old) for old, new, here, there in changed):
         return f"it puts {changed[0][0]!r} where the run had {changed[0][1]!r}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedWrong:
+    """A verdict "wrong" decided again."""
+
+    wrong: Wrong
+    replays: bool
+    """Whether the same replay would be made all the same."""
+    reason: str
+
+
+def check_wrong(wrong: Wrong, candidates: Sequence[Candidate], thresholds: Thresholds) -> CheckedWrong:
+    """Decide again on a verdict from the candidates for its goal."""
+    reason = "the run is no candidate for it"
+    for candidate in candidates:
+        trace = candidate.trace
+        if trace.header.id != wrong.trace and calls_digest(trace.steps) != wrong.calls:
+            continue
+        plan = decide(wrong.goal, [candidate], [], thresholds)
+        reason = plan.reasons[0]
+        if plan.mode is Mode.FOLLOWER:
+            return CheckedWrong(wrong, True, reason)
+    return CheckedWrong(wrong, False, reason)

@@ -7,16 +7,15 @@ Every failure is a StoreError of one sentence that names the path and the cause.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from llmos.core.errors import StoreError
+from llmos.memory.disk_sync import sync_all, sync_data, sync_folder, sync_names
 from llmos.memory.locks import BusyError, lock_descriptor, try_lock
 from llmos.memory.words import os_cause as os_cause
 from llmos.memory.words import show_path as show_path
@@ -56,7 +55,7 @@ def write_atomic(path: Path, data: bytes, *, later: Later | None = None) -> None
         with _temporary_file(path, data, synced=later is None) as temporary:
             temporary.replace(path)
             if later is None:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             else:
                 later(path)
                 later(path.parent)
@@ -73,7 +72,7 @@ def write_once(path: Path, data: bytes) -> bool:
         with _temporary_file(path, data) as temporary:
             created = _link_or_rename_new(temporary, path)
             if created:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
     except (OSError, ValueError) as error:
         raise _failure("write", path, error) from error
     if created or read_bounded(path, len(data) + 1, or_larger=True) == data:
@@ -96,11 +95,11 @@ def append_line(path: Path, line: bytes, *, sync: bool) -> None:
         try:
             _append_locked(descriptor, line)
             if sync:
-                _sync_data(descriptor)
+                sync_data(descriptor)
         finally:
             os.close(descriptor)
         if created and sync:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except (OSError, ValueError) as error:
         raise _failure("write", path, error) from error
 
@@ -111,9 +110,9 @@ def sync_path(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                _sync_names(descriptor)
+                sync_names(descriptor)
             else:
-                _sync_all(descriptor)
+                sync_all(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -131,7 +130,7 @@ def cut_torn_end(path: Path) -> None:
         end = _end_of_records(descriptor, size)
         if end < size:
             os.ftruncate(descriptor, end)
-            _sync_data(descriptor)
+            sync_data(descriptor)
     finally:
         os.close(descriptor)
 
@@ -185,8 +184,8 @@ def move_durably(path: Path, target: Path) -> None:
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, "it exists already", str(target))
     path.rename(target)
-    _sync_folder(target.parent)
-    _sync_folder(path.parent)
+    sync_folder(target.parent)
+    sync_folder(path.parent)
 
 
 def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> bytes:
@@ -218,7 +217,7 @@ def make_private_folder(path: Path, *, later: Later | None = None) -> None:
         for new in reversed(missing):
             with suppress(FileExistsError):
                 new.mkdir(mode=0o700)
-            (later or _sync_folder)(new.parent)
+            (later or sync_folder)(new.parent)
         if not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
     except (OSError, ValueError) as error:
@@ -255,7 +254,7 @@ class OwnLines:
                 if not try_lock(self._descriptor):
                     raise BusyError(f"another llmos writes to {show_path(path)} now; let it finish")
                 if created:
-                    _sync_folder(path.parent)
+                    sync_folder(path.parent)
             except BaseException:
                 os.close(self._descriptor)
                 raise
@@ -267,7 +266,7 @@ class OwnLines:
         try:
             _append_locked(self._descriptor, line)
             if later is None:
-                _sync_data(self._descriptor)
+                sync_data(self._descriptor)
             else:
                 later(self.path)
         except OSError as error:
@@ -289,7 +288,7 @@ def _temporary_file(path: Path, data: bytes, *, synced: bool = True) -> Iterator
         try:
             _write_all(descriptor, data)
             if synced:
-                _sync_all(descriptor)
+                sync_all(descriptor)
         finally:
             os.close(descriptor)
         yield temporary
@@ -366,36 +365,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync_all(descriptor: int) -> None:
-    if sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fsync(descriptor)
-
-
-def _sync_data(descriptor: int) -> None:
-    if sys.platform == "darwin":
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
-        os.fdatasync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _sync_names(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_names(folder: int) -> None:
-    try:
-        os.fsync(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems cannot sync a folder
-            raise
 
 
 def _require_regular(descriptor: int, path: Path) -> None:

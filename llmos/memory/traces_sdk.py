@@ -22,7 +22,7 @@ from llmos.core.judgement import Judgement, Values
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
-from llmos.core.wrong import Wrong, calls_digest
+from llmos.core.wrong import CheckedWrong, Wrong, check_wrong
 from llmos.memory.approvals import Approvals
 from llmos.memory.codec import dump_line
 from llmos.memory.examples import Examples
@@ -52,16 +52,6 @@ class Kept:
     header: TraceHeader
     path: Path
     new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedWrong:
-    """A verdict "wrong" decided again."""
-
-    wrong: Wrong
-    replays: bool
-    """Whether the same replay would be made all the same."""
-    reason: str
 
 
 class TraceManager:
@@ -325,19 +315,7 @@ class TraceManager:
 
     def check_wrong(self) -> list[CheckedWrong]:
         """Decide again on every verdict "wrong", as if all preconditions held; they come from the file itself."""
-        return [self._check(one) for one in self.wrong()]
-
-    def _check(self, wrong: Wrong) -> CheckedWrong:
-        reason = "the run is no candidate for it"
-        for candidate in self.candidates(wrong.goal):
-            trace = candidate.trace
-            if trace.header.id != wrong.trace and calls_digest(trace.steps) != wrong.calls:
-                continue
-            plan = decide(wrong.goal, [candidate], [], self.thresholds)
-            reason = plan.reasons[0]
-            if plan.mode is Mode.FOLLOWER:
-                return CheckedWrong(wrong, True, reason)
-        return CheckedWrong(wrong, False, reason)
+        return [check_wrong(one, self.candidates(one.goal), self.thresholds) for one in self.wrong()]
 
     def forbidden(self, trace: Trace, goal: str) -> str:
         """Why a person's verdict keeps a trace, bound by whatever means, from `goal`; empty when none does."""
