@@ -1,4 +1,4 @@
-"""How others decide and act (reference/replay-peers.md): by a hash, or by likeness, with no gate and no check."""
+"""How others decide and act: by a hash, or by likeness, with no gate and no check."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Many goals in one go: what a line of the input says, what a row of the results says, and what is left to do. Pure.
 
 A goal is known again by its key: what it says, where, and under which id, so that an input that grew or was sorted
-anew is gone on with and nothing in it is done twice.
+anew is resumed and nothing in it is done twice.
 """
 
 from __future__ import annotations

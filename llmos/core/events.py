@@ -17,7 +17,7 @@ from llmos.core.tool import Effect, FileChanges
 
 
 class Mode(StrEnum):
-    """How a turn is run. The names are the mission's; `words` are what a person reads."""
+    """How a turn is run. `words` are what a person reads."""
 
     FOLLOWER = "FOLLOWER"
     MIXED = "MIXED"

@@ -1,6 +1,6 @@
 """Which traces are near a goal.
 
-Similarity ranks what is shown to a model; it never authorises a replay (DESIGN.md section 4).
+Similarity ranks what is shown to a model; it never authorises a replay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How messages found by words and by meaning are ranked as one list. Measured in the memory brief, section 3.3.
+"""How messages found by words and by meaning are ranked as one list; docs/benchmarks.md measures it.
 
 score = w * keyword + (1 - w) * cosine, both scaled to 0..1 for the question, then what surrounds a message adds to it:
 its neighbours, its session, who spoke, the project, the exact identifiers, a time where the question asks for one. Both

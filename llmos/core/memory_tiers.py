@@ -1,6 +1,6 @@
 """The three memory tiers as rules: how often each updates, how much one update may change, when it is due.
 
-rate = base rate x (1 - stability), as the mission's table of nested learning has it. What the numbers mean for text,
+rate = base rate x (1 - stability), as in nested learning. What the numbers mean for text,
 where there is no gradient, is in docs/decisions/0012: an edit budget, the evidence needed to supersede, and how fast a
 fact's strength follows what is observed.
 """

@@ -1,4 +1,4 @@
-"""`llmos batch`: many goals, each as `llmos run` would carry it out, so many at once, and gone on with after a stop.
+"""`llmos batch`: many goals, each as `llmos run` would carry it out, several at once, and resumed after a stop.
 
 Invariant: before anything of a goal runs, the journal says so on the disk; and a goal whose end is not known is not
 begun again over its effects.
