@@ -25,18 +25,24 @@ class Ledger:
         """Set `amount` aside. Raises BudgetError when it does not fit or is not known."""
         if amount is None:
             raise BudgetError(
-                f"the price of {model} is not known, so no cap can hold; set prices.{model} in your own config.yaml"
+                f"the price of {model} is not known, so its cost cannot be limited; if the name is right, set "
+                f"prices.{model} in your own config.yaml"
             )
         if self.spent + self.reserved + amount > self.cap + 1e-12:
             raise BudgetError(
                 f"the next call to {model} may cost up to ${amount:.4f}, and ${self.spent:.4f} of the "
-                f"${self.cap:.2f} for this goal is spent; raise it with --max-cost"
+                f"{_dollars(self.cap)} for this goal is spent; raise it with --max-cost"
             )
         return replace(self, reserved=self.reserved + amount)
 
     def settle(self, reserved: float, cost: float) -> Ledger:
         """Give back what was reserved for a call and charge what it cost, even above the cap."""
         return replace(self, reserved=max(0.0, self.reserved - reserved), spent=self.spent + cost)
+
+
+def _dollars(cap: float) -> str:
+    """A cap as it was given: one below a cent is not shown as nothing."""
+    return f"${cap:.2f}" if cap >= 0.01 or cap <= 0 else f"${cap:.10f}".rstrip("0")
 
 
 class Account:

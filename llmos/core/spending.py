@@ -111,7 +111,8 @@ class Spending:
         before = earlier or Spending()
         if amount is None or not is_amount(amount):
             raise BudgetError(
-                f"the price of {model} is not known, so no cap can hold; set prices.{model} in your own config.yaml"
+                f"the price of {model} is not known, so its cost cannot be limited; if the name is right, set "
+                f"prices.{model} in your own config.yaml"
             )
         in_config = "{} in your own config.yaml".format
         for what, spent, cap, raise_it in (

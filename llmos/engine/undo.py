@@ -69,6 +69,11 @@ class UndoPlan:
     def does_something(self) -> bool:
         return bool(self.restores or self.removes)
 
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether the turn is known to have changed no file of its folder."""
+        return not any(step.created or step.touched or not step.complete for step in self.turn.steps)
+
 
 def last_turn(records: Iterable[Mapping[str, Any]], here: Path) -> DoneTurn | None:
     """The last turn of a transcript that changed files, else that ran commands, and was not undone yet.
@@ -142,7 +147,7 @@ def plan_undo(turn: DoneTurn) -> UndoPlan:
         cannot += [f"{path} changed, and no copy of it was kept" for path in lost]
         if not step.complete:
             cannot.append(f"the folder was too large to see all that this changed: {step.call}")
-    cannot += [f"whatever this did beyond the files in {turn.cwd}: {step.call}" for step in turn.steps if step.executes]
+    cannot += [f"what this did outside {turn.cwd}: {step.call}" for step in turn.steps if step.executes]
     there = tuple(path for path in sorted(made) if os.path.lexists(turn.cwd / path))
     return UndoPlan(
         turn=turn,

@@ -69,8 +69,15 @@ def list_lines(sessions: Sequence[SessionSummary], width: int) -> list[str]:
     made = table(titles, rows, width, right=(3, 4, 5, 6))
     if made is not None:
         return made
-    heads = [(f"{row[0]}  {row[1]} · {row[2]} · {row[3]} turns · cost {row[4]} · {row[6]}", row[7]) for row in rows]
+    heads = [
+        (f"{row[0]}  {row[1]} · {row[2]} · {_turns(session.turns)} · cost {row[4]} · {row[6]}", row[7])
+        for session, row in zip(sessions, rows, strict=True)
+    ]
     return cards(heads, width)
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn{'s' if count != 1 else ''}"
 
 
 def show_lines(session: SessionSummary, records: Sequence[Mapping[str, Any]], width: int, *, whole: bool) -> list[str]:
@@ -81,7 +88,7 @@ def show_lines(session: SessionSummary, records: Sequence[Mapping[str, Any]], wi
     what = "agent" if session.of else "session"
     head = (
         f"{what} {session.id} · {_minute(session.started)} to {_minute(session.last)} · {session.state.value} · "
-        f"{session.turns} turns · cost {money(session.cost_usd)} · saved {money(session.saved_usd)}"
+        f"{_turns(session.turns)} · cost {money(session.cost_usd)} · saved {money(session.saved_usd)}"
     )
     try:
         lines = [head, *(line for record in records for line in _record_lines(record, whole))]

@@ -29,6 +29,10 @@ def undo_plan(app: App, session: SessionSummary) -> UndoPlan:
 def undo_lines(plan: UndoPlan) -> list[str]:
     """The plan in words: what comes back, what goes, and what cannot be undone."""
     steps = len(plan.turn.steps)
+    if plan.changed_nothing:
+        stays = [f"  what this did elsewhere stays: {one_line(step.call)}" for step in plan.turn.steps if step.executes]
+        goal = one_line(repr(plan.turn.goal), 100)
+        return [f"nothing to undo: {goal} changed no file in {plan.turn.cwd}", *stays]
     lines = [f"undo {one_line(repr(plan.turn.goal), 100)}, {steps} step{'s' if steps != 1 else ''} in {plan.turn.cwd}"]
     lines += [f"  brings back: {_listed(plan.restores)}"] if plan.restores else []
     lines += [f"  removes: {_listed(plan.removes)} (kept beside the copies)"] if plan.removes else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 
 from llmos.core.dataclass import dataclass
@@ -108,3 +109,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+def some_files(folder: Path) -> list[str]:
+    """Names of files in a folder, of a large one the first ones; none where it cannot be read."""
+    try:
+        return [path.name for path in islice(folder.iterdir(), 500) if path.is_file()]
+    except OSError:
+        return []

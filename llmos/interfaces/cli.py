@@ -68,13 +68,16 @@ def _run_parsed(words: list[str]) -> int:
 
     from llmos.interfaces.cli_shared import ReaderGoneError
     from llmos.interfaces.commands import app
+    from llmos.interfaces.usage_words import usage_sentence, with_verb
 
+    words = with_verb(words)
     try:
         code = _only_named(app, words)(_with_values(words), prog_name="llmos", standalone_mode=False)
         return code if isinstance(code, int) else ExitStatus.OK
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
-        _say(_usage_sentence(error.format_message(), context.command_path if context is not None else "llmos"))
+        path = context.command_path if context is not None else "llmos"
+        _say(usage_sentence(error.format_message(), path, words))
         return ExitStatus.BAD_USAGE
     except typer.Abort:
         raise KeyboardInterrupt from None
@@ -126,12 +129,6 @@ def _with_values(words: list[str]) -> list[str]:
         "--resume=" if word == "--resume" and (at == last or words[at + 1].startswith("-")) else word
         for at, word in enumerate(words)
     ]
-
-
-def _usage_sentence(message: str, command: str) -> str:
-    sentence = message.strip().rstrip(".")
-    sentence = sentence[:1].lower() + sentence[1:]
-    return sentence if sentence.endswith("?") else f"{sentence}; `{command} --help` shows what it takes"
 
 
 def _open_missing_streams() -> None:

@@ -18,7 +18,7 @@ def _complete_key(incomplete: str) -> list[tuple[str, str]]:
     return [(key, setting.about) for key, setting in all_settings().items() if key.startswith(incomplete)]
 
 
-app = typer.Typer(help="The settings: show, set, path.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="The settings. Without a command: show.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -10,9 +10,7 @@ import typer
 from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write, write_diff, write_lines
 from llmos.interfaces.startup import working_folder
 
-app = typer.Typer(
-    help="What is remembered: list, search, why, edit, pin, forget, undo.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(help="What llmos remembers. Without a command: list.", no_args_is_help=True, rich_markup_mode=None)
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Of an item or passage, or the beginning of it; a message is SESSION:SEQ.")
 ]

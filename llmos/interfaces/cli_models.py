@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from llmos.core.catalogue import CatalogueModel
     from llmos.memory.model_store import ModelStore, Progress
 
-app = typer.Typer(help="Embedded models: list, fetch, remove.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Models that run on this machine. Without a command: list.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _PERCENT_STEP = 5
 

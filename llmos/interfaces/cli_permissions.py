@@ -8,7 +8,9 @@ import typer
 
 from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write, write_lines
 
-app = typer.Typer(help="Permissions: list, revoke, test.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="What is allowed, asked and denied. Without a command: list.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()

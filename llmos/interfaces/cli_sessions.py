@@ -19,7 +19,7 @@ from llmos.interfaces.cli_shared import (
 )
 from llmos.interfaces.printable import one_line
 
-app = typer.Typer(help="Sessions on record: list, show, delete.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Earlier conversations. Without a command: list.", no_args_is_help=True, rich_markup_mode=None)
 
 
 cli_sessions_talk.add_to(app)

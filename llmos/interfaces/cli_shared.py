@@ -28,9 +28,12 @@ def cost(value: float | None) -> float | None:
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", metavar="DIR", help="Folder with traces/, memories/ and config.yaml."),
+    typer.Option("--workspace", metavar="DIR", help="Folder where llmos keeps saved runs, memory and settings."),
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model that answers; auto chooses.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Model that answers; auto: the API with a key, else the local one."),
+]
 MaxCostOption = Annotated[
     float | None,
     typer.Option("--max-cost", metavar="USD", callback=cost, help="Most that a goal may cost, in US dollars."),
@@ -77,10 +80,14 @@ UnsafeOption = Annotated[
     bool, typer.Option("--unsafe-no-sandbox", help="Run commands with your own rights, outside the sandbox.")
 ]
 OutputOption = Annotated[OutputName, typer.Option("--output-format", "-o", help="What standard output carries.")]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Replay or fail: no model is asked for anything.")]
-FreezeOption = Annotated[bool, typer.Option("--freeze", help="Write nothing to the workspace: use, never learn.")]
-ModeOption = Annotated[ModeName | None, typer.Option("--mode", help="What happens to calls that no rule speaks of.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Grant what would be asked, for this run.")]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Use no model: replay a saved run, or fail.")]
+FreezeOption = Annotated[bool, typer.Option("--freeze", help="Learn nothing: write nothing to the workspace.")]
+ModeOption = Annotated[
+    ModeName | None, typer.Option("--mode", help="What may be done unasked; `llmos permissions list` shows more.")
+]
+YesOption = Annotated[
+    bool, typer.Option("--yes", "-y", help="Answer every permission question with yes, for this run.")
+]
 
 
 @dataclass(frozen=True, slots=True)

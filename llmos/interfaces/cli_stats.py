@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def stats(
     ctx: typer.Context,
     since: Annotated[
-        str | None, typer.Option("--since", metavar="AGE", help="Only turns so young: 12h, 7d, 8w.")
+        str | None, typer.Option("--since", metavar="AGE", help="Only the last 12h, 7d, 8w and so on.")
     ] = None,
     by: Annotated[
-        Literal["day", "week", "month"] | None, typer.Option("--by", help="The period; chosen by the time span else.")
+        Literal["day", "week", "month"] | None,
+        typer.Option("--by", help="Length of a period; by default it fits the time span."),
     ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write one page with charts that needs no network.")

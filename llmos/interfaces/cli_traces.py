@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmos.memory.traces_sdk import TraceManager
 
 app = typer.Typer(
-    help="Saved runs: look at them, change them, share them.", no_args_is_help=True, rich_markup_mode=None
+    help="Saved runs, also called traces. Without a command: list.", no_args_is_help=True, rich_markup_mode=None
 )
 
 _AGE = re.compile(r"(\d{1,5})\s*([hdwy])")

@@ -86,7 +86,8 @@ nobody to ask. --yes grants it for this run.
 
 app = typer.Typer(
     name="llmos",
-    help="An agent shell that pays for reasoning once: a goal done before is replayed, checked and free.",
+    help="An agent shell that learns: a goal that it did before is repeated without a model, checked and free.\n\n"
+    "Without a command it opens a session at a prompt.",
     epilog=_EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -110,6 +111,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")]
+MaxStepsOption = Annotated[
+    int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls for one goal.")
+]
+
+
 @app.callback(invoke_without_command=True)
 def root(
     ctx: typer.Context,
@@ -127,6 +134,10 @@ def root(
             help="Go on with a session: its id or the beginning of it; without one, pick.",
         ),
     ] = None,
+    mode: ModeOption = None,
+    max_steps: MaxStepsOption = None,
+    offline: OfflineOption = False,
+    verbose: VerboseOption = False,
     unsafe_no_sandbox: UnsafeOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
@@ -139,10 +150,25 @@ def root(
 
         if plain:
             os.environ["LLMOS_PLAIN"] = "1"
-        options = replace(app_options(ctx, None), unsafe_no_sandbox=unsafe_no_sandbox)
-        raise typer.Exit(run_repl(options, cwd=working_folder(), environ=os.environ, resume=chosen))
+        options = replace(
+            app_options(ctx, None),
+            mode=mode,
+            max_steps=max_steps,
+            offline=offline,
+            unsafe_no_sandbox=unsafe_no_sandbox,
+        )
+        raise typer.Exit(run_repl(options, cwd=working_folder(), environ=os.environ, resume=chosen, verbose=verbose))
     if chosen is not None:
         raise UsageError("-c and --resume stand after `run`, or alone; no other command goes on with a session")
+    alone = {
+        "--mode": mode,
+        "--max-steps": max_steps,
+        "--offline": offline,
+        "--verbose": verbose,
+        "--unsafe-no-sandbox": unsafe_no_sandbox,
+    }
+    if misplaced := next((name for name, value in alone.items() if value), None):
+        raise UsageError(f"{misplaced} stands alone, or after a command that works on goals: llmos run {misplaced} …")
 
 
 GoalArgument = Annotated[
@@ -155,10 +181,7 @@ DryRunOption = Annotated[
 ExplainOption = Annotated[
     bool, typer.Option("--explain", help="Show the candidates, gates and confidence behind the decision.")
 ]
-VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show model calls and the output of tools.")]
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but the answer, and what did not go well.")
-]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the answer, and what went wrong.")]
 SchemaOption = Annotated[
     Path | None,
     typer.Option("--json-schema", metavar="FILE", help="The answer must be JSON that follows this JSON Schema."),
@@ -168,9 +191,6 @@ ResumeOption = Annotated[
     typer.Option(
         "--resume", metavar="ID", autocompletion=complete_session, help="Go on with that session's conversation."
     ),
-]
-MaxStepsOption = Annotated[
-    int | None, typer.Option("--max-steps", metavar="N", min=1, max=1_000, help="Most model calls of the goal.")
 ]
 
 

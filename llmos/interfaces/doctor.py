@@ -100,7 +100,7 @@ def lines(checks: Sequence[Check], width: int) -> list[str]:
         found = f"{check.found}; {check.fix}" if check.fix else check.found
         rows.append((f"{check.state.value:<4} {check.name}", one_line(found)))
     counts = {state: sum(check.state is state for check in checks) for state in State}
-    total = f"{counts[State.FAIL]} failed, {counts[State.WARN]} warnings"
+    total = f"{counts[State.FAIL]} failed, {counts[State.WARN]} warning{'s' if counts[State.WARN] != 1 else ''}"
     return [*pairs(rows, width), "", *wrapped(f"{total}; no key, user name or home folder is shown above", width)]
 
 

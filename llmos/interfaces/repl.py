@@ -11,7 +11,6 @@ import sys
 import termios
 import threading
 from collections.abc import Coroutine, Mapping
-from itertools import islice
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -34,6 +33,7 @@ from llmos.core.events import Event, MemoryTicked, PlanMade
 from llmos.core.graph import Graph
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
 from llmos.interfaces.actions_resume import resume_command
+from llmos.interfaces.attach import some_files
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.first_run import FirstRun, example_goal, first_run_rows
 from llmos.interfaces.history import prompt_history
@@ -55,33 +55,29 @@ from llmos.interfaces.turn_keys import TurnKeys
 from llmos.interfaces.typed import is_shell, run_shell, work_on
 
 
-def run_repl(options: AppOptions, *, cwd: Path, environ: Mapping[str, str], resume: str | None = None) -> ExitStatus:
+def run_repl(
+    options: AppOptions, *, cwd: Path, environ: Mapping[str, str], resume: str | None = None, verbose: bool = False
+) -> ExitStatus:
     """Open the prompt on this process's terminal, going on with a session where `resume` chooses one.
 
     Raises LlmosError before the first prompt only.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError('the prompt needs a terminal; for one goal write `llmos run "what is to be done"`')
-    return asyncio.run(_session(options, make_console(), cwd=cwd, environ=environ, resume=resume))
+        raise UsageError(
+            'the prompt needs a terminal; for one goal write `llmos run "what to do"`, or pipe it into `llmos run`'
+        )
+    return asyncio.run(_session(options, make_console(), cwd=cwd, environ=environ, resume=resume, verbose=verbose))
 
 
 async def _session(
-    options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str], resume: str | None
+    options: AppOptions, console: Console, *, cwd: Path, environ: Mapping[str, str], resume: str | None, verbose: bool
 ) -> ExitStatus:
     app = App.open(options, cwd=cwd, environ=environ)
     collect_again()
     try:
-        return await Repl(app, console, environ=environ, resume=resume).run()
+        return await Repl(app, console, environ=environ, resume=resume, verbose=verbose).run()
     finally:
         await app.close()
-
-
-def _some_files(folder: Path) -> list[str]:
-    """Names of files here, of a large folder the first ones; none where it cannot be read."""
-    try:
-        return [path.name for path in islice(folder.iterdir(), 500) if path.is_file()]
-    except OSError:
-        return []
 
 
 class Repl:
@@ -94,6 +90,7 @@ class Repl:
         *,
         environ: Mapping[str, str],
         resume: str | None = None,
+        verbose: bool = False,
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
@@ -105,7 +102,7 @@ class Repl:
         self._renderer = Renderer(
             console,
             answers=console,
-            verbose=app.config.settings.screen.verbose,
+            verbose=verbose or app.config.settings.screen.verbose,
             more="Ctrl+O",
             stop="Esc stops",
             command="/",
@@ -383,7 +380,7 @@ class Repl:
             asks=self._dispatcher.permission_mode.words,
             sandbox=app.sandbox_tier.name,
             workspace=below_home(app.workspace.root, self._environ),
-            example=example_goal(_some_files(app.cwd)),
+            example=example_goal(some_files(app.cwd)),
         )
 
     def _say_goodbye(self) -> None:

@@ -308,6 +308,9 @@ def _suggestion(path: tuple[str, ...]) -> str:
     import difflib
 
     key = ".".join(path)
+    if key in section_names():
+        inside = [name for name in all_settings() if name.startswith(f"{key}.")]
+        return f"; it is a group, name one of {', '.join(inside)}"
     names = [*all_settings(), *section_names(), "format"]
     siblings = [name for name in names if name.split(".")[:-1] == list(path[:-1])]
     near = difflib.get_close_matches(key, siblings, 1, 0.7) or difflib.get_close_matches(key, names, 1, 0.7)

@@ -10,6 +10,7 @@ from pathlib import Path
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.memory_change import ARCHIVAL, ItemEdit
 from llmos.core.memory_tiers import TierRules
+from llmos.core.nearest import did_you_mean
 from llmos.core.passage import HOLDING, Passage, PassageState, Source, passage_id, standing
 from llmos.memory.files import MissingFileError, make_private_folder, read_bounded, write_atomic
 from llmos.memory.memory_files import MemoryFiles, Writer, digest_of
@@ -43,7 +44,9 @@ class PassageStore(MemoryFiles):
         whole = [one for one in found if one.id == identifier] or found
         if len(whole) != 1:
             many = f"could be {len(whole)} passages" if whole else "is no archival passage"
-            raise UsageError(f"{identifier!r} {many}; `llmos memory list archival` shows them")
+            shown = "`llmos memory list archival` shows them"
+            near = shown if whole else did_you_mean(identifier, (one.id for one in self.passages()), shown)
+            raise UsageError(f"{identifier!r} {many}; {near}")
         return whole[0]
 
     def passage_files(self) -> list[Path]:

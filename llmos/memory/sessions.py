@@ -21,6 +21,7 @@ from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import PlanMade
 from llmos.core.messages import Message
+from llmos.core.nearest import did_you_mean
 from llmos.core.prune import parse_time
 from llmos.core.turns import TOLD_BY, TurnFacts, turn_facts
 from llmos.memory.agent_logs import (
@@ -113,7 +114,8 @@ class Sessions:
         whole = [path for path in paths if wanted in (path.stem, _id(path))]
         paths = whole or paths
         if not paths:
-            raise UsageError(f"there is no session {wanted!r}; `llmos sessions list` shows them")
+            near = did_you_mean(wanted, map(_id, self._paths()), "`llmos sessions list` shows them")
+            raise UsageError(f"there is no session {wanted!r}; {near}")
         if len(paths) > 1:
             names = ", ".join(_id(path) for path in paths[:5])
             raise UsageError(f"{wanted!r} could be {len(paths)} sessions: {names}; give more of the id")

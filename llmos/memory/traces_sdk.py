@@ -19,6 +19,7 @@ from llmos.core.events import Mode
 from llmos.core.evidence import Evidence, Outcomes
 from llmos.core.goal import goal_key
 from llmos.core.judgement import Judgement, Values
+from llmos.core.nearest import did_you_mean
 from llmos.core.policy import Candidate, Plan, Thresholds, decide
 from llmos.core.prune import Pruned, PruneRule, to_prune
 from llmos.core.trace import Trace, TraceHeader, TraceStatus
@@ -142,10 +143,11 @@ class TraceManager:
         self._index.refresh()
         found = self._index.find(identifier)
         if not found:
-            raise UsageError(f"there is no trace {identifier!r}; `llmos traces list` shows them")
+            near = did_you_mean(identifier, (header.id for header in self.headers()), "`llmos traces list` shows them")
+            raise UsageError(f"there is no saved run {identifier!r}; {near}")
         if len(found) > 1:
             names = ", ".join(header.id for header in found[:5])
-            raise UsageError(f"{identifier!r} could be {len(found)} traces: {names}; give more of the id")
+            raise UsageError(f"{identifier!r} could be {len(found)} saved runs: {names}; give more of the id")
         return self._finder.read(found[0].id)[0]
 
     def approved(self, identifier: str) -> bool:

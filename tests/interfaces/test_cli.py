@@ -454,7 +454,7 @@ def test_a_trace_is_shown_whole_by_the_beginning_of_its_id(kept: str, llmos: Llm
 
 
 def test_a_trace_that_is_not_there_is_one_sentence(llmos: Llmos) -> None:
-    sentence = "llmos: there is no trace 'nothing'; `llmos traces list` shows them\n"
+    sentence = "llmos: there is no saved run 'nothing'; `llmos traces list` shows them\n"
     assert llmos("traces", "inspect", "nothing") == Ended(2, "", sentence)
 
 

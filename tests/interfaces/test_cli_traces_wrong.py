@@ -52,4 +52,4 @@ def test_what_cannot_be_meant_is_said(llmos: Llmos) -> None:
         "llmos: no replay is on record here; `llmos traces wrong ID --goal TEXT` says which one was wrong\n",
     )
     assert llmos("traces", "wrong", "--goal", "x", "--yes").code == ExitStatus.BAD_USAGE
-    assert "there is no trace 'nosuch'" in llmos("traces", "wrong", "nosuch", "--yes").err
+    assert "there is no saved run 'nosuch'" in llmos("traces", "wrong", "nosuch", "--yes").err

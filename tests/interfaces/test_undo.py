@@ -51,7 +51,7 @@ def plan_lines(work: Path) -> list[str]:
         f"undo 'tidy up', 2 steps in {work}",
         "  brings back: notes.txt",
         "  removes: new/, new/plan.txt (kept beside the copies)",
-        f"  cannot undo: whatever this did beyond the files in {work}: shell: rm notes.txt; echo more >> new/plan.txt",
+        f"  cannot undo: what this did outside {work}: shell: rm notes.txt; echo more >> new/plan.txt",
     ]
 
 
@@ -107,7 +107,7 @@ def test_what_has_no_copy_is_said_and_nothing_else_is_touched(
     assert ended.code == ExitStatus.FAILED
     assert ended.out.splitlines()[1:] == [
         "  cannot undo: notes.txt changed, and no copy of it was kept",
-        f"  cannot undo: whatever this did beyond the files in {work}: shell: rm notes.txt",
+        f"  cannot undo: what this did outside {work}: shell: rm notes.txt",
         "  nothing of it can be undone",
     ]
 
@@ -152,7 +152,7 @@ def test_undo_at_the_prompt(llmos: Llmos, api: FakeMessagesServer, work: Path) -
         screen.wait_for_prompt()
         screen.send("/undo\r")
         screen.wait_for_question()
-        screen.wait_for("cannot undo: whatever this did beyond the files in")
+        screen.wait_for("cannot undo: what this did outside")
         screen.send("n\r")
         screen.wait_for("nothing was changed")
         assert not (work / "notes.txt").exists()

@@ -346,7 +346,7 @@ class TestFinding:
         assert manager.load(two.id).header == two
         with pytest.raises(UsageError, match=r"'list' could be 2 traces: .*; give more of the id"):
             manager.load("list")
-        with pytest.raises(UsageError, match="there is no trace 'list_'; `llmos traces list` shows them"):
+        with pytest.raises(UsageError, match="there is no saved run 'list_'; `llmos traces list` shows them"):
             manager.load("list_")
 
     def test_the_nearest_in_words_come_first(self, opened: Open) -> None:
