@@ -15,7 +15,7 @@ EFFECT_WORDS = {Effect.READ: "reads", Effect.WRITE: "writes files", Effect.EXECU
 DETAIL_LINES = 12
 """How many lines of a text argument are shown."""
 
-_SUBJECT_ARGS = ("command", "path", "pattern", "url", "query")
+_SUBJECT_ARGS = ("command", "path", "pattern", "url", "query", "goal")
 _EDIT_SIGNS = {"old": "- ", "new": "+ "}
 _SHOWN_PATHS = 8
 

@@ -16,6 +16,7 @@ from llmos.core.events import (
     SubGoalEnded,
     ToolFinished,
     ToolStarted,
+    TurnEnded,
 )
 from llmos.interfaces.call_view import call_subject, money
 from llmos.interfaces.layout import cut
@@ -32,6 +33,8 @@ class _Branch:
 
     goal: str
     waits_for: tuple[str, ...] = ()
+    planned: bool = False
+    """Whether its end is told by `SubGoalEnded`; an agent's is that of its turn."""
     began: float | None = None
     mode: str = ""
     doing: str = ""
@@ -49,10 +52,14 @@ class SubGoalTree:
         self._branches.clear()
 
     def plan(self, plan: PlanMade) -> None:
-        self._branches = {one.id: _Branch(one.goal, one.depends_on) for one in plan.sub_goals}
+        self._branches = {one.id: _Branch(one.goal, one.depends_on, planned=True) for one in plan.sub_goals}
 
     def ended(self, event: SubGoalEnded) -> None:
-        for place in [place for place in self._branches if place == event.id or place.startswith(f"{event.id}/")]:
+        self._remove(event.id)
+
+    def _remove(self, ended: str) -> None:
+        """Take away a branch and what is within it."""
+        for place in [place for place in self._branches if place == ended or place.startswith(f"{ended}/")]:
             del self._branches[place]
 
     def take(self, event: Nested) -> None:
@@ -61,6 +68,9 @@ class SubGoalTree:
             branch = self._branches[event.parent] = _Branch("")
         if branch.began is None:
             branch.began = self._monotonic()
+        if isinstance(event.event, TurnEnded) and not branch.planned:
+            self._remove(event.parent)
+            return
         _take(branch, event.event)
 
     def lines(self, width: int, frame: str) -> list[str]:

@@ -231,7 +231,8 @@ class Sessions:
 
     def _summary(self, path: Path) -> SessionSummary:
         """Raises StoreError."""
-        size = path.stat().st_size if path.exists() else 0
+        agents = [] if path.parent == agents_folder(path) else agent_transcripts(path)
+        size = sum(file.stat().st_size for file in (path, *agents) if file.exists())
         facts, last = facts_of(path)
         ended = not facts or facts[-1].outcome
         state = SessionState.ENDED if ended else SessionState.CUT_OFF
@@ -249,7 +250,7 @@ class Sessions:
             saved_usd=math.fsum(turn.saved_usd for turn in facts),
             model_calls=sum(turn.model_calls for turn in facts),
             bytes=size,
-            agents=() if path.parent == agents_folder(path) else tuple(one.stem for one in agent_transcripts(path)),
+            agents=tuple(one.stem for one in agents),
         )
 
 

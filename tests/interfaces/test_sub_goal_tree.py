@@ -13,10 +13,12 @@ from llmos.core.events import (
     Mode,
     ModelCallFinished,
     ModelCallStarted,
+    Outcome,
     PlanMade,
     PlannedSubGoal,
     SubGoalEnded,
     ToolStarted,
+    TurnEnded,
     TurnStarted,
     nested,
 )
@@ -84,6 +86,19 @@ DRAWN = {
         "· 3 write a summary of all of it" + " " * 73 + "waits for 1, 2",
     ],
 }
+
+
+def test_an_agent_that_answered_is_drawn_no_more(tree: SubGoalTree) -> None:
+    """It lives on, and is drawn again when it is asked again; what it did is in its answer."""
+    ended = TurnEnded(
+        outcome=Outcome.OK, mode=Mode.LEARNER, answer="", reason="", cost_usd=0, saved_usd=0, model_calls=1, elapsed_s=1
+    )
+    tree.take(nested("2/reviewer-1/any-2", TurnStarted(goal="deeper", cwd="/w", workspace="/w", turn=1)))
+    tree.take(nested("2/reviewer-1", ended))
+    assert [line.split()[1] for line in tree.lines(80, "~")] == ["1", "2", "3"]
+    tree.take(nested("2", ended))  # its own end is told with what became of it
+    tree.take(nested("2/reviewer-1", TurnStarted(goal="look again", cwd="/w", workspace="/w", turn=2)))
+    assert [line.split()[1:4] for line in tree.lines(80, "~")][2] == ["reviewer-1", "look", "again"]
 
 
 @pytest.mark.parametrize("width", DRAWN)
