@@ -34,6 +34,8 @@ ROWS: tuple[Row, ...] = (
     Row("R-6", "stale world", "tests/safety/test_stale_world.py 1", "tests/safety/test_stale_world.py 9"),
     Row("R-8", "irreversible", "tests/safety/test_irreversible.py", "tests/safety/test_irreversible.py"),
     Row("R-9", "swapped files", f"{_SWAPPED} 10000", f"{_SWAPPED} 500"),
+    Row("R-12", "hostile text", "tests/safety/test_hostile_text.py", "tests/safety/test_hostile_text.py few", 900),
+    Row("R-18", "poisoned memory", "tests/safety/test_poisoned_memory.py 1", "tests/safety/test_poisoned_memory.py 6"),
     Row("R-14", "missing pieces, owners", "tests/safety/test_missing_pieces.py", "", 900),
     Row("R-15", "replays undone", "tests/safety/test_undo_replays.py 100", "tests/safety/test_undo_replays.py 6", 900),
     Row("A-1", "stream faults", "tests/safety/test_stream_faults.py", "tests/safety/test_stream_faults.py 40", 900),

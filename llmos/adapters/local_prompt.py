@@ -10,6 +10,7 @@ fits the context, so that the runtime's prefix cache serves all but the newest t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,9 @@ CHARS_PER_TOKEN = 3
 """Low on purpose: code and paths give fewer characters a token than prose."""
 
 _MOST_RAW = 2
+_MARKS = re.compile(
+    r"[<\[]/?(\|[\w.-]{1,40}\||s|/s|INST|SYS|start_of_turn|end_of_turn|TOOL_CALLS|AVAILABLE_TOOLS)[>\]]"
+)
 
 ChatMessage = dict[str, str]
 
@@ -89,7 +93,13 @@ def build_messages(request: ModelRequest, context_chars: int = 18_000) -> list[C
         chat = _alternating([*shown, *conversation])
         if len(system) + sum(len(turn["content"]) for turn in chat) <= context_chars:
             break
-    return [{"role": "system", "content": system}, *chat] if system else chat
+    whole = [{"role": "system", "content": system}, *chat] if system else chat
+    return [{**turn, "content": without_marks(turn["content"])} for turn in whole]
+
+
+def without_marks(text: str) -> str:
+    """The text without what a chat template marks turns with: a file that holds `<|im_start|>` begins no turn."""
+    return _MARKS.sub(r"< \1 >", text) if "<" in text or "[" in text else text
 
 
 def system_prompt(own: str, tools: Sequence[ToolSpec]) -> str:

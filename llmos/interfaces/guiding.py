@@ -34,13 +34,16 @@ def guides_of(goal: str, plan: Plan, pieces: Sequence[Piece], traces: TraceManag
     for header in plan.guidance:
         part = parts.get(header.id, goal)
         outcomes = traces.outcomes(header.id)
+        trace = traces.load(header.id)
+        foreign = trace.header.provenance if not traces.vouched(header.id) else ()
         guides.append(
             Guide(
-                traces.load(header.id),
+                trace,
                 differences(header.goal, part),
                 "" if part == goal else part,
                 outcomes.successes,
                 outcomes.failures,
+                "; ".join(foreign),
             )
         )
     return guides
