@@ -154,7 +154,7 @@ async def run(root: Path, *, every: int = 1) -> Figures:
     return figures
 
 
-@pytest.mark.parametrize("every", [20, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [60, pytest.param(15, marks=pytest.mark.slow)])
 async def test_no_near_match_is_replayed(tmp_path: Path, every: int) -> None:
     figures = await run(tmp_path, every=every)
     assert figures.wrong == []

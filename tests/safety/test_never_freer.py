@@ -161,7 +161,7 @@ async def run(root: Path, count: int, *, seed: int = 1, replayed_as: SavedRun | 
     return figures
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [200, pytest.param(2_000, marks=pytest.mark.slow)])
 async def test_a_replay_is_never_freer_than_a_live_call(tmp_path: Path, count: int) -> None:
     figures = await run(tmp_path, count)
     assert figures.freer == []

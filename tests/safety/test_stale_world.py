@@ -376,7 +376,7 @@ async def run(root: Path, *, every: int = 1) -> Figures:
     return figures
 
 
-@pytest.mark.parametrize("every", [9, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [20, pytest.param(6, marks=pytest.mark.slow)])
 async def test_no_step_runs_after_a_mismatch(tmp_path: Path, every: int) -> None:
     figures = await run(tmp_path, every=every)
     assert figures.too_many == []

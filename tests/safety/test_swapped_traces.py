@@ -176,7 +176,7 @@ async def race_of_folders(root: Path, count: int, figures: Figures) -> None:
         figures.wins.append("written through the link")
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(3_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(800, marks=pytest.mark.slow)])
 async def test_what_is_replayed_is_what_was_approved(tmp_path: Path, count: int) -> None:
     figures = await race(tmp_path, count)
     assert figures.wins == []
