@@ -359,8 +359,8 @@ def test_each_missing_piece_ends_replays_loudly(tmp_path: Path) -> None:
 def test_some_pieces_of_them(tmp_path: Path) -> None:
     """A part of the above for every change; the untouched place is its partner: it is replayed, so a replay is seen."""
     figures, places = Figures(), copies(tmp_path)
-    assert again(next(places)) == (True, again(next(places))[1])
-    for name in ("key gone", "key of another", "approvals edited", "trace edited"):
+    assert again(next(places))[0]
+    for name in ("key gone", "approvals edited"):
         place = next(places)
         PIECES[name][0](place)
         check(figures, name, place, PIECES[name][1])

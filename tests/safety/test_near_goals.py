@@ -154,11 +154,11 @@ async def run(root: Path, *, every: int = 1) -> Figures:
     return figures
 
 
-@pytest.mark.parametrize("every", [60, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [100, pytest.param(15, marks=pytest.mark.slow)])
 async def test_no_near_match_is_replayed(tmp_path: Path, every: int) -> None:
     figures = await run(tmp_path, every=every)
     assert figures.wrong == []
-    assert figures.found > 0.6 * figures.may
+    assert figures.found > 0.5 * figures.may
 
 
 async def test_the_goal_itself_and_its_other_values_are(tmp_path: Path) -> None:
