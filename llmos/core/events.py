@@ -245,7 +245,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryTicked:
-    """A memory tier updated, or could not and stays due. Its cost is beside the turn's, under a budget of its own."""
+    """A memory tier was updated, or could not be and stays due. Its cost is beside the turn's, under a budget of its own."""
 
     tier: str
     message: int
@@ -312,7 +312,7 @@ class TurnEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubGoalEnded:
-    """What became of a sub-goal, those among them that never began."""
+    """What became of a sub-goal; also of one that never began."""
 
     id: str
     goal: str
