@@ -245,7 +245,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryTicked:
-    """A memory tier was updated, or could not be and stays due. Its cost is beside the turn's, under a budget of its own."""
+    """A memory tier was updated, or could not be and stays due. Its cost is beside the turn's."""
 
     tier: str
     message: int

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from llmos.core.agent_roles import AgentRole, role_text, roles_text
 from llmos.core.budget import Account
 from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
-from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError, UsageError
+from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError
 from llmos.core.events import (
     ConversationCompacted,
     Event,
@@ -27,7 +26,6 @@ from llmos.core.events import (
     RetryCountdown,
     TurnStarted,
 )
-from llmos.core.goal import normalise_goal
 from llmos.core.messages import Message, ToolCall
 from llmos.core.permission import PermissionMode
 from llmos.core.policy import plan_event
@@ -45,10 +43,11 @@ from llmos.interfaces.conversation import Conversation
 from llmos.interfaces.deciding import Decider
 from llmos.interfaces.guiding import differs_of, failures_of, guides_of, unproven
 from llmos.interfaces.keeping import Keeper
+from llmos.interfaces.memory_updating import MemoryUpdating
 from llmos.interfaces.replaying import Replayer
 from llmos.interfaces.session_parts import SessionParts
 from llmos.interfaces.splitting import Splitting
-from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within, formed
+from llmos.interfaces.turn import UNDECIDED, Ending, Sink, Turn, TurnResult, Within, check_goal, formed
 
 
 class Dispatcher:
@@ -78,8 +77,7 @@ class Dispatcher:
         kept = _nowhere if parts.freeze or self._within.who else parts.record.transcript.record
         self._sink = Sink(self._within.log or kept, emit)
         self._show = emit
-        self._consolidator = consolidator
-        self._one_shot = one_shot
+        self._memory = MemoryUpdating(consolidator, self._sink, one_shot=one_shot)
         self._turn = self._typed = 0
         self._invoker = invoker(self._sink)
         self._keeper = Keeper(
@@ -99,7 +97,7 @@ class Dispatcher:
             invoker=self._invoker,
             limits=parts.limits,
             emit=self._sink,
-            news=consolidator.take_news if consolidator else list,
+            news=self._memory.take_news,
             roles=lambda: roles_text(self._splitting.roles) if self._splitting.offered else "",
             role=role_text(role),
         )
@@ -133,9 +131,8 @@ class Dispatcher:
         Raises UsageError for a goal that is empty or too long, StoreError when the turn cannot even be recorded.
         Cancelling it stops everything in flight, records the turn as interrupted and raises CancelledError again.
         """
-        self._check(goal)
-        if self._consolidator is not None:
-            await self._consolidator.stop(small_only=True)
+        check_goal(goal, self._limits.goal_bytes)
+        await self._memory.stop(small_only=True)
         self._turn += 1
         emit = self._show if dry_run else self._sink
         turn = self._new_turn(goal, emit)
@@ -240,21 +237,19 @@ class Dispatcher:
     @property
     def updating_memory(self) -> bool:
         """Whether an update of memory is under way."""
-        return self._consolidator is not None and self._consolidator.running
+        return self._memory.running
 
     async def finish(self) -> None:
         """Wait for the update of memory that is under way; cancelled, it is stopped and stays due."""
         try:
-            if self._consolidator is not None:
-                await self._consolidator.finish()
+            await self._memory.finish()
         finally:
             await self.close()
 
     async def close(self) -> None:
         """Stop the update of memory that is under way, and end the agents of the session."""
         self._splitting.close("its session has ended")
-        if self._consolidator is not None:
-            await self._consolidator.stop()
+        await self._memory.stop()
 
     def _new_turn(self, goal: str, emit: Emit) -> Turn:
         account = Account(self._limits.cap_usd, self._within.account)
@@ -269,16 +264,6 @@ class Dispatcher:
         turn.begun = True
 
     # ------------------------------------------------------------------------------------------------ deciding
-
-    def _check(self, goal: str) -> None:
-        if not normalise_goal(goal):
-            raise UsageError("the goal is empty; say what is to be done")
-        size = len(goal.encode("utf-8", "surrogatepass"))
-        if size > self._limits.goal_bytes:
-            raise UsageError(
-                f"the goal has {size:,} bytes and at most {self._limits.goal_bytes:,} are taken; "
-                "put long material in a file and name the file in the goal"
-            )
 
     async def _decide(self, turn: Turn, emit: Emit, *, ask: bool = True) -> None:
         """Make the plan of the turn; what judging the likeness of goals cost is charged to it."""
@@ -378,18 +363,8 @@ class Dispatcher:
             if not shown:
                 self._show(event)
             self._show(Notice(text=f"the end of this turn is not on record: {error}"))
-        if not self._parts.freeze and not self._within.who and self._consolidator is not None:
-            self._record.nested.track_message()
-            # A replay that a script waits for starts no model for memory: what is due stays due.
-            replayed = turn.calls.count == 0 and ending.outcome is Outcome.OK
-            self._update_memory(begin=not (self._one_shot and replayed))
+        self._memory.after(turn, ending)
         return turn.result(ending, now)
-
-    def _update_memory(self, *, begin: bool) -> None:
-        """Begin the updates of memory that are due, beside whatever comes next."""
-        if self._consolidator is not None:
-            with suppress(StoreError):  # that the turn is not on record was told already
-                self._consolidator.after_message(self._sink, begin=begin)
 
     @property
     def _cwd(self) -> Path:

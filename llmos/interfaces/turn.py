@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmos.core.blend import Piece
 from llmos.core.budget import Account
 from llmos.core.dataclass import dataclass
-from llmos.core.errors import ExitStatus, StoreError
+from llmos.core.errors import ExitStatus, StoreError, UsageError
 from llmos.core.event_records import event_record
 from llmos.core.events import (
     Event,
@@ -23,6 +23,7 @@ from llmos.core.events import (
     TurnEnded,
     TurnStarted,
 )
+from llmos.core.goal import normalise_goal
 from llmos.core.journal import Journal
 from llmos.core.policy import Plan
 from llmos.core.ports import AnswerForm, Emit
@@ -201,3 +202,15 @@ def formed(turn: Turn, ending: Ending) -> Ending:
     if not wrong:
         return ending
     return replace(ending, outcome=Outcome.UNVERIFIED, reason=f"the answer does not follow the schema: {wrong}")
+
+
+def check_goal(goal: str, most_bytes: int) -> None:
+    """Raises UsageError for a goal that says nothing, or is too long to be one."""
+    if not normalise_goal(goal):
+        raise UsageError("the goal is empty; say what is to be done")
+    size = len(goal.encode("utf-8", "surrogatepass"))
+    if size > most_bytes:
+        raise UsageError(
+            f"the goal has {size:,} bytes and at most {most_bytes:,} are taken; "
+            "put long material in a file and name the file in the goal"
+        )
