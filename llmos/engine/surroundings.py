@@ -18,6 +18,7 @@ SHOWN_FILES = 3
 SHOWN_LINES = 8
 SHOWN_CHARS = 400
 READ_BYTES = 4_096
+_COLUMNS = "Its columns, separated by"
 _TOKEN = re.compile(r"[\w@%+=:,./~-]+")
 
 
@@ -35,6 +36,11 @@ def surroundings(goal: str, cwd: Path, boundary: Boundary) -> str:
         if _may_be_read(cwd, path, boundary) and (head := _head(cwd / path)):
             text += f"{path} begins:\n{head}\n"
     return text
+
+
+def seen_in(around: str) -> str:
+    """What of the surroundings stands in the directory: the numbers of columns are ours, and no value of a file."""
+    return "\n".join(line for line in around.split("\n") if not line.startswith(_COLUMNS))
 
 
 def _names(cwd: Path) -> list[str]:
@@ -105,5 +111,5 @@ def _columns(lines: list[str]) -> str:
         if len(rows) > 1 and len(widths) == 1 and widths.pop() > 1 and all(name.strip() for name in rows[0]):
             numbered = ", ".join(f"{number} {name.strip()}" for number, name in enumerate(rows[0], start=1))
             shown = "a tab" if separator == "\t" else f"{separator!r}"
-            return f"\nIts columns, separated by {shown}: {numbered}"
+            return f"\n{_COLUMNS} {shown}: {numbered}"
     return ""

@@ -32,7 +32,7 @@ from llmos.engine.compact import summarise
 from llmos.engine.converse import Converse, Conversed
 from llmos.engine.invoke import Invoker
 from llmos.engine.model_calls import ModelCalls
-from llmos.engine.surroundings import surroundings
+from llmos.engine.surroundings import seen_in, surroundings
 from llmos.interfaces.turn import Turn
 from llmos.memory.project_words import project_files
 from llmos.memory.record import Record
@@ -100,7 +100,7 @@ class Conversation:
             context,
             *(all_text(message) for message in earlier),
         ]
-        turn.shown = "\n".join(shown)
+        turn.shown = seen_in("\n".join(shown)) if small else "\n".join(shown)
         results = (part.content for message in earlier for part in message.parts if isinstance(part, ToolResult))
         turn.foreign += (
             Source("what is remembered", self._record.memory.core_text()),
@@ -122,7 +122,7 @@ class Conversation:
     def _surroundings(self, turn: Turn) -> str:
         """What a small model is told of the working directory."""
         around = surroundings(turn.goal, self._invoker.context.cwd, self._invoker.context.boundary)
-        turn.foreign += (Source("what stands in the working directory", around),)
+        turn.foreign += (Source("what stands in the working directory", seen_in(around)),)
         return f"{around}\nTask: "
 
     async def _remembered(self, turn: Turn) -> str:

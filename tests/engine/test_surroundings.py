@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llmos.core.sandbox import Boundary
-from llmos.engine.surroundings import surroundings
+from llmos.engine.surroundings import seen_in, surroundings
 
 
 def shown(tmp_path: Path, goal: str, **files: str) -> str:
@@ -27,3 +27,8 @@ def test_the_separator_is_the_one_that_every_line_has(tmp_path: Path) -> None:
 def test_what_is_no_table_is_shown_as_it_is(tmp_path: Path) -> None:
     text = shown(tmp_path, "read notes.txt", notes_txt="Well, hello,\nyou\n")
     assert text.endswith("notes.txt begins:\nWell, hello,\nyou\n")
+
+
+def test_the_numbers_of_columns_are_no_value_of_a_file(tmp_path: Path) -> None:
+    text = shown(tmp_path, "sum up the price in ducks.csv", ducks_csv="name,price\nteal,3\n")
+    assert seen_in(text) == "In the working directory: ducks.csv\nducks.csv begins:\nname,price\nteal,3\n"
