@@ -33,7 +33,7 @@ SURE = 0.85
 DRAWS = 4
 """How many more are drawn of a call that is not sure, all at once."""
 SECOND_ROOM = 300
-"""Tokens for each draw of a call that was not whole within its limit."""
+"""Tokens for each further draw of a call at most."""
 CONSIDERED = 20
 """Tokens whose probabilities are asked for where the answer is a choice."""
 MENDED_AT_ONCE = 2
@@ -171,7 +171,7 @@ class LocalModel:
             part = first_other(part, self._turns(drawn, request), request.messages)
             doubt = "it was drawn by chance"
         elif isinstance(part, ToolCall) and (part.problem or made.certainty < SURE):
-            room = min(turn["max_tokens"], 2 * len(made.logprobs) + 64 if not part.problem else SECOND_ROOM)
+            room = min(turn["max_tokens"], SECOND_ROOM, 2 * len(made.logprobs) + 64)
             part, doubt, usage = await self._drawn_again(part, request, {**turn, "max_tokens": room})
             made = replace(made, usage=_sum(made.usage, usage), finish="stop" if not part.problem else made.finish)
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
