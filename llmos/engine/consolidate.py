@@ -33,12 +33,13 @@ from llmos.core.consolidation import (
 from llmos.core.core_block import MACHINE, CoreBlock, CoreItem, item_id
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError, StoreError
-from llmos.core.events import Event, MemoryTicked
+from llmos.core.events import Event
 from llmos.core.memory_change import CORE
 from llmos.core.memory_gate import Fact, Heard, about_the_same, heard, stated
 from llmos.core.memory_tiers import Tier
 from llmos.core.messages import StopReason, user_text
 from llmos.core.ports import Clock, Emit, Model, ModelRequest
+from llmos.core.session_events import MemoryTicked
 from llmos.core.small_extraction import YES, candidates, lasting_question, least_chance
 from llmos.engine.memory_updates import CoreUpdate, is_outdated, update_archival
 from llmos.engine.model_calls import ModelCalls

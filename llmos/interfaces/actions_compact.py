@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llmos.app import App
 from llmos.core.errors import UsageError
-from llmos.core.events import ConversationCompacted
+from llmos.core.session_events import ConversationCompacted
 from llmos.interfaces.actions_resume import resume
 from llmos.interfaces.call_view import money
 from llmos.interfaces.dispatcher import Dispatcher

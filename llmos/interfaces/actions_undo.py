@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from llmos.app import App
 from llmos.core.errors import UsageError
-from llmos.core.events import TurnUndone
+from llmos.core.session_events import TurnUndone
 from llmos.engine.undo import UndoPlan, last_turn, plan_undo, undo
 from llmos.interfaces.printable import one_line
 from llmos.memory.files import show_path

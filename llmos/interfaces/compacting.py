@@ -7,9 +7,9 @@ from collections.abc import Callable
 from llmos.core.compaction import compacted, digest_of, extent_of
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import LlmosError
-from llmos.core.events import ConversationCompacted
 from llmos.core.messages import Message
 from llmos.core.ports import Model
+from llmos.core.session_events import ConversationCompacted
 from llmos.engine.model_calls import ModelCalls
 from llmos.interfaces.conversation import Conversation
 

@@ -16,7 +16,6 @@ from llmos.core.budget import Account
 from llmos.core.conversation import TYPED, TYPED_ALONE, typed_messages
 from llmos.core.errors import ExitStatus, LlmosError, NoModelError, OfflineError, StoreError
 from llmos.core.events import (
-    ConversationCompacted,
     Event,
     Mode,
     ModelCallFailed,
@@ -31,6 +30,7 @@ from llmos.core.permission import PermissionMode
 from llmos.core.policy import plan_event
 from llmos.core.ports import AnswerForm, Emit
 from llmos.core.prompt import guidance_text, handoff_text
+from llmos.core.session_events import ConversationCompacted
 from llmos.core.verify import judge
 from llmos.engine.consolidate import Consolidator
 from llmos.engine.converse import Conversed

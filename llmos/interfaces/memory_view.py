@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmos.core.events import MemoryTicked
+from llmos.core.session_events import MemoryTicked
 from llmos.interfaces.call_view import money
 
 _TIER_WORDS = {"core": "core memory", "archival": "archival memory"}

@@ -15,7 +15,6 @@ from rich.console import Console
 from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.events import (
     Event,
-    MemoryTicked,
     MessageAdded,
     Mode,
     ModelCallFailed,
@@ -39,6 +38,7 @@ from llmos.core.events import (
     Verdict,
 )
 from llmos.core.messages import ToolResult
+from llmos.core.session_events import MemoryTicked
 from llmos.interfaces.call_view import call_details, call_subject, changes_words, model_words, money
 from llmos.interfaces.memory_view import tick_words
 from llmos.interfaces.plan_view import detail_lines, explain_lines, plan_line, plan_rows

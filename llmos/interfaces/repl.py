@@ -29,9 +29,10 @@ from llmos.app import App, AppOptions
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.conversation import TYPED, TYPED_ALONE
 from llmos.core.errors import ExitStatus, LlmosError, UsageError
-from llmos.core.events import Event, MemoryTicked, PlanMade
+from llmos.core.events import Event, PlanMade
 from llmos.core.graph import Graph
 from llmos.core.ports import PermissionAnswer, PermissionQuestion
+from llmos.core.session_events import MemoryTicked
 from llmos.interfaces.actions_resume import resume_command
 from llmos.interfaces.attach import some_files
 from llmos.interfaces.failures import report_unexpected

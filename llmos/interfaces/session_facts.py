@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from llmos.core.dataclass import dataclass
-from llmos.core.events import ConversationCompacted, Event, MemoryTicked, ModelCallFinished, TurnEnded
+from llmos.core.events import Event, ModelCallFinished, TurnEnded
+from llmos.core.session_events import ConversationCompacted, MemoryTicked
 from llmos.interfaces.call_view import money
 
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
-from llmos.core.events import MemoryTicked, TurnStarted
+from llmos.core.events import TurnStarted
 from llmos.core.messages import StopReason
 from llmos.core.passage import Passage, Source
 from llmos.core.ports import Model, ModelInfo, ModelReply, ModelRequest
+from llmos.core.session_events import MemoryTicked
 from llmos.engine.consolidate import Consolidator, UpdateLimits
 from llmos.memory.locks import StoreLock
 from llmos.memory.memory_engine import MemoryEngine, Writer

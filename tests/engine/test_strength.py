@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmos.core.core_edits import CoreEdit, EditKind
-from llmos.core.events import MemoryTicked
 from llmos.core.memory_tiers import Tier, TierRule, TierRules
 from llmos.core.passage import Passage, Source
+from llmos.core.session_events import MemoryTicked
 from llmos.memory.memory_engine import Writer
 from llmos.testing import ScriptedModel
 from tests.engine.test_consolidate import JOBS, NOTHING, Memory, extracted, labelled

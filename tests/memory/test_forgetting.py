@@ -9,9 +9,10 @@ import pytest
 
 from llmos.core.core_edits import CoreEdit, EditKind
 from llmos.core.errors import UsageError
-from llmos.core.events import Event, MemoryTicked, MessageAdded, Notice, TurnStarted
+from llmos.core.events import Event, MessageAdded, Notice, TurnStarted
 from llmos.core.messages import Message, Text, user_text
 from llmos.core.passage import Passage, PassageState, Source
+from llmos.core.session_events import MemoryTicked
 from llmos.memory.forgetting import Forgetting
 from llmos.memory.memory_engine import MemoryEngine, Writer
 from llmos.memory.recall import Recall

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from llmos.core.events import MemoryTicked, Notice, TurnStarted
+from llmos.core.events import Notice, TurnStarted
 from llmos.core.memory_tiers import TickNote, Tier, TierRules, is_due, may_try
+from llmos.core.session_events import MemoryTicked
 from llmos.memory.nested_learning import NestedLearning
 from llmos.memory.transcript import Transcript
 from llmos.testing import FixedClock

@@ -11,9 +11,7 @@ from conftest import World
 from llmos.core.conversation import NOT_RUN, UNKNOWN_EFFECT
 from llmos.core.errors import StoreError, UsageError
 from llmos.core.events import (
-    ConversationCompacted,
     Event,
-    MemoryTicked,
     MessageAdded,
     Mode,
     ModelCallFinished,
@@ -26,6 +24,7 @@ from llmos.core.events import (
     TurnStarted,
 )
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage, user_text
+from llmos.core.session_events import ConversationCompacted, MemoryTicked
 from llmos.core.tool import Effect, FileChanges
 from llmos.memory.sessions import Sessions, SessionState
 from llmos.memory.transcript import Transcript
