@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from llmos.core.errors import ModelError, StoreError
-from llmos.core.ports import Emit, Model, ModelInfo, ModelReply, ModelRequest
+from llmos.core.ports import Emit, Model, ModelReply, ModelRequest
+from llmos.engine.model_around import ModelAround
 
 
 class Journal(Protocol):
@@ -20,7 +21,7 @@ class Journal(Protocol):
     def settle(self, reservation: str, cost_usd: float, *, estimated: bool = False) -> None: ...
 
 
-class MeteredModel:
+class MeteredModel(ModelAround):
     """The Model port around another one.
 
     `reserve_usd` and `reply` also raise BudgetError and StoreError, before anything is sent: another session may have
@@ -28,12 +29,8 @@ class MeteredModel:
     """
 
     def __init__(self, model: Model, journal: Journal) -> None:
-        self._model = model
+        super().__init__(model)
         self._journal = journal
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._model.info
 
     def reserve_usd(self, request: ModelRequest) -> float | None:
         amount = self._model.reserve_usd(request)
@@ -58,33 +55,14 @@ class MeteredModel:
         with suppress(StoreError):  # unsettled it counts as reserved, which is never less
             self._journal.settle(reservation, cost_usd, estimated=estimated)
 
-    def abandoned_usd(self) -> float:
-        return self._model.abandoned_usd()
 
-    async def close(self) -> None:
-        await self._model.close()
-
-
-class OneAtATime:
+class OneAtATime(ModelAround):
     """The Model port around one that several sessions share and that answers one question after the other."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        super().__init__(model)
         self._turn = asyncio.Lock()
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._model.info
-
-    def reserve_usd(self, request: ModelRequest) -> float | None:
-        return self._model.reserve_usd(request)
 
     async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
         async with self._turn:
             return await self._model.reply(request, emit)
-
-    def abandoned_usd(self) -> float:
-        return self._model.abandoned_usd()
-
-    async def close(self) -> None:
-        await self._model.close()

@@ -22,9 +22,10 @@ from llmos.core.agent_roles import INHERIT
 from llmos.core.budget import Account
 from llmos.core.errors import BudgetError, ModelError, StoreError
 from llmos.core.events import EPHEMERAL, Event, innermost
-from llmos.core.ports import Emit, Model, ModelInfo, ModelReply, ModelRequest
+from llmos.core.ports import Emit, Model, ModelReply, ModelRequest
 from llmos.engine.claims import Claims, Held
 from llmos.engine.invoke import Invoker
+from llmos.engine.model_around import ModelAround
 from llmos.interfaces.batch_worker import WorkerSpec, rights_check
 from llmos.interfaces.delegating import AgentReply, Agents, AliveAgents, AskedBy, LocalAgent
 from llmos.interfaces.dispatcher import Dispatcher
@@ -161,19 +162,12 @@ class _Money:
         self._up.tell("settle", key, cost)
 
 
-class _Paid:
+class _Paid(ModelAround):
     """The Model port around another one: each call is set aside with the caller, and in all accounts above, first."""
 
     def __init__(self, model: Model, money: _Money) -> None:
-        self._model = model
+        super().__init__(model)
         self._money = money
-
-    @property
-    def info(self) -> ModelInfo:
-        return self._model.info
-
-    def reserve_usd(self, request: ModelRequest) -> float | None:
-        return self._model.reserve_usd(request)
 
     async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
         amount = self._model.reserve_usd(request)
@@ -194,12 +188,6 @@ class _Paid:
             raise
         finally:
             self._money.settle(key, cost)
-
-    def abandoned_usd(self) -> float:
-        return self._model.abandoned_usd()
-
-    async def close(self) -> None:
-        await self._model.close()
 
 
 class _Claims(Claims):
