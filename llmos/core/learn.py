@@ -87,7 +87,7 @@ def _why_not(run: FinishedRun, template: AnswerTemplate | None) -> str:
     if any(run.cwd in str(value) for step in run.steps for value in step.args.values()):
         return "a step names the working directory by its full path, so it would act there again"
     if template is None:
-        return "its answer is in the model's own words, not in what the steps printed"
+        return "its answer is in the model's own words"
     if run.denied:
         return "a call was not allowed on the way, so the run is not the whole job"
     return obstacle(run.goal, run.answer, template, run.steps, run.shown)

@@ -19,7 +19,7 @@ from llmos.core.trace import RunStep
 def judge(goal: str, answer: str, steps: Sequence[RunStep], *, small: bool, doubt: str = "") -> tuple[Outcome, str]:
     """Outcome of a run that ended by itself, and why it is not OK. `doubt`: why the model was not sure of its calls."""
     if not steps:
-        return Outcome.UNVERIFIED, "the answer is words only: no tool was run to show that it is true"
+        return Outcome.UNVERIFIED, "no tool was run, so nothing shows that it is true"
     if not steps[-1].ok:
         return Outcome.FAILED, f"the last step ({steps[-1].tool}) failed"
     why = _unborne(goal, answer, steps) if small else ""

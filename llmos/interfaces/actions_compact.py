@@ -8,10 +8,11 @@ from llmos.core.session_events import ConversationCompacted
 from llmos.interfaces.actions_resume import resume
 from llmos.interfaces.call_view import money
 from llmos.interfaces.dispatcher import Dispatcher
+from llmos.interfaces.layout import cut
 from llmos.interfaces.printable import one_line
 from llmos.interfaces.session import open_dispatcher
 
-_SHOWN_LINES = 40
+_SHOWN_LINES, _SHOWN_COLUMNS = 40, 100
 
 
 async def compact(
@@ -56,6 +57,6 @@ def compact_lines(event: ConversationCompacted) -> list[str]:
         f"dropped: what was said word for word, and {event.tool_outputs} outputs of tools; "
         f"all of it stays on record: llmos sessions show {event.before}",
         "kept as they are: core memory, the project's instructions, permissions, saved runs",
-        *(f"  {line}" for line in lines[:_SHOWN_LINES]),
+        *(f"  {cut(line, _SHOWN_COLUMNS)}" for line in lines[:_SHOWN_LINES]),
         *([f"  … {more} more lines"] if more > 0 else []),
     ]

@@ -20,6 +20,8 @@ MOST_BYTES = 200_000
 _HEAD = 8_192
 _MENTION = re.compile(r'(?<!\S)@(?:"([^"\n]+)"|(\S+))')
 _CLOSING = ".,;:!?)"
+_FILE_NAME = re.compile(r"\w\.[A-Za-z0-9]{1,5}$|[^/]/[^/]")
+"""A name with an ending, or a path: `@alice` is neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,21 @@ class Attached:
 
     goal: str
     paths: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What looks like the name of a file after an `@`, and is none here."""
 
 
 def attached(text: str, cwd: Path) -> Attached:
     """The goal and its files. What names no file stays as it is ("@alice"). Raises UsageError."""
     paths: dict[str, None] = {}
+    missing: dict[str, None] = {}
 
     def bare(match: re.Match[str]) -> str:
         written = match[1] or match[2]
         path = written if match[1] or _is_file(cwd, written) else written.rstrip(_CLOSING)
         if not _is_file(cwd, path):
+            if match[1] or _FILE_NAME.search(path):
+                missing[path] = None
             return match[0]
         _check(cwd, path)
         paths[path] = None
@@ -47,7 +54,7 @@ def attached(text: str, cwd: Path) -> Attached:
     goal = _MENTION.sub(bare, text)
     if len(paths) > MOST_FILES:
         raise UsageError(f"{len(paths)} files are attached, and at most {MOST_FILES} can be; name the rest without @")
-    return Attached(goal, tuple(paths))
+    return Attached(goal, tuple(paths), tuple(missing))
 
 
 def _is_file(cwd: Path, path: str) -> bool:

@@ -45,9 +45,9 @@ def _ways(question: PermissionQuestion, scope: str) -> list[str]:
     """How it can be answered, with the exact rule that a wider yes stands for."""
     always = GrantScope.ALWAYS in question.scopes
     wider = question.rule and GrantScope.SESSION in question.scopes
-    ways = ["y yes"]
+    ways = ["y yes, once"]
     if wider:
-        ways.append(f"s yes, all this {scope}")
+        ways.append(f"s yes, this {scope}")
     if wider and always:
         ways.append("a yes, always in this folder")
     lines = [" · ".join([*ways, "n no"])]

@@ -58,7 +58,7 @@ _OUTCOME_STYLE = {Outcome.OK: "green", Outcome.UNVERIFIED: "yellow", Outcome.INT
 _MODE_STYLE = {Mode.FOLLOWER: "green", Mode.MIXED: "yellow", Mode.LEARNER: "cyan", Mode.ORCHESTRATOR: "magenta"}
 _KEPT_WORDS = {
     "verified": "learned: {id}; next time it is replayed at $0.00",
-    "guidance": "noted: {id}; it can guide a model and is never replayed: {why}",
+    "guidance": "noted: {id}; it may guide a model, and is never replayed: {why}",
     "draft": "kept to look at: {id}; it is never replayed",
 }
 _NEEDS_YES_WORDS = "learned: {id}; it is replayed only after your yes: {why}"

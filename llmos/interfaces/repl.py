@@ -46,7 +46,7 @@ from llmos.interfaces.questions import question_text, read_answer
 from llmos.interfaces.render import Renderer
 from llmos.interfaces.session import Stopper, open_dispatcher
 from llmos.interfaces.session_bar import SessionBar, below_home
-from llmos.interfaces.slash import SlashContext, command_of, run_slash, takes_terminal
+from llmos.interfaces.slash import SlashContext, command_of, is_known, run_slash, takes_terminal
 from llmos.interfaces.slash_complete import SlashCompleter, wants_menu
 from llmos.interfaces.slash_sessions import go_on
 from llmos.interfaces.slash_table import COMMANDS
@@ -252,7 +252,9 @@ class Repl:
             return PermissionAnswer(True, "typed by the person")  # a rule that denies was asked before
         self._renderer.say(question_text(question, "session", self._app.cwd))
         try:
-            return read_answer(await self._ask_line())
+            while is_known(typed := await self._ask_line(), COMMANDS):
+                self._renderer.say("answer the question first; commands work again after it")
+            return read_answer(typed)
         except EOFError:
             return PermissionAnswer(False, "the person closed the question")
         finally:

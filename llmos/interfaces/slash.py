@@ -109,6 +109,12 @@ def find_command(name: str, table: Sequence[SlashCommand]) -> SlashCommand:
     raise UsageError(f"there is no command {one_line(name, 40)}; {hint}")
 
 
+def is_known(text: str, table: Sequence[SlashCommand]) -> bool:
+    """Whether a command of the table was typed, and not words that begin with a stroke."""
+    name = text.strip().partition(" ")[0]
+    return any(name in (command.name, *command.aliases) for command in table)
+
+
 def takes_terminal(text: str, table: Sequence[SlashCommand]) -> bool:
     """Whether the command that was typed reads from the terminal by itself."""
     name = text.strip().partition(" ")[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from llmos.core.errors import UsageError
-from llmos.interfaces.attach import attached
+from llmos.core.nearest import did_you_mean
+from llmos.interfaces.attach import attached, some_files
+from llmos.interfaces.printable import one_line
 from llmos.interfaces.slash import SlashContext
 from llmos.interfaces.slash_context import compact_if_due
 
@@ -17,6 +19,9 @@ def is_shell(text: str) -> bool:
 async def work_on(context: SlashContext, text: str) -> None:
     """One goal to its end, with the files that `@` names; then a shorter conversation where that is due."""
     meant = attached(text, context.app.cwd)
+    for name in meant.missing:
+        near = did_you_mean(name, some_files(context.app.cwd), "it is taken as words")
+        context.say(f"note: @{one_line(name)} is no file here; {near}")
     await context.dispatcher.dispatch(meant.goal, attached=meant.paths)
     await compact_if_due(context)
 

@@ -19,7 +19,7 @@ from tests.interfaces.test_agent_transcripts import agent_file, raw
 from tests.interfaces.test_delegating import Worker, hand, results
 
 ANY = AgentRole("any", "does a part", "You work.")
-UNSHOWN = "the answer is words only: no tool was run to show that it is true"
+UNSHOWN = "no tool was run, so nothing shows that it is true"
 LOOK = ToolCall("l", "list_files", {"path": "."})
 
 

@@ -342,7 +342,7 @@ async def test_a_changed_file_can_be_brought_back(world: World) -> None:
         (
             ["I created notes.txt."],
             Outcome.UNVERIFIED,
-            "the answer is words only: no tool was run to show that it is true",
+            "no tool was run, so nothing shows that it is true",
         ),
         (
             [ToolCall("c1", "shell", {"command": "true"}), "I created notes.txt."],

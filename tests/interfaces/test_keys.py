@@ -42,7 +42,7 @@ def test_the_editor_the_mode_and_the_decision(
         screen.send("\x1b[Z")
         screen.wait(lambda lines: any("only looks, changes nothing · mode: read-only" in line for line in lines))
         screen.send("\x0f")
-        screen.wait_for("decision    LEARNER at 0.00; a replay needs 0.92")
+        screen.wait_for("decision    LEARNER, confidence 0.00; a replay needs")
         screen.send("\x1b")
         screen.wait_for_prompt()
         screen.send("\x0f")

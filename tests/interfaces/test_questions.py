@@ -43,9 +43,9 @@ def test_a_question_about_a_file_shows_the_difference(work: Path) -> None:
         "    +B",
         "     c",
         "  asked because no rule allows it",
-        "  y yes, once · s yes for this session · a always in this folder · n no",
-        "  s and a allow every call of: edit_file(notes.txt)",
-        "  anything else is a no, with your words as the reason",
+        "  y yes, once · s yes, this session · a yes, always in this folder · n no",
+        "  s and a allow from now on: edit_file(notes.txt)",
+        "  any other words: no, and the model is told them",
     ]
 
 
@@ -64,15 +64,16 @@ def test_a_question_of_a_replay_offers_the_whole_run(work: Path) -> None:
         "    rm a",
         "    rm b",
         "  asked because no rule allows it",
-        "  y yes, once · s yes for this run · n no",
-        "  s allows every call of: shell(rm a)",
-        "  r yes to every step of tidy-1234, now; and to its later replays: rs for this run",
-        "  anything else is a no, with your words as the reason",
+        "  y yes, once · s yes, this run · n no",
+        "  s allows from now on: shell(rm a)",
+        "  r yes to every step of tidy-1234",
+        "  rs also when it is replayed again this run",
+        "  any other words: no, and the model is told them",
     ]
     only = asked("shell", {"command": "x"}, "execute", scopes=EVERY[:1])
     assert question_text(only, "run", work).split("\n")[-2:] == [
         "  y yes, once · n no",
-        "  anything else is a no, with your words as the reason",
+        "  any other words: no, and the model is told them",
     ]
 
 
@@ -115,7 +116,7 @@ def test_a_yes_for_the_session_and_for_always_and_taking_them_back(
         screen.wait_for_prompt()
         screen.send("touch the files\r")
         screen.wait_for_question()
-        screen.wait_for("s and a allow every call of: shell(touch one)")
+        screen.wait_for("s and a allow from now on: shell(touch one)")
         screen.send("s\r")
         screen.wait_for("shell(touch two)")
         screen.wait_for_question()

@@ -151,6 +151,9 @@ def test_a_session_in_a_terminal(work: Path, api: FakeMessagesServer) -> None:
         screen.send(f"{COUNT}\r")
         screen.wait_for("Allow shell? It runs a command:")
         screen.wait_for_question()
+        screen.send("/help\r")  # no answer, and no reason to refuse
+        screen.wait_for("answer the question first")
+        screen.wait_for_question()
         screen.send("y\r")
         screen.wait_for("done and checked")
         screen.wait_for_prompt()
@@ -227,5 +230,7 @@ def test_without_a_terminal_the_way_to_run_one_goal_is_named(work: Path) -> None
     ended = subprocess.run(
         [sys.executable, "-m", "llmos"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    sentence = 'llmos: the prompt needs a terminal; for one goal write `llmos run "what is to be done"`\n'
+    sentence = (
+        'llmos: the prompt needs a terminal; for one goal write `llmos run "what to do"`, or pipe it into `llmos run`\n'
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", sentence)

@@ -79,7 +79,7 @@ async def test_help_lists_the_whole_table(work: Path) -> None:
     assert status is ExitStatus.OK
     assert [line.split()[0] for line in screen[: len(COMMANDS)]] == [command.name for command in COMMANDS]
     assert screen[-2:] == [
-        "/quit: leave (also Ctrl-D) (also /exit)",
+        "/quit: leave (also Ctrl+D) (also /exit)",
         "llmos: there is no command /xyzzy; /help shows the commands",
     ]
 

@@ -32,6 +32,11 @@ def opening(api: FakeMessagesServer, request: int = -1) -> str:
 def test_a_mention_is_a_file_or_stays_as_it_is(work: Path) -> None:
     (work / "my notes.md").write_text("x")
     (work / "sub").mkdir()
+    assert attached('tell @alice of @nots.txt, @sub/none and @"no such".', work).missing == (
+        "nots.txt",
+        "sub/none",
+        "no such",
+    )
     assert attached("tell @alice of @notes.txt, and @sub", work) == Attached(
         "tell @alice of notes.txt, and @sub", ("notes.txt",)
     )

@@ -344,9 +344,9 @@ class TestFinding:
         one, two = (manager.keep(made(f"list the files of {name}"), NOW).header for name in ("alpha", "beta"))
         assert manager.load("list-the-files-of-alpha").header == one
         assert manager.load(two.id).header == two
-        with pytest.raises(UsageError, match=r"'list' could be 2 traces: .*; give more of the id"):
+        with pytest.raises(UsageError, match=r"'list' could be 2 saved runs: .*; give more of the id"):
             manager.load("list")
-        with pytest.raises(UsageError, match="there is no saved run 'list_'; `llmos traces list` shows them"):
+        with pytest.raises(UsageError, match="there is no saved run 'list_'; did you mean list-the-files-of-alpha"):
             manager.load("list_")
 
     def test_the_nearest_in_words_come_first(self, opened: Open) -> None:
