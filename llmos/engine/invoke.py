@@ -170,12 +170,23 @@ class Invoker:
             known = ", ".join(sorted(name for name in self.tools if name != DELEGATE or self._delegates))
             return _not_run(call, f"there is no tool {call.name!r}; there are {known}")
         subjects = self._subjects(tool, call.args)
-        decided = await self.permits.judge(call, tool.spec, subjects, saved_run)
+        looks = self.permits.only_looks(tool.spec, subjects)
+
+        def moot() -> str:
+            """Why another one of this turn is in the way."""
+            if not self._who or tool.spec.effect is Effect.READ:
+                return ""
+            held = self._claim(tool, call, subjects, touches, looks=looks)
+            return self._claims.refusal(self._who, self._after, held.own_paths, _command(call, held))
+
+        try:
+            decided = await self.permits.judge(call, tool.spec, subjects, saved_run, moot)
+        except ToolError as refused:
+            return _not_run(call, f"the call was not run: {refused}")
         self._emit(decided)
         if decided.verdict is Verdict.DENY:
             self.denied_unheld = self.denied_unheld or decided.by == NO_SANDBOX_HERE
             return _not_run(call, f"not allowed: {decided.reason}", denied=decided.reason)
-        looks = self.permits.only_looks(tool.spec, subjects)
         if tool.spec.effect is Effect.READ:
             return await self._run(tool, call, Held(frozenset()), replayed=saved_run is not None, looks=looks)
         try:
@@ -197,8 +208,7 @@ class Invoker:
         alone = False
         while True:
             held = self._claim(tool, call, subjects, touches, looks=looks, alone=alone)
-            command = str(call.args.get("command", "")) if held.paths is None else ""
-            async with self._claims.hold(held, self._who, self._after, command):
+            async with self._claims.hold(held, self._who, self._after, _command(call, held)):
                 # What a command would touch may be another thing since it waited: a folder is there, a link.
                 if not held.torn or held.alike(self._claim(tool, call, subjects, touches, looks=looks)):
                     return await self._run(tool, call, held, replayed=replayed, looks=looks)
@@ -343,6 +353,11 @@ class Invoker:
 
 def _not_run(call: ToolCall, why: str, *, denied: str = "") -> Invocation:
     return Invocation(ToolResult(call.id, why, True), None, denied)
+
+
+def _command(call: ToolCall, held: Held) -> str:
+    """The command of a call of which it is not known what it changes: the names in it are what it may."""
+    return str(call.args.get("command", "")) if held.paths is None else ""
 
 
 def _unwritable(args: Mapping[str, Any]) -> str:

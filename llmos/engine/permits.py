@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmos.core.errors import StoreError
+from llmos.core.errors import StoreError, ToolError
 from llmos.core.events import PermissionDecided, Verdict
 from llmos.core.messages import ToolCall
 from llmos.core.permission import (
@@ -97,10 +97,12 @@ class Permits:
         made._turn_runs = set()
         return made
 
-    async def _put(self, question: PermissionQuestion) -> PermissionAnswer:
-        """Ask the person; one question after the other, whoever has them."""
+    async def _put(self, question: PermissionQuestion, moot: Callable[[], str] = str) -> PermissionAnswer:
+        """Ask the person; one question after the other, whoever has them. Raises ToolError where it is moot by then."""
         assert self._ask is not None
         async with self._asking:
+            if why := moot():
+                raise ToolError(why)
             return await self._ask(replace(question, agent=self._agent))
 
     @property
@@ -141,9 +143,17 @@ class Permits:
         return decide((*self._rules, *saved), call, mode=self.mode, world=self._world)
 
     async def judge(
-        self, call: ToolCall, spec: ToolSpec, subjects: Sequence[str], run: SavedRun | None
+        self,
+        call: ToolCall,
+        spec: ToolSpec,
+        subjects: Sequence[str],
+        run: SavedRun | None,
+        moot: Callable[[], str] = str,
     ) -> PermissionDecided:
-        """The final verdict on a call: ALLOW or DENY. `run` is what it is replayed from."""
+        """The final verdict on a call: ALLOW or DENY. `run` is what it is replayed from.
+
+        `moot` says why it would not be run in any case; then nobody is asked about it. Raises ToolError with that.
+        """
 
         def decided(verdict: Verdict, by: str, reason: str) -> PermissionDecided:
             return PermissionDecided(call_id=call.id, tool=spec.name, verdict=verdict, by=by, reason=reason)
@@ -163,7 +173,7 @@ class Permits:
                 return decided(Verdict.DENY, "nobody to ask", reason)
             decision = replace(decision, reason=f"{decision.reason}{self._unsigned(facts)}")
             question = self._question(call, spec, subjects, decision, run)
-            answer = await self._put(question)
+            answer = await self._put(question, moot)
             if not answer.allow:
                 return decided(Verdict.DENY, "person", answer.reason or "the person said no")
             return decided(Verdict.ALLOW, "person", self._keep(question, answer, run))

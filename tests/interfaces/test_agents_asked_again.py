@@ -243,3 +243,22 @@ async def test_a_goal_that_cannot_begin_ends_the_agent(world: World) -> None:
     first, second = results(events)
     assert first.startswith("any-1 could not begin: the goal has 300 bytes")
     assert second == "the agent any-1 has ended: it could not begin; call a new one by its role"
+
+
+async def test_nobody_is_asked_about_what_another_one_has_written_meanwhile(world: World) -> None:
+    """Two that would write one file, both of which must ask: the second question is not put."""
+    questions: list[str] = []
+
+    async def ask(question: PermissionQuestion) -> PermissionAnswer:
+        questions.append(question.agent)
+        await asyncio.sleep(0.05)
+        return PermissionAnswer(True)
+
+    model = Worker({
+        "go": [(hand("write left", "any", "d1"), hand("write right", "any", "d2")), "Done."],
+        "write left": [(ToolCall("w1", "write_file", {"path": "b.txt", "content": "l"}),), "l"],
+        "write right": [(ToolCall("w2", "write_file", {"path": "b.txt", "content": "r"}),), "r"],
+    })  # fmt: skip
+    await world.dispatcher(model, agents=agents(), ask=ask, grant_all=False).dispatch("go")
+    assert questions == ["any-1"]
+    assert (world.cwd / "b.txt").read_text() == "l"
