@@ -249,6 +249,6 @@ def test_batch_results_and_journal(tmp_path: Path) -> None:
     assert [(key, one.begun, one.row is not None and one.todo.value) for key, one in known.items()] == [
         ("5e3c17b417049d99", "", "done"),
         ("c695c327ccaea048", "", "unknown"),
-        ("0d6f0e5a11bb2c3d", "d4e5f6a7", False),
+        ("0d6f0e5a11bb2c3d", "e5f6a7b8", False),
     ]
     assert (tmp_path / "x.results.jsonl").read_text() == SAMPLES["batch-results"]

@@ -74,6 +74,8 @@ class GoalJob:
     """Absolute, without links."""
     cap_usd: float | None
     session: str
+    after: tuple[str, ...] = ()
+    """The sessions, oldest first, in which a replay for it was cut off: it is gone on with, or not touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +238,11 @@ class EffectFold:
             case "turn_ended" if inner is record and not record.get("recovered"):
                 self.ended = record
 
+    def go_on_from(self, before: EffectFold) -> None:
+        """What an earlier session of the goal did counts too; a step that had begun there is begun again here."""
+        self._begun = self._begun or before._begun
+        self._open |= before._open
+
     @property
     def effects(self) -> Effects:
         if self._open:
@@ -255,6 +262,8 @@ class Known:
     begun: str = ""
     recorded: bool = True
     """Whether that session has a transcript, which tells how far it came."""
+    after: tuple[str, ...] = ()
+    """The sessions before that one, of which it goes on with what was cut off."""
 
     @property
     def todo(self) -> Todo:
@@ -280,7 +289,9 @@ class Progress:
         key = record.get("key")
         if record.get("event") == "goal_begun" and isinstance(key, str):
             session, recorded = str(record.get("session", "")), record.get("recorded") is not False
-            self.known[key] = Known(self.known.get(key, Known()).row, session, recorded)
+            after = record.get("after")
+            after = tuple(map(str, after)) if isinstance(after, list) else ()
+            self.known[key] = Known(self.known.get(key, Known()).row, session, recorded, after)
 
     def end(self, row: Mapping[str, Any]) -> None:
         """A row. It ends the attempt whose session it names, and one begun later is still open."""

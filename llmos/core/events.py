@@ -190,6 +190,8 @@ class ToolStarted:
     args: Mapping[str, Any]
     effect: Effect
     replayed: bool
+    world: str = ""
+    """Digest of the working directory right before a replayed step; empty where it was not taken in whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

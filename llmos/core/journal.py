@@ -61,12 +61,12 @@ class Journal:
             case "turn_started":
                 return Journal()
             case "plan_made":
-                return Journal(tuple(JournalEntry(_call_of(step)) for step in _listed(record.get("steps"))))
+                return Journal(tuple(JournalEntry(call_of(step)) for step in listed(record.get("steps"))))
             case "tool_started":
-                return self._with(_replayed_index(record), state=StepState.STARTED)
+                return self._with(replayed_index(record), state=StepState.STARTED)
             case "tool_finished":
                 gave = shorten(" ".join(str(record.get("output", "")).split()), _DETAIL)
-                return self._with(_replayed_index(record), gave=gave)
+                return self._with(replayed_index(record), gave=gave)
             case "step_checked":
                 state = StepState.DONE if record.get("ok") is True else StepState.FAILED
                 why = _NUMBERED.sub("", str(record.get("reason", "")))
@@ -127,7 +127,7 @@ def call_line(tool: str, args: Mapping[str, Any]) -> str:
     return f"{tool} {dict(args)}"
 
 
-def _call_of(step: object) -> str:
+def call_of(step: object) -> str:
     """A planned step in one line; transcripts of an earlier version hold the line itself."""
     if isinstance(step, Mapping):
         args = step.get("args")
@@ -135,11 +135,11 @@ def _call_of(step: object) -> str:
     return str(step)
 
 
-def _listed(steps: object) -> list[object]:
+def listed(steps: object) -> list[object]:
     return list(steps) if isinstance(steps, list | tuple) else []
 
 
-def _replayed_index(record: Mapping[str, Any]) -> int | None:
+def replayed_index(record: Mapping[str, Any]) -> int | None:
     """Index of the replayed step that a tool event is about; None for a live call."""
     call_id = record.get("call_id")
     if isinstance(call_id, str) and call_id.startswith(REPLAY_CALL) and call_id[len(REPLAY_CALL) :].isdecimal():

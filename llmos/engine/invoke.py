@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmos.core.cut_off import STOPPED
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, ToolError
 from llmos.core.events import Notice, ToolFinished, ToolStarted, Verdict
@@ -252,8 +253,16 @@ class Invoker:
             return _not_run(call, f"the call was not run: {error}")
         reads = step_reads(call, paths, cwd, before)
         heads = heads_of(cwd, reads)
+        world = world_digest(before) if before is not None else ""
         self._emit(
-            ToolStarted(call_id=call.id, tool=spec.name, args=dict(call.args), effect=spec.effect, replayed=replayed)
+            ToolStarted(
+                call_id=call.id,
+                tool=spec.name,
+                args=dict(call.args),
+                effect=spec.effect,
+                replayed=replayed,
+                world=world if replayed else "",
+            )
         )
         started = self._monotonic()
         output, changes = await self._run_tool(tool, call, held, before, backup, started)
@@ -271,7 +280,7 @@ class Invoker:
             changes=changes,
             truncated=output.truncated,
             waited_s=round(last.waited_s(reads, started), 3),
-            world=world_digest(before) if before is not None else "",
+            world=world,
             looks=looks,
             reached=reached(call, reads, self.context),
         )
@@ -303,10 +312,14 @@ class Invoker:
         except BaseException:  # cancelled, or a fault in the tool: it ended either way, and what it did is known
             with suppress(StoreError):
                 seen = held.own(self._directory.changes_since(before))
-                self._finish(call, ToolOutput("[stopped before its end]", ok=False), seen, backup, started)
+                self._finish(call, ToolOutput(STOPPED, ok=False), seen, backup, started)
             raise
         self._finish(call, output, changes, backup, started)
         return output, changes
+
+    def world_now(self) -> str:
+        """Digest of the working directory, as `ToolStarted` has it of the moment before a step."""
+        return world_digest(self._directory.look())
 
     def keep_backups_in(self, folder: Path) -> None:
         """From now on copies go to this folder, beside those that it holds."""

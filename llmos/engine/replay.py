@@ -28,6 +28,7 @@ WAIT_FACTOR = 3.0
 SHORTEST_WAIT_S = 5.0
 """A replay waits so many times as long as the run did that it replays, and at least so long: machines differ."""
 LOOK_EVERY_S = 0.1
+DONE_BEFORE = "done before it was cut off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,12 @@ class Replayed:
         return any(run is not None and run.has_effects for run in (*self.done, self.failed))
 
 
-def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolContext) -> tuple[str, ...]:
+def unmet_requirements(
+    trace: Trace, tools: Mapping[str, Tool], context: ToolContext, *, done: int = 0
+) -> tuple[str, ...]:
     """The preconditions that do not hold, in words. Later steps count on what earlier ones will have left.
+
+    `done`: so many steps were done before and are not begun again.
 
     What a step had to wait for when it was learned may come in time again, so it is no condition now.
     """
@@ -64,7 +69,7 @@ def unmet_requirements(trace: Trace, tools: Mapping[str, Tool], context: ToolCon
         return ("no sandbox holds commands on this machine, and nothing is replayed without one",)
     there: dict[str, bool] = {}
     found = [problem] if (problem := _weaker_sandbox(trace, context)) else []
-    for step in trace.steps:
+    for step in trace.steps[done:]:
         found += [
             f"{path} is missing"
             for path in step.require.present
@@ -124,7 +129,8 @@ def _satisfied(step: Step, tools: Mapping[str, Tool], context: ToolContext) -> b
 class Replay:
     """One replay of a trace. `rebound` says that it was learned for another goal; `wait_s` bounds each wait.
 
-    `content` is the hash of the trace's file: a person's yes to a saved run is a yes to this content.
+    `content` is the hash of the trace's file: a person's yes to a saved run is a yes to this content. `before` are the
+    steps that were done before it was cut off: it goes on after them.
     """
 
     def __init__(
@@ -137,8 +143,10 @@ class Replay:
         wait_s: float,
         content: str,
         rebound: bool = False,
+        before: Sequence[RunStep | None] = (),
     ) -> None:
         self.trace = trace
+        self._before = tuple(before)
         self._saved_run = SavedRun(trace.header.id, content)
         self._invoker = invoker
         self._emit = emit
@@ -153,8 +161,10 @@ class Replay:
 
     async def run(self) -> Replayed:
         """Run the steps in order; stops at the first that is denied or does not give what was recorded."""
-        done: list[RunStep | None] = []
-        for number, step in enumerate(self.trace.steps):
+        done: list[RunStep | None] = [*self._before]
+        for number in range(len(done)):
+            self._emit(StepChecked(step=number, ok=True, reason=DONE_BEFORE))
+        for number, step in [*enumerate(self.trace.steps)][len(done) :]:
             if _satisfied(step, self._invoker.tools, self._invoker.context):
                 self._emit(StepChecked(step=number, ok=True, reason="already as this step would leave it"))
                 done.append(None)

@@ -28,15 +28,15 @@ from llmos.core.ports import Executor
 from llmos.core.spending import SharedCap
 from llmos.interfaces.batch_screen import BatchScreen, Summary
 from llmos.interfaces.batch_worker import WorkerSpec, environment_for_workers, make_worker, rights_of
-from llmos.interfaces.goal_runner import GoalRunner, RunnerOptions
+from llmos.interfaces.goal_runner import GoalRunner, RunnerOptions, unknown
 from llmos.interfaces.output import OutputFormat
 from llmos.interfaces.session import run_to_exit_status
 from llmos.interfaces.startup import collect_again
 from llmos.interfaces.turn import EXIT_OF_OUTCOME
 from llmos.memory.batch_files import (
     BatchFiles,
-    cut_off_session,
     ended_session,
+    read_cut_off,
     read_input,
     read_source,
     results_path,
@@ -205,6 +205,8 @@ class Batch:
     screen: BatchScreen
     _freed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _folders: dict[str, str] = field(default_factory=dict)
+    _going_on: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The sessions of goals whose replay was cut off and may be gone on with, by key."""
 
     async def run(self) -> ExitStatus:
         """Work on what is left to do; the exit code of the whole batch, of what was done before too."""
@@ -245,7 +247,7 @@ class Batch:
             return True
         known = self.files.progress.of(goal)
         if known.begun:
-            done = self._found(goal, known.begun, recorded=known.recorded)
+            done = self._found(goal, (*known.after, known.begun), recorded=known.recorded)
             if done is None:
                 return True
             await self.files.end(row_of(goal, known.begun, done, _now()))
@@ -257,23 +259,33 @@ class Batch:
                 return self.options.retry_unknown
         return known.todo is Todo.RUN
 
-    def _found(self, goal: BatchGoal, session: str, *, recorded: bool, why: str = "the batch") -> GoalDone | None:
-        """What became of a goal that was begun and has no row; None where nothing of it can have had an effect."""
+    def _found(
+        self, goal: BatchGoal, sessions: tuple[str, ...], *, recorded: bool, why: str = "the batch"
+    ) -> GoalDone | None:
+        """What became of a goal that was begun, in the last of these sessions, and has no row.
+
+        None where it is left to do: nothing of it can have had an effect, or it was a replay that may be gone on with.
+        """
         if not recorded:
-            return _unknown(f"{why} was cut off in the middle of it, and with --freeze nothing says how far it came")
+            return unknown(f"{why} was cut off in the middle of it, and with --freeze nothing says how far it came")
         space = self.runner.app_for(Path(goal.directory)).workspace
+        session = sessions[-1]
         if not ended_session(space.derived / "open", session, wait_s=_WORKER_ENDS_S):
             raise UsageError(
                 f"a process of an earlier run still works on goal {goal.id!r} (session {session}); let it finish, or "
                 "end it, and give the same command again"
             )
-        fold, replayed = cut_off_session(space.recall, session)
-        if fold.ended is not None:
-            return _as_ended(fold.ended, fold.effects)
-        if fold.effects is Effects.NONE:
+        found = read_cut_off(space.recall, sessions)
+        effects = found.fold.effects
+        if found.fold.ended is not None:
+            return _as_ended(found.fold.ended, effects)
+        if effects is Effects.NONE:
             return None
-        how_far = replayed or f"a command had begun, and its effect is {fold.effects.value}"
-        return _unknown(f"{why} was cut off in the middle of it: {how_far}", fold.effects)
+        if found.replay.trace:
+            self._going_on[goal.key] = sessions
+            return None
+        how_far = found.journal.summary or f"a command had begun, and its effect is {effects.value}"
+        return unknown(f"{why} was cut off in the middle of it: {how_far}", effects)
 
     # ----------------------------------------------------------------------------------------------------- working
 
@@ -306,18 +318,18 @@ class Batch:
                 self._freed.notify_all()
 
     async def _carry_out(self, waiting: _Waiting) -> GoalDone:
-        goal, files = waiting.goal, self.files
+        goal, files, recorded = waiting.goal, self.files, not self.options.app.freeze
         for attempt in range(1, MOST_ATTEMPTS + 1):
-            session = secrets.token_hex(4)
+            session, after = secrets.token_hex(4), self._going_on.pop(goal.key, ())
             if files is not None:
-                await files.begin(goal, session, datetime.now(UTC), recorded=not self.options.app.freeze)
-            job = GoalJob(goal.key, goal.id, goal.goal, self._place(goal.directory), goal.cap_usd, session)
+                await files.begin(goal, session, datetime.now(UTC), recorded=recorded, after=after)
+            job = GoalJob(goal.key, goal.id, goal.goal, self._place(goal.directory), goal.cap_usd, session, after)
             try:
                 done: GoalDone | None = await self.executor.run(job)
             except WorkerLostError as error:
                 space = self.runner.app_for(Path(goal.directory)).workspace
                 hand_over(space.traces, space.workers / error.worker)
-                done = self._found(goal, session, recorded=not self.options.app.freeze, why=str(error))
+                done = self._found(goal, (*after, session), recorded=recorded, why=str(error))
                 if done is None and attempt == MOST_ATTEMPTS:
                     done = GoalDone("failed", f"{error}, {attempt} times", exit_code=int(ExitStatus.FAILED))
             if done is not None:
@@ -355,10 +367,6 @@ def _first(errors: BaseExceptionGroup[LlmosError]) -> LlmosError:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _unknown(reason: str, effects: Effects = Effects.UNKNOWN) -> GoalDone:
-    return GoalDone("unknown", f"{reason}; look, then --retry-unknown runs it again", effects=effects, exit_code=1)
 
 
 def _as_ended(record: Mapping[str, object], effects: Effects) -> GoalDone:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmos.core.blend import blended
+from llmos.core.cut_off import CutOff
 from llmos.core.events import Mode, Notice, Verdict
 from llmos.core.policy import PROVENANCE, Candidate, Plan
 from llmos.core.ports import Emit
+from llmos.engine.going_on import Done, steps_done
 from llmos.engine.invoke import Invoker
 from llmos.engine.replay import unmet_requirements
 from llmos.interfaces.turn import Turn
@@ -16,9 +18,23 @@ from llmos.memory.traces_sdk import TraceManager
 
 
 class Decider:
-    """Decides for one session. `cut_off` are the traces whose replay was cut off before, as they come."""
+    """Decides for one session. `cut_off` are the traces whose replay was cut off before, as they come.
 
-    def __init__(self, traces: TraceManager, invoker: Invoker, cut_off: Mapping[str, str], mixed_k: int) -> None:
+    `going_on` is the one that is to be gone on with; once that is decided, `done` are its steps that
+    were done, or `why_not` says why it may not be.
+    """
+
+    def __init__(
+        self,
+        traces: TraceManager,
+        invoker: Invoker,
+        cut_off: Mapping[str, str],
+        mixed_k: int,
+        going_on: CutOff | None = None,
+    ) -> None:
+        self._going_on = going_on
+        self.done: Done = ()
+        self.why_not = ""
         self._traces = traces
         self._invoker = invoker
         self._cut_off = cut_off
@@ -64,6 +80,16 @@ class Decider:
 
     def _unmet(self, candidate: Candidate) -> tuple[str, ...]:
         """Why the world is not as the trace needs it; a replay that was cut off is not begun anew over its effects."""
+        if self._going_on is not None:
+            return self._unmet_after(self._going_on, candidate)
         cut_off = self._cut_off.get(candidate.trace.header.id)
         unmet = unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context)
         return (f"its replay was cut off before its end: {cut_off}", *unmet) if cut_off else unmet
+
+    def _unmet_after(self, cut: CutOff, candidate: Candidate) -> tuple[str, ...]:
+        done = steps_done(cut, candidate.trace, self._invoker)
+        if isinstance(done, str):
+            self.why_not = done if cut.trace == candidate.trace.header.id else self.why_not
+            return (done,)
+        self.done = done
+        return unmet_requirements(candidate.trace, self._invoker.tools, self._invoker.context, done=len(done))

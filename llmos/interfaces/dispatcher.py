@@ -88,7 +88,8 @@ class Dispatcher:
             emit=self._sink,
             freeze=parts.freeze,
         )
-        self._decider = Decider(parts.record.traces, self._invoker, self._cut_off, parts.limits.mixed_k)
+        mixed_k, going_on = parts.limits.mixed_k, parts.cut_off
+        self._decider = Decider(parts.record.traces, self._invoker, self._cut_off, mixed_k, going_on)
         self._replayer = Replayer(parts, self._invoker, self._keeper, self._sink, self._within.replays)
         self._splitting = Splitting(parts, Dispatcher, self._invoker, self._keeper, self._sink, self._within)
         self._invoker.context = replace(self._invoker.context, delegation=self._splitting)
@@ -115,6 +116,11 @@ class Dispatcher:
     def permits(self) -> Permits:
         """What is allowed in this session."""
         return self._invoker.permits
+
+    @property
+    def why_not_gone_on(self) -> str:
+        """Why the replay that was cut off may not be gone on with, once the goal was decided on; empty where it may."""
+        return self._decider.why_not
 
     async def dispatch(
         self,
@@ -276,13 +282,15 @@ class Dispatcher:
     # -------------------------------------------------------------------------------------------------- acting
 
     async def _act(self, turn: Turn) -> Ending:
+        if self._parts.cut_off is not None and turn.plan.mode is not Mode.FOLLOWER:
+            return Ending(Outcome.DIVERGED, reason=turn.plan.reasons[0])
         if turn.split is not None:
             ending = await self._splitting.run(turn, turn.split)
             self._conversation.extend(turn.goal, ending.answer)
             return ending
         if turn.plan.mode is not Mode.FOLLOWER or turn.plan.trace is None:
             return await self._converse(turn)
-        replayed = await self._replayer.run(turn, turn.plan.trace)
+        replayed = await self._replayer.run(turn, turn.plan.trace, self._decider.done)
         if replayed.outcome is Outcome.OK:
             self._conversation.extend(turn.goal, replayed.answer)
             return formed(turn, Ending(Outcome.OK, replayed.answer))

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from llmos.app import App, AppOptions
-from llmos.core.batch import EffectFold, GoalDone, GoalJob
+from llmos.core.batch import EffectFold, Effects, GoalDone, GoalJob
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, UsageError
 from llmos.core.event_records import event_record
-from llmos.core.events import Event, TurnEnded
+from llmos.core.events import Event, Mode, TurnEnded
+from llmos.interfaces.dispatcher import Dispatcher
 from llmos.interfaces.failures import failure_of
 from llmos.interfaces.session import open_dispatcher
 from llmos.interfaces.turn import TurnResult
+from llmos.memory.batch_files import CutOffGoal, read_cut_off
 from llmos.memory.workspace import find_workspace
+
+_COMMAND_ENDS_S = 0.3
+"""How long a command may live on whose llmos was killed."""
 
 if TYPE_CHECKING:
     from llmos.core.ports import AgentChannel
@@ -90,13 +96,14 @@ class GoalRunner:
                 ended.append(event)
 
         try:
-            return self._done(await self._dispatch(job, emit), fold)
+            result = await self._dispatch(job, emit, fold)
+            return result if isinstance(result, GoalDone) else self._done(result, fold)
         except asyncio.CancelledError:
             return _interrupted(ended[0] if ended else None, fold)
         except Exception as error:  # one goal's fault must not end the others
             return _failed(*failure_of(error, self._environ), fold)
 
-    async def _dispatch(self, job: GoalJob, emit: Callable[[Event], None]) -> TurnResult:
+    async def _dispatch(self, job: GoalJob, emit: Callable[[Event], None], fold: EffectFold) -> TurnResult | GoalDone:
         directory = Path(job.directory)
         if not directory.is_dir():
             raise UsageError(f"its directory {directory} does not exist; make it, or correct the line")
@@ -106,11 +113,22 @@ class GoalRunner:
             sync.pull()
         app = shared.beside(directory, job.session, cap_usd=job.cap_usd)
         try:
-            grant_all = self.options.yes
             elsewhere = self._agents.begin if self._agents is not None else None
-            dispatcher = open_dispatcher(
-                app, emit=emit, ask=None, grant_all=grant_all, one_shot=True, in_batch=True, agents_elsewhere=elsewhere
+            opened = partial(
+                open_dispatcher,
+                app,
+                ask=None,
+                grant_all=self.options.yes,
+                one_shot=True,
+                in_batch=True,
+                agents_elsewhere=elsewhere,
             )
+            before = read_cut_off(app.workspace.recall, job.after) if job.after else None
+            if before is not None:
+                if why_not := await _why_not_gone_on(before, opened(emit=_nowhere, going_on=before.replay), job.goal):
+                    return unknown(why_not, before.fold.effects)
+                fold.go_on_from(before.fold)
+            dispatcher = opened(emit=emit, going_on=before.replay if before is not None else None)
             try:
                 return await dispatcher.dispatch(job.goal, dry_run=self.options.dry_run)
             finally:
@@ -143,6 +161,27 @@ class GoalRunner:
         for app in self._apps.values():
             await app.close()
         self._apps.clear()
+
+
+async def _why_not_gone_on(before: CutOffGoal, dispatcher: Dispatcher, goal: str) -> str:
+    """Why a replay that was cut off may not be gone on with; empty where it may. Nothing is done for it yet."""
+    if before.replay.begun:
+        await asyncio.sleep(_COMMAND_ENDS_S)
+    decided = await dispatcher.dispatch(goal, dry_run=True)
+    await dispatcher.close()
+    if decided.mode is Mode.FOLLOWER:
+        return ""
+    return f"it was cut off in the middle: {dispatcher.why_not_gone_on or decided.reasons[0]}"
+
+
+def _nowhere(_: Event) -> None:
+    """What is decided before it is known whether anything may be done."""
+
+
+def unknown(reason: str, effects: Effects = Effects.UNKNOWN) -> GoalDone:
+    """Of a goal that was cut off after it had begun to change something."""
+    look = "" if "; look at " in reason else "; look"
+    return GoalDone("unknown", f"{reason}{look}, then --retry-unknown runs it again", effects=effects, exit_code=1)
 
 
 def _interrupted(ended: TurnEnded | None, fold: EffectFold) -> GoalDone:

@@ -7,6 +7,7 @@ from llmos.core.goal import goal_key
 from llmos.core.ports import Emit
 from llmos.core.trace import Trace
 from llmos.engine.alone import run_alone
+from llmos.engine.going_on import Done
 from llmos.engine.invoke import Invoker
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.keeping import Keeper
@@ -29,8 +30,8 @@ class Replayer:
         self._emit = emit
         self._lock = lock
 
-    async def run(self, turn: Turn, trace: Trace) -> Replayed:
-        """Replay the trace of the turn's plan and note what became of it."""
+    async def run(self, turn: Turn, trace: Trace, before: Done = ()) -> Replayed:
+        """Replay the trace of the turn's plan, after the steps done `before`, and note what became of it."""
         replay = Replay(
             trace,
             self._invoker,
@@ -39,6 +40,7 @@ class Replayer:
             wait_s=self._wait_s,
             content=turn.plan.content,
             rebound=bool(turn.plan.values) or goal_key(trace.header.goal) != goal_key(turn.goal),
+            before=before,
         )
         replayed = await run_alone(
             replay,
@@ -46,7 +48,7 @@ class Replayer:
             clock=self._clock,
             emit=self._emit,
             wait_s=self._wait_s,
-            unmet=lambda: unmet_requirements(trace, self._invoker.tools, self._invoker.context),
+            unmet=lambda: unmet_requirements(trace, self._invoker.tools, self._invoker.context, done=len(before)),
         )
         if replayed.outcome is Outcome.OK:
             self._keeper.count(trace, "ok")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmos.app import App
+from llmos.core.cut_off import CutOff
 from llmos.core.errors import ExitStatus
 from llmos.core.ports import Ask, Emit
 from llmos.interfaces.delegating import Agents
@@ -36,10 +37,12 @@ def open_dispatcher(
     ask_plan: AskPlan | None = None,
     in_batch: bool = False,
     agents_elsewhere: Callable[[AgentSpec], AgentChannel] | None = None,
+    going_on: CutOff | None = None,
 ) -> Dispatcher:
     """A dispatcher for one session; it keeps the conversation. Raises LlmosError.
 
     One of many at once (`in_batch`) is no sequel to the session before it, and leaves memory as it is.
+    `going_on` is the replay that it goes on with.
     `agents_elsewhere` begins the agents that it calls in processes of their own.
     """
     return Dispatcher(
@@ -51,6 +54,7 @@ def open_dispatcher(
             workspace=app.workspace.root,
             agents=Agents(app.read_agents, app.agent_model, agents_elsewhere),
             ask_plan=ask_plan,
+            cut_off=going_on,
             freeze=app.freeze,
         ),
         invoker=app.invoker_factory(ask=ask, grant_all=grant_all),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llmos.core.cut_off import CutOff
 from llmos.core.dataclass import dataclass
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Clock, Model
@@ -31,5 +32,7 @@ class SessionParts:
     agents: Agents = NO_AGENTS
     ask_plan: AskPlan | None = None
     """Asks the person about a plan of several tasks; None where nobody is asked."""
+    cut_off: CutOff | None = None
+    """The replay that the goal goes on with, and nothing else may be done for it."""
     freeze: bool = False
     """Nothing is recorded, learned or counted."""

@@ -10,13 +10,17 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from llmos.core.batch import BadLine, BatchGoal, EffectFold, InputReader, Progress
+from llmos.core.cut_off import CutOff
+from llmos.core.dataclass import dataclass
 from llmos.core.errors import StoreError, UsageError
+from llmos.core.journal import Journal
 from llmos.memory.agent_logs import agent_markers
 from llmos.memory.codec import CodecError, check_format, dump_line, load_lines
 from llmos.memory.files import MissingFileError, OwnLines, read_bounded, show_path
@@ -100,9 +104,14 @@ class BatchFiles:
                 raise UsageError(f"{show_path(self.results)} is not a results file of llmos; choose another with --out")
             self.progress.end(row)
 
-    async def begin(self, goal: BatchGoal, session: str, when: datetime, *, recorded: bool) -> None:
-        """Durably say that a goal is begun under a session, before anything of it runs."""
+    async def begin(
+        self, goal: BatchGoal, session: str, when: datetime, *, recorded: bool, after: Sequence[str] = ()
+    ) -> None:
+        """Durably say that a goal is begun under a session, before anything of it runs; it goes on with those `after`
+        which it comes."""
         said = {"event": "goal_begun", "key": goal.key, "id": goal.id, "session": session, "recorded": recorded}
+        if after:
+            said["after"] = list(after)
         self._begun.append(dump_line({**said, "at": _time(when)}), later=self._syncs.later)
         await self._syncs.settled()
 
@@ -146,22 +155,30 @@ def ended_session(open_folder: Path, session: str, *, wait_s: float) -> bool:
     return True
 
 
-def cut_off_session(recall: Path, session: str) -> tuple[EffectFold, str]:
-    """What the transcript of a session that was cut off says: its effects, and the replay's journal in one clause.
+@dataclass(frozen=True, slots=True)
+class CutOffGoal:
+    """What the transcripts of the sessions of one goal say, oldest first."""
+
+    fold: EffectFold
+    journal: Journal
+    replay: CutOff
+
+
+def read_cut_off(recall: Path, sessions: Sequence[str]) -> CutOffGoal:
+    """How far a goal came that was cut off, once or again while it was gone on with.
 
     Where there is no transcript, nothing was begun: it is written before anything runs.
     """
-    from llmos.core.journal import Journal
-
-    fold, journal = EffectFold(), Journal()
-    for path in recall.glob(f"*-{session}.jsonl"):
-        try:
-            for record in read_session(path):
-                fold.take(record)
-                journal = journal.after(record)
-        except MissingFileError:
-            continue
-    return fold, journal.closed().summary
+    fold, journal, replay = EffectFold(), Journal(), CutOff()
+    for session in sessions:
+        fold.ended = None
+        for path in recall.glob(f"*-{session}.jsonl"):
+            with suppress(MissingFileError):
+                for record in read_session(path):
+                    fold.take(record)
+                    replay.take(record)
+                    journal = journal.after(record)
+    return CutOffGoal(fold, journal.closed(), replay)
 
 
 def read_source(path: Path) -> bytes:

@@ -258,7 +258,7 @@ def still_running(work: Path) -> list[str]:
                 found.append((entry.parent / "cmdline").read_text())
         except OSError:
             continue
-    return [line for line in found if "log.txt" in line]
+    return [line for line in found if "log.txt" in line or "second.txt" in line]
 
 
 @pytest.fixture
@@ -295,12 +295,103 @@ def test_after_a_kill_nothing_is_lost_and_nothing_done_twice(held: Path, work: P
         ("x3", "unknown", "unknown"),
     ]
     assert rows(work)[2]["reason"] == (
-        "the batch was cut off in the middle of it: 0 of 1 steps done, step 1 unknown (shell: "
-        "echo x2 >> log.txt; while test -e hold; do sleep 0.02; done); look, then --retry-unknown runs it again"
+        "it was cut off in the middle: step 1 (shell: echo x2 >> log.txt; while test -e hold; do sleep 0.02; done) had "
+        "begun, and whether it was done cannot be told; look at log.txt, then --retry-unknown runs it again"
     )
     assert begun(work)
     third = llmos("batch", "--offline", "-y", "--retry-unknown", "goals.jsonl")
     assert (third.code, log(work, "b"), log(work, "c")) == (0, ["x2", "x2"], ["x3", "x3"])
+
+
+STEPS = (
+    "echo item-0 >> log.txt; while test -e hold; do sleep 0.02; done",
+    "sleep 1; echo item-0 >> second.txt",
+    "wc -l < second.txt",
+)
+
+
+@pytest.fixture
+def learned_in_three(llmos: Llmos, api: FakeMessagesServer, work: Path) -> str:
+    """A job of three steps: the first stops after its effect where a file says so, the second a while before it."""
+    for name in ("log.txt", "second.txt"):
+        (work / name).write_text("start\n")
+    for number, step in enumerate(STEPS):
+        api.add(reply(tool_use("shell", {"command": step}, id=f"toolu_{number}")))
+    api.add(reply(text("second.txt has 2 lines.")))
+    ended = llmos("run", "-y", "-o", "json", "append the line item-0 to log.txt and second.txt and count the lines")
+    for name in ("log.txt", "second.txt"):
+        (work / name).unlink()
+    return str(json.loads(ended.out)["kept"])
+
+
+def three_steps(work: Path) -> Path:
+    """One goal over the three steps."""
+    folder = place(work, "a")
+    (folder / "second.txt").write_text("start\n")
+    goal = "append the line x1 to log.txt and second.txt and count the lines"
+    (work / "goals.jsonl").write_text(json.dumps({"id": "x1", "goal": goal, "directory": "a"}) + "\n")
+    return folder
+
+
+def begun_steps(step: int) -> int:
+    """How often that step of a replay was begun, by the transcripts of all sessions."""
+    home = Path(os.environ["LLMOS_HOME"])
+    said = "".join(path.read_text() for path in (home / "memories/recall").glob("*.jsonl"))
+    return said.count(f'"tool_started","call_id":"replay-{step}"')
+
+
+def kill_in(work: Path, step: int, times: int = 1) -> None:
+    """Run the batch and kill it (SIGKILL) while that step runs, which was begun so many times then.
+
+    A sandbox that is just being started would outlive its llmos: what is in it must run.
+    """
+    process = start(work, "-w", "1")
+    wait_for(lambda: begun_steps(step) == times and log(work, "a") == ["x1"])
+    wait_for(lambda: any(line.startswith("bash") for line in still_running(work)))
+    process.kill()
+    process.communicate()
+    wait_for(lambda: still_running(work) == [])
+
+
+def test_a_replay_that_was_killed_goes_on_in_the_step_that_did_nothing_yet(
+    learned_in_three: str, work: Path, llmos: Llmos
+) -> None:
+    """Killed twice in its second step: the first is done once, and the answer is from this goal's run."""
+    folder = three_steps(work)
+    kill_in(work, 2)
+    kill_in(work, 2, times=2)
+    llmos("batch", "--offline", "-y", "goals.jsonl")
+    (row,) = rows(work)
+    facts = ("status", "mode", "answer", "effects", "trace", "cost_usd", "reason")
+    assert [row[name] for name in facts] == [
+        "ok",
+        "FOLLOWER",
+        "second.txt has 2 lines.",
+        "known",
+        learned_in_three,
+        0.0,
+        "",
+    ], row
+    assert (begun_steps(1), begun_steps(2), log(work, "a")) == (1, 3, ["x1"])
+    assert (folder / "second.txt").read_text() == "start\nx1\n"
+
+
+def test_a_step_that_was_killed_after_it_did_something_is_told_and_left(
+    learned_in_three: str, work: Path, llmos: Llmos
+) -> None:
+    folder = three_steps(work)
+    (folder / "hold").touch()
+    kill_in(work, 1)
+    ended = llmos("batch", "--offline", "-y", "goals.jsonl")
+    (row,) = rows(work)
+    assert (ended.code, row["status"], row["effects"], row["reason"]) == (
+        1,
+        "unknown",
+        "unknown",
+        f"it was cut off in the middle: step 1 (shell: {STEPS[0].replace('item-0', 'x1')}) had begun, and whether it "
+        "was done cannot be told; look at log.txt, then --retry-unknown runs it again",
+    )
+    assert (log(work, "a"), (folder / "second.txt").read_text()) == (["x1"], "start\n")
 
 
 def test_ctrl_c_stops_all_says_what_was_done_and_a_second_run_goes_on(held: Path, work: Path, llmos: Llmos) -> None:

@@ -39,6 +39,7 @@ from llmos.core.permission import GrantScope, parse_rule
 from llmos.core.policy import TurnLimits
 from llmos.core.ports import Model, ModelInfo, ModelReply, PermissionAnswer, PermissionQuestion
 from llmos.core.tool import Effect, FileChanges
+from llmos.engine.changes import snapshot, world_digest
 from llmos.memory.abandoned import close_abandoned
 from llmos.memory.transcript import read_transcript
 from llmos.testing import ScriptedModel, model_reply
@@ -159,7 +160,14 @@ async def test_the_same_goal_again_calls_no_model_and_counts_anew(world: World) 
         PermissionDecided(
             call_id="replay-1", tool="shell", verdict=Verdict.ALLOW, by="reading", reason="it only looks"
         ),
-        ToolStarted(call_id="replay-1", tool="shell", args=COUNT.args, effect=Effect.EXECUTE, replayed=True),
+        ToolStarted(
+            call_id="replay-1",
+            tool="shell",
+            args=COUNT.args,
+            effect=Effect.EXECUTE,
+            replayed=True,
+            world=world_digest(snapshot(world.cwd)),
+        ),
         ToolFinished(
             call_id="replay-1",
             tool="shell",
