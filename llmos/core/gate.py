@@ -42,7 +42,8 @@ class Case:
     @property
     def is_identical(self) -> bool:
         """The goal has the same words and the same values."""
-        return not self.changed and bool(self.same_surface)
+        same = self.same_surface and self.template.analysis.polite == self.goal.polite
+        return not self.changed and same
 
     @property
     def same_surface(self) -> bool:

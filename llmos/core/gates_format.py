@@ -37,7 +37,7 @@ _ENDS = re.compile(r"\.([A-Za-z]\w{0,4})$")
 
 def check_format(case: Case) -> str:
     """What a file's name ends in says which programs can read it."""
-    other = sorted(case.template.programs - _NEUTRAL)
+    other = sorted(name for name in case.template.programs if name.partition(" ")[0] not in _NEUTRAL)
     readers = sorted(case.template.programs - _NEVER_READ)
     for landing in case.landings:
         ends = [_ending(literal) for literal in (landing.old, landing.new)]

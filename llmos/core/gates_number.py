@@ -57,7 +57,7 @@ def _numbers(goal: Analysis) -> dict[str, set[bool]]:
     for before, word in pairwise(goal.surface):
         base = base_word(word)
         noun = before in _ARTICLES or before in _MANY or class_of(base) in (WordClass.TOPIC, WordClass.QUANTIFIER)
-        if noun and before != "§" and base not in _MASS:
+        if noun and before != "§" and word not in _ARTICLES and base not in _MASS:
             found.setdefault(base, set()).add(before in _MANY or (word.endswith("s") and word != base))
     return found
 

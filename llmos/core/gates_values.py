@@ -230,7 +230,8 @@ def check_repeated(case: Case) -> str:
         if old.text.lower() in case.template.analysis.form:
             return f"{old.text!r} is a value and a word of the saved goal"
         weak = old.kind in (Kind.NUMBER, Kind.PORT, Kind.DATE) or (len(old.text) < 4 and "/" not in old.text)
-        if weak and places[old.text] > goals[old.text]:
+        taken_up = sum(word in ("it", "them") for word in case.template.analysis.surface)
+        if weak and places[old.text] > goals[old.text] + (0 if old.kind is Kind.NUMBER else taken_up):
             return f"{old.text!r} stands {places[old.text]} times in the saved run, not each for the goal's"
     return ""
 

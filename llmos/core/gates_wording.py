@@ -14,7 +14,7 @@ from llmos.core.goal import normalise_goal
 from llmos.core.literals import Kind
 from llmos.core.shell_roles import Role
 from llmos.core.template_facts import texts
-from llmos.core.wording import Analysis, WordClass, base_word, class_of
+from llmos.core.wording import DROPPED, Analysis, WordClass, base_word, class_of
 
 
 def same_class(wanted: WordClass, what: str) -> Callable[[Case], str]:
@@ -46,7 +46,7 @@ def check_said(case: Case) -> str:
     """
     words, old, new = case.template.words, case.template.analysis.surface, case.goal.surface
     said = tuple(word for word in (*old, *new) if base_word(word) in words)
-    if not said or old == new:
+    if not said or old == new or _said_alike(old, new, words):
         return ""
     differing = {base_word(word) for pair in zip(old, new, strict=False) for word in pair if pair[0] != pair[1]}
     looks = case.template.analysis.verb == case.goal.verb
@@ -54,6 +54,38 @@ def check_said(case: Case) -> str:
         return ""
     held = _said(tuple(dict.fromkeys(said)))
     return f"the saved run holds words of its goal ({held}), and this goal is put in other words"
+
+
+_ARTICLES_AND_ALL = frozenset(["the", "all"])
+_ATTRIBUTED = frozenset("file directory image".split())
+
+
+def _said_alike(old: tuple[str, ...], new: tuple[str, ...], words: frozenset[str]) -> bool:
+    """Whether the words that reached the run stand in both goals in one piece each, between the same neighbours."""
+    before, after = _pieces(old, words), _pieces(new, words)
+    return before == after and all(ends for *_, ends in before)
+
+
+def _pieces(surface: tuple[str, ...], words: frozenset[str]) -> list[tuple[str | bool, ...]]:
+    """Each run of such words with the word before it, and whether it plainly ends there; in the order of letters.
+
+    It does not where a word follows that could vanish in another wording: that word may belong to the text.
+    """
+    found: list[tuple[str | bool, ...]] = []
+    piece: list[str] = []
+    for index, word in enumerate((*surface, "")):
+        if word and base_word(word) in words:
+            piece.append(word)
+        elif piece:
+            before = (
+                [each for each in surface[: index - len(piece)] if each not in _ARTICLES_AND_ALL]
+                if base_word(word) in _ATTRIBUTED
+                else surface[: index - len(piece)]
+            )
+            left = base_word(before[-1]) if before else ""
+            found.append((left, *piece, word in ("that", "which") or word not in DROPPED))
+            piece = []
+    return sorted(found, key=repr)
 
 
 def check_signs(case: Case) -> str:
@@ -73,11 +105,11 @@ _ORDINARY = re.compile(r"[\w\s.,;:?'\"`()/“”‘’–—-]")
 
 def _around_values(goal: Analysis) -> str:
     """The goal with a mark in place of each value."""
-    rest, end = "", 0
+    rest, end = "", goal.span[0]
     for literal in sorted(goal.literals, key=lambda literal: literal.start):
         rest += f"{goal.goal[end : literal.start]}§"
         end = literal.end
-    return normalise_goal(rest + goal.goal[end:]).rstrip(" .")
+    return normalise_goal(rest + goal.goal[end : max(end, goal.span[1])]).rstrip(" .")
 
 
 def check_pronoun(case: Case) -> str:
@@ -152,9 +184,41 @@ def check_verb(case: Case) -> str:
     shows = "show" in (_SHOWS.get(old.verb), _SHOWS.get(new.verb))
     if shows and _SHOWS.get(old.verb) != _SHOWS.get(new.verb) and _ONE_FILE.search(f"{old.goal}\n{new.goal}"):
         return f"'{new.verb}' may ask for what is in the file, where '{old.verb}' asked for the file"
-    if old.verb != new.verb and not case.template.only_lists and _SHOWS.get(old.verb) != _SHOWS.get(new.verb, ""):
+    differ = old.verb != new.verb and _SHOWS.get(old.verb) != _SHOWS.get(new.verb, "")
+    if differ and not case.template.only_lists and not _lists_things(case):
         return f"'{new.verb or new.form[:1]}' may be another thing than '{old.verb}' for what the saved run does"
     return same_class(WordClass.VERB, "what is to be done differs")(case)
+
+
+_LISTING = frozenset(
+    """getent cut ps who w ss netstat lsof lsblk lsmod lspci lsusb jobs docker git head tail sort grep uniq
+    column du df""".split()
+)
+_LISTING_COMMANDS = frozenset(
+    """docker ps|docker images|git log|git branch|git tag|git remote|git stash|git worktree|git shortlog""".split("|")
+)
+_SHOWING = frozenset("list show display see view".split())
+
+
+def _lists_things(case: Case) -> bool:
+    """Whether the run prints which things there are, and the goal asks for several: "show the ports" is "list" them.
+
+    Not so for files and folders, in which there is something to be shown.
+    """
+    listing = _LISTING | _LISTING_COMMANDS
+    words = [word for word in case.goal.surface if word not in _IDLE_WORDS | {"me"}]
+    end = next((at for at, word in enumerate(words) if at and word in _ENDS_OBJECT), len(words))
+    several = end > 1 and base_word(words[end - 1]) != words[end - 1] and "§" not in words[:end]
+    content = {"content", "line", "detail", "file", "directory", "subdirectory", "symlink"} & {
+        base_word(word) for word in words[:end]
+    }
+    verbs = {case.template.analysis.verb, case.goal.verb}
+    return verbs <= _SHOWING and case.template.programs <= listing and several and not content
+
+
+_ENDS_OBJECT = frozenset(
+    "in on of from since until by for with under at sorted ordered owned using , that which and".split()
+)
 
 
 def _searches(goal: Analysis) -> bool:
@@ -249,6 +313,10 @@ def _bare_words(goal: Analysis) -> tuple[str, ...]:
     return tuple(word for word, after in pairs if (word, after) != ("file", "§"))
 
 
+_TEXTS = frozenset(
+    "line word character letter digit duplicate blank space whitespace newline column comment prefix suffix".split()
+)
+"""What is deleted from a text that passes through: the run may print the rest and change nothing."""
 _MUST = {
     "delete": frozenset(["delete", "edit", "code", "install", "user", "system", "permission", "move", "write"]),
     "copy": frozenset(["copy", "write", "archive", "code", "create", "fetch", "edit", "move"]),
@@ -259,7 +327,9 @@ _MUST = {
 
 
 def check_effect(case: Case) -> str:
-    asks, did = (text.rstrip().endswith("?") for text in (case.goal.goal, case.template.analysis.goal))
+    asks, did = (
+        each.goal.rstrip().endswith("?") and "you" not in each.polite for each in (case.goal, case.template.analysis)
+    )
     if asks and not did and (case.template.effects or not case.template.readable):
         return "the goal may be a question, and the saved run changes things"
     if case.is_identical:
@@ -274,6 +344,8 @@ def check_effect(case: Case) -> str:
     if grave and _bare_words(case.goal) != _bare_words(case.template.analysis):
         return f"the saved run makes a change ({grave[0]}) that is made again only in the words that asked for it"
     verb = case.goal.form[:1]
+    if verb == ("delete",) and _TEXTS & set(case.goal.form[1:4]):
+        return ""
     if verb and verb[0] in _MUST and case.template.programs and not case.template.effects & _MUST[verb[0]]:
         return f"the goal asks to {verb[0]}, and the saved run does not"
     return ""
@@ -298,6 +370,7 @@ _DEEP = frozenset("-r -R -rf -Rf -a -az -av --recursive --archive".split())
 _LISTED = frozenset("file ENTRY directory subdirectory symlink filename path §".split())
 
 
+_OWN_HOME = re.compile(r"~|\$\{?HOME\}?|/home/\w|/root\b")
 _HOME = re.compile(r"~|\$\{?HOME\}?|/home\b")
 
 
@@ -315,7 +388,8 @@ def check_place(case: Case) -> str:
     values = {literal.text.rstrip("/") for literal in case.template.analysis.literals}
     if "ROOT" in words and not case.template.only_lists and not case.same_surface:
         return "'system' may mean the machine or its files, and what the saved run does is not told by it"
-    if "HOME" in words and not any(_HOME.match(value) for value in given):
+    home = _HOME if case.same_surface else _OWN_HOME
+    if "HOME" in words and not any(home.match(value) for value in given):
         return "the goal means the home directory, the saved run does not work there"
     if "/" in given and "ROOT" not in words and not _SYSTEM.search(case.goal.goal) and case.template.only_lists:
         return "the saved run works on the whole system, which the goal does not say"

@@ -34,8 +34,22 @@ _BARE_CONTEXT = re.compile(
     re.IGNORECASE,
 )
 
-_OF_THIS_GOAL = re.compile(r"(?:\w\.\w|/).*(?:\b(?:and|then)|,)\s+(?:then\s+)?\w+\s+(?:it|them)\Z", re.DOTALL)
-"""An "it" that takes up a file named before in the goal: "write a.py and run it"."""
+_TAKES_UP = re.compile(
+    r"(?P<first>.+?)(?:\s+and(?:\s+then)?|,\s*then|,|\s+then)\s+(?P<verb>[a-z]+)\b(?P<between>[^,;]*?)\s+(?P<it>it|them)\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+"""A second part of a goal that takes up the first by a pronoun: "make the folder x and copy a.txt into it"."""
+_NAMED_HERE = re.compile(
+    r"\w\.\w|/|[\"'`“‘]|\b(?:named|called)\s+\w|\b(?:folder|directory|file|branch|script|archive|container|image|user|group|"
+    r"module|package|project)\s+(?!and\b|then\b|in\b|of\b|with\b|that\b|is\b|to\b|for\b|from\b)[\w-]+",
+    re.IGNORECASE,
+)
+"""Signs that a part of a goal names the thing that it speaks of."""
+_MANY_HERE = re.compile(
+    r"\s*(?:please\s+)?(?:find|list|search\s+for|locate|take|get|sort|collect|copy|move)\s+(?:all|every|the)\b[^,;]*?\w{3,}s\b",
+    re.IGNORECASE,
+)
+"""A first part that brings several things of a kind: "find all txt files"."""
 
 _HANDS_OVER_TEXT = re.compile(
     r"[\"'`“”‘’«»:;]|\b(?:contain\w*|sa(?:y|ys|ying)|text|strings?|words?|lines?|messages?|content|names?|named|called|"
@@ -116,9 +130,20 @@ def context_reference(goal: str) -> str | None:
     Such a goal means something else in another conversation, so its run must not be replayed.
     """
     for match in _BARE_CONTEXT.finditer(goal):
-        if not _OF_THIS_GOAL.search(goal[: match.end()]):
+        if not _is_of_this_goal(goal[: match.end()]):
             return match.group().lower()
     return None
+
+
+def _is_of_this_goal(until: str) -> bool:
+    """Whether the pronoun at the end of a text takes up what the part before it names."""
+    parts = _TAKES_UP.fullmatch(until)
+    if parts is None or re.search(r"\b(?:it|them)\b", parts["first"], re.IGNORECASE):
+        return False
+    if re.fullmatch(r"\s*(?:undo|redo|retry|again)\b.*", parts["first"], re.IGNORECASE | re.DOTALL):
+        return False
+    named = _NAMED_HERE.search(parts["first"]) is not None
+    return named or (parts["it"].lower() == "them" and _MANY_HERE.match(parts["first"]) is not None)
 
 
 _QUESTION_WORDS = frozenset(

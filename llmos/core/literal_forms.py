@@ -20,6 +20,8 @@ def forms(literal: Literal) -> dict[str, str]:
     found["text"] = text
     if kind in (Kind.GLOB, Kind.FILE):
         found["glob"] = text
+    if kind is Kind.URL and (name := re.fullmatch(r"\w+://[^/]+/(?:[^?#]*/)?([\w.-]+)", text)):
+        found["base"] = name[1]
     if kind in (Kind.PATH, Kind.FILE, Kind.NAME, Kind.VARIABLE) and "\n" not in text:
         found.update(_path_forms(text))
     if kind is Kind.NUMBER and text.startswith(("+", "-")):

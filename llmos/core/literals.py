@@ -80,8 +80,10 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.IGNORECASE)
 _STAR_EXTENSION = re.compile(r"\*\.[A-Za-z0-9]\w*(?:\.[A-Za-z]\w*)*")
 _DOT_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,5}|\.\w+\.(?:gz|bz2|xz|zip)")
 _FILE = re.compile(r"[\w+@%~-]+(?:\.[\w+~-]+)*\.[A-Za-z_~][\w~-]*")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+(?:com|org|net|edu|gov)")
 _ALTERNATION = re.compile(r"[A-Za-z]+(?:/[A-Za-z]+)+")
 _WORDLIKE = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SIZES = frozenset(["KB", "MB", "GB", "TB"])
 _UNITS = frozenset(
     """b k kb kib m mb mib g gb gib t tb tib s sec secs min mins h hr hrs d ms kilobytes megabytes gigabytes bytes
     days px x th c""".split()
@@ -285,6 +287,8 @@ def _kind(text: str) -> Kind | None:
         return Kind.GLOB
     if "/" in text or text in (".", "..", "~") or re.fullmatch(r"~\w+", text):
         return Kind.PATH
+    if _DOMAIN.fullmatch(text):
+        return Kind.HOST
     if _FILE.fullmatch(text) and text.lower() not in _ABBREVIATIONS:
         return Kind.FILE
     if text[0] == "-" or text[-1] == "-":
@@ -292,7 +296,7 @@ def _kind(text: str) -> Kind | None:
     if re.search(r"[\d_$\\{}=@^|+%#&]", text) or re.search(r"[a-z][A-Z]", text):
         return Kind.NAME
     if len(text) > 1 and text.isupper() and text.isalpha():
-        return Kind.NAME
+        return None if text in _SIZES else Kind.NAME
     # What no word of a sentence looks like is a value.
     return None if _WORDLIKE.fullmatch(text) or len(text) == 1 or not any(c.isalnum() for c in text) else Kind.NAME
 
@@ -354,6 +358,8 @@ def _plain_in_context(token: Plain, cue: str, following: str, given: str) -> Tok
     text = token.text
     if text in FORMATS and (following in ("file", "files", "image", "images") or cue in ("extension", "extensions")):
         return Literal(Kind.EXTENSION, given, token.start, token.end)
+    if re.fullmatch(r"[b-hj-z]", text) and cue in _LETTER_CUES and following in _AFTER_LETTER:
+        return Literal(Kind.NAME, given, token.start, token.end)
     if not re.fullmatch(r"[^\W\d_]{2,}(?:-\w+)*", text):
         return token
     named = cue in _NAMED and text not in _AFTER_NAMED
@@ -387,6 +393,8 @@ def _literal_in_context(token: Literal, cue: str, following: str, *, after_numbe
     return replace(token, kind=Kind.PORT) if token.kind is Kind.NUMBER and cue == "port" else token
 
 
+_LETTER_CUES = frozenset("named called folder directory file branch".split())
+_AFTER_LETTER = frozenset(["", "and", "to", "into", "in", "from", "with", "then", ",", "or"])
 _AFTER_NAMED = frozenset(
     "after as by for from in like of on or and the a an to with that it them this which exactly only by".split()
 )

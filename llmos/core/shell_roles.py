@@ -51,6 +51,7 @@ _INTERPRETERS = {
 }  # fmt: skip
 """Programs with an option whose value is code."""
 
+_DASHLESS = {"tar": r"[A-Za-z]+", "ps": r"[aefgjlruvwxAX]+"}
 _PYTHONS = frozenset(["python", "python2", "python3"])
 _FAMILIES = frozenset(
     """git svn hg docker podman kubectl apt apt-get yum dnf brew pacman npm yarn pip pip3 cargo go gem systemctl ip
@@ -202,7 +203,7 @@ def _operands(name: str, words: Sequence[Word]) -> Iterator[RoledWord]:
         yield RoledWord(words[1], Role.NAME, words[1].value)
         yield from _operands(words[1].value, words[2:])
         return
-    if name == "tar" and words and re.fullmatch(r"[A-Za-z]+", words[0].value):
+    if name in _DASHLESS and words and re.fullmatch(_DASHLESS[name], words[0].value):
         # `tar xf`: the first word is a cluster of options even without its dash.
         yield RoledWord(words[0], Role.OPTION, name, len(words[0].value))
         words = words[1:]

@@ -72,7 +72,7 @@ def fields_of(steps: Sequence[StepLike]) -> Iterator[Field]:
 
 _STRUCTURAL = re.compile(
     r"\.{1,2}/?|~/?|/|\$HOME/?|\{\}.*|-+|[+-]?\d+(?:\.\d+)?[A-Za-z%]?|[ugoa]*[+=-][rwxXst]+|/dev/(?:null|stdin|stdout|stderr|tty)|[a-z]|\W*"
-    r"|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
+    r"|HEAD(?:[~^]\d*)*|\+%\S*|/[0-7]{3,4}|/(?:usr/)?s?bin/\w+|\$\(.*|`.*|\$\{?\w+\}?|\*"
 )
 _DATA_ROLES = (Role.ARGUMENT, Role.PATTERN, Role.REGEX)
 
@@ -85,6 +85,7 @@ def constants(fields: Sequence[Field], covered: Mapping[tuple[int, Path], set[in
         if (field.is_shell and field.script is None) or field.path[-1:] in CONTENTS:
             continue
         yield from _listed_numbers(field, taken)
+        yield from _printed_texts(field, goal.goal.lower())
         for value, spans in _data_pieces(field):
             free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
             if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
@@ -108,6 +109,16 @@ def _data_pieces(field: Field) -> list[tuple[str, Sequence[tuple[int, int]]]]:
     if field.script:
         return [(w.word.value, w.word.spans) for w in field.words if w.role in _DATA_ROLES]
     return [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
+
+
+def _printed_texts(field: Field, goal: str) -> Iterator[str]:
+    """Texts that a program in awk's language adds to what it prints, and which the goal does not hold."""
+    for roled in field.words:
+        if roled.role is Role.CODE and roled.program in ("awk", "gawk", "mawk"):
+            for text in re.findall(r'"((?:[^"\\]|\\.)*)"', roled.word.value):
+                names = re.findall(r"[^\W\d_]{3,}", re.sub(r"%[-\d.]*[a-z]|\\.", " ", text.lower()))
+                if names and text.strip().lower() not in goal:
+                    yield text
 
 
 _LISTING = frozenset("echo printf for touch mkdir tee".split())

@@ -16,9 +16,10 @@ from llmos.core.dataclass import dataclass
 from llmos.core.goal import context_reference
 from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
+from llmos.core.wording_frame import without_courtesy
 from llmos.core.wording_rules import RULES
 
-_DROPPED = frozenset(
+DROPPED = frozenset(
     """a an the all of that which who is are be been being was were has have had do does please so there me
     us""".split()
 )
@@ -35,6 +36,7 @@ _IRREGULAR = {
     "matching": "match", "starting": "start", "lines": "line", "uses": "use", "using": "using", "mb": "megabyte",
     "megabytes": "megabyte", "m": "megabyte", "gb": "gigabyte", "g": "gigabyte",
     "gigabytes": "gigabyte", "kb": "kilobyte", "k": "kilobyte", "kilobytes": "kilobyte",
+    "st": "th", "nd": "th", "rd": "th",
     "mins": "minute", "min": "minute", "minutes": "minute", "hrs": "hour", "hours": "hour", "secs": "second",
     "sec": "second", "filenames": "filename", "pathnames": "pathname", "excludes": "exclude",
     "excluding": "exclude", "ignores": "ignore", "ignoring": "ignore", "existing": "existing", "pwd": "pwd",
@@ -44,9 +46,10 @@ _IRREGULAR = {
 
 _PLURAL_KEPT = frozenset("as is this ls ps its less access class process pass address status was has does bus".split())
 
-_NUMBER_WORDS = dict(
-    zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True)
-)
+_NUMBER_WORDS = {
+    **{word: number for number, word in enumerate("two three four five six seven eight nine ten".split(), start=2)},
+    "eleven": 11, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100,
+}  # fmt: skip
 
 
 @lru_cache(maxsize=8192)
@@ -82,6 +85,10 @@ class Analysis:
     literals: tuple[Literal, ...]
     surface: tuple[str, ...]
     """The words as given, lower case, with `§` for literals: equal for goals that differ in their values alone."""
+    polite: tuple[str, ...]
+    """The words of courtesy around the request, which its surface is without ("could you ... for me")."""
+    span: tuple[int, int]
+    """Where the request stands in the goal, without that courtesy."""
     verb: str
     """The verb of looking that was joined with others, as given; empty when there was none."""
     recurses: bool
@@ -99,7 +106,8 @@ class Analysis:
 @lru_cache(maxsize=512)
 def analyse(goal: str) -> Analysis:
     """Read a goal; total: any text has an analysis."""
-    tokens = tokens_of(goal)
+    given = tokens_of(goal)
+    tokens = without_courtesy(given)
     text, literals = _marked(tokens)
     for pattern, replacement in _compiled():
         text = pattern.sub(replacement, text)
@@ -114,6 +122,8 @@ def analyse(goal: str) -> Analysis:
         tuple("§" if word.startswith("§") else word for word in words),
         tuple(literals[index] for index in order),
         tuple("§" if isinstance(token, Literal) else token.text for token in tokens),
+        tuple(token.text for token in given if token not in tokens),
+        (tokens[0].start if tokens[:1] != given[:1] else 0, tokens[-1].end if tokens[-1:] != given[-1:] else len(goal)),
         verb,
         recurses,
         context_reference(_without_values(goal, tokens)) or "",
@@ -124,7 +134,7 @@ def analyse(goal: str) -> Analysis:
 def _meant(words: list[str]) -> Iterator[str]:
     """The words that carry meaning. An "of" before a value does: "a container of web1" is not "the container web1"."""
     for word, after in pairwise([*words, ""]):
-        if word not in "():;" and (word not in _DROPPED or (word == "of" and re.match(r"§[pfn]", after))):
+        if word not in "():;" and (word not in DROPPED or (word == "of" and re.match(r"§[pfn]", after))):
             yield word
 
 
@@ -142,7 +152,10 @@ _BELOW = frozenset("under below beneath throughout underneath deeper".split())
 def _marked(tokens: tuple[Token, ...]) -> tuple[str, list[Literal]]:
     literals: list[Literal] = []
     words: list[str] = []
-    for token, after in zip(tokens, [*tokens[1:], None], strict=False):
+    for index, (token, after) in enumerate(zip(tokens, [*tokens[1:], None], strict=False)):
+        if _only_names(tokens, index):
+            words.pop()
+            continue
         if isinstance(token, Plain) and token.text == "a" and _is_name(after):
             words.append("NAMED_A")
             continue
@@ -168,6 +181,33 @@ def _numerals(text: str, tokens: tuple[Token, ...]) -> str:
     return _NUMERAL.sub(lambda found: found[0] if found["noun"] not in said else f"numeral{found[0][6:]}", text)
 
 
+_NOUNS = {
+    "file": (Kind.FILE, Kind.URL, Kind.PATH), "files": (Kind.FILE,), "archive": (Kind.FILE,), "script": (Kind.FILE,),
+    "host": (Kind.HOST,),
+}  # fmt: skip
+
+
+def _only_names(tokens: tuple[Token, ...], index: int) -> bool:
+    """Whether a noun says no more of the value behind it than its form: "the owner of the file a.txt".
+
+    Behind a verb that looks it does: "find the file a.txt" looks for no folder.
+    """
+    token, around = tokens[index], [*tokens[max(0, index - 2) : index], *tokens[index + 1 : index + 2]]
+    if not isinstance(token, Plain) or token.text not in _NOUNS or len(around) != 3:
+        return False
+    verb, the, value = around
+    named = isinstance(value, Literal) and value.kind in _NOUNS[token.text] and value.text[0] != "."
+    if not named or not isinstance(the, Plain) or the.text != "the":
+        return False
+    is_path = isinstance(value, Literal) and value.kind is Kind.PATH
+    return isinstance(verb, Plain) and verb.text == "of" if is_path else not _looks(verb)
+
+
+def _looks(token: Token) -> bool:
+    return isinstance(token, Plain) and (base_word(token.text) in LOOKING or token.text in _SEEKS)
+
+
+_SEEKS = frozenset("search for locate use".split())
 _FOLDERS = frozenset(["directories", "folders", "dirs"])
 """After "home" they are those of all users, which are no one's home."""
 
@@ -194,8 +234,10 @@ def _out_of_place(words: list[str]) -> list[str]:
 
 
 def _led_by_verb(words: list[str]) -> list[str]:
-    """ "In X do Y" as "do Y in X"."""
-    if len(words) < 3 or words[0] != "in" or not _PLACE_WORD.fullmatch(words[1]):
+    """ "In X do Y" as "do Y in X"; a plain word is a place only before a comma ("in src, count the files")."""
+    if len(words) < 3 or words[0] != "in":
+        return words
+    if not _PLACE_WORD.fullmatch(words[1]) and (words[2] != "," or class_of(words[1]) is not WordClass.TOPIC):
         return words
     rest = words[3:] if words[2] == "," else words[2:]
     end = next((i for i, word in enumerate(rest) if word in _CLAUSE), len(rest))
@@ -264,7 +306,8 @@ _CLASS_WORDS = {
         unmount umount lock unlock read write readable writable executable rw ro encode decode encrypt decrypt include
         including open close show hide hidden visible login logout online offline upper lower uppercase lowercase
         compress decompress uncompress archive extract push pull upload download install uninstall add subtract
-        increase decrease ascending descending forward backward left right begin end input output stdin stdout stderr
+        uppercase lowercase increase decrease
+        ascending descending forward backward left right begin end input output stdin stdout stderr
         sensitive insensitive NOCASE true false success fail failure local remote public private allow deny grant revoke
         attach detach connect disconnect pack unpack import export resume suspend raise accept reject head tail
         existing broken valid invalid empty nonempty same different equal unequal odd even""",

@@ -90,7 +90,7 @@ RULES: tuple[tuple[str, str], ...] = (
     # "option X" and "X option" are one
     (rf"\b(?P<n>(?:shell )?(?:option|variable|branch|package|service)) (?P<v>{_V})(?= |$)", r"\g<v> \g<n>"),
     # counting
-    (r"^how many (?P<x>[\w ]+?) (?:are|is) (?:there )?(?=in )", r"count \g<x> "),
+    (r"^how many (?P<x>[\w§ ]+?) (?:are|is) (?:there )?(?=in )", r"count \g<x> "),
     (rf"^how many (?P<x>[\w ]+?) (?:do|does) (?:the )?(?:file |directory )?(?P<v>{_V}) (?:have|contain)$",
      r"count \g<x> in \g<v>"),
     (r"^(?:count|show|print|display|get|output|calculate|find) (?:the )?(?:number|count) of (?:the |all )*", "count "),
@@ -103,6 +103,12 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"\badd(?= .* to the (?:end|bottom) of )", "append"),
     (rf"\bappend (?P<x>.+) to the (?:end|bottom) of (?=(?:the )?{_V})", r"append \g<x> to "),
     (rf"^rename (?P<v>{_V}) as (?={_V})", r"rename \g<v> to "),
+    (r"^(?:unpack|untar) (?=(?:the )?§f)", "extract "),
+    (rf"^(?P<v>extract|write|append|save|print|output) (?P<x>.+?) into (?={_W}$)", r"\g<v> \g<x> to "),
+    (r"^(?P<v>check|test|see) if ", r"\g<v> whether "),
+    (r"^(?!replace|substitute|change)(?P<x>.+) using (?P<v>\w+|§p\d+)$", r"\g<x> with \g<v>"),
+    (r"\b(?P<c>upper|lower) case\b", r"\g<c>case"),
+    (r"^RECURSE (?P<x>.+)$", r"\g<x> RECURSE"),
     (r"\b(?:delete|remove)\b", "delete"),
     (r"\bmake(?= (?:an? |the |new |empty )*(?:directory|symlink)"
      r"| an? (?:new )?(?:empty )?(?:[a-z]+ )?(?:file|script|module|branch|repository)\b)"
