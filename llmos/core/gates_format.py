@@ -69,5 +69,5 @@ def _writes_own_text(case: Case, landing: Landing) -> bool:
 def _ending(literal: Literal) -> str:
     if literal.kind is Kind.EXTENSION:
         return forms(literal)["bare"].lower()
-    found = _ENDS.search(literal.text)
+    found = None if literal.kind is Kind.HOST else _ENDS.search(literal.text)
     return found.group(1).lower() if found else ""

@@ -85,7 +85,7 @@ def constants(fields: Sequence[Field], covered: Mapping[tuple[int, Path], set[in
         if (field.is_shell and field.script is None) or field.path[-1:] in CONTENTS:
             continue
         yield from _listed_numbers(field, taken)
-        yield from _printed_texts(field, goal.goal.lower())
+        yield from _printed_texts(field, taken, goal.goal.lower())
         for value, spans in _data_pieces(field):
             free = "".join(c if a not in taken else " " for c, (a, _) in zip(value, spans, strict=True))
             if _STRUCTURAL.fullmatch(value) or (free != value and not re.search(r"\w{3}|/\w", free)):
@@ -111,14 +111,26 @@ def _data_pieces(field: Field) -> list[tuple[str, Sequence[tuple[int, int]]]]:
     return [(field.text, tuple((i, i + 1) for i in range(len(field.text))))]
 
 
-def _printed_texts(field: Field, goal: str) -> Iterator[str]:
-    """Texts that a program in awk's language adds to what it prints, and which the goal does not hold."""
-    for roled in field.words:
+def _printed_texts(field: Field, taken: set[int], goal: str) -> Iterator[str]:
+    """Texts that a run adds to what it prints ("FILE: a.txt"), and which the goal does not hold."""
+    into_file = any(roled.program in (">", ">>", "tee") for roled in field.words)
+    for roled in field.words if not into_file else ():
+        value = roled.word.value
         if roled.role is Role.CODE and roled.program in ("awk", "gawk", "mawk"):
-            for text in re.findall(r'"((?:[^"\\]|\\.)*)"', roled.word.value):
-                names = re.findall(r"[^\W\d_]{3,}", re.sub(r"%[-\d.]*[a-z]|\\.", " ", text.lower()))
-                if names and text.strip().lower() not in goal:
-                    yield text
+            texts_added = re.findall(r'"((?:[^"\\]|\\.)*)"', value)
+        elif (roled.program == "-printf") or (roled.program in ("echo", "printf") and not taken & _raw(roled)):
+            texts_added = [] if roled.role is Role.NAME or "$" in value else [value]
+        else:
+            continue
+        for text in texts_added:
+            bare = re.sub(r"%[-\d.]*[A-Za-z]{1,2}|\\.", " ", text).strip().lower()
+            if re.search(r"[^\W\d_]{3}", bare) and bare not in goal:
+                yield text
+
+
+def _raw(roled: RoledWord) -> set[int]:
+    """Where in the command a word stands, by its characters."""
+    return {start for start, _ in roled.word.spans}
 
 
 _LISTING = frozenset("echo printf for touch mkdir tee".split())
