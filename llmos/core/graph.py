@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from enum import StrEnum
 
@@ -252,11 +252,12 @@ class Progress:
             skipped += found
         return skipped
 
-    def stop(self, reason: str) -> None:
-        """Everything ends now: what runs is cut off, what waits is not begun."""
+    def stop(self, reason: str, did: Callable[[str], str] = lambda _: "") -> None:
+        """Everything ends now: what runs is cut off, after what `did` says of it; what waits is not begun."""
         for identifier, state in self.states.items():
             if state is SubState.RUNNING:
-                self.states[identifier], self.reasons[identifier] = SubState.STOPPED, reason
+                self.states[identifier] = SubState.STOPPED
+                self.reasons[identifier] = ", ".join(part for part in (reason, did(identifier)) if part)
             elif state is SubState.WAITING:
                 self.states[identifier], self.reasons[identifier] = SubState.SKIPPED, reason
 
@@ -265,10 +266,12 @@ class Progress:
 
     @property
     def summary(self) -> str:
-        """One clause: "3 of 5 sub-goals done, 2 failed (why), 4 skipped (why)"."""
-        parts = [f"{self.count(SubState.DONE)} of {len(self.states)} sub-goals done"]
+        """One clause: "3 of 5 sub-goals done, 2 failed (why), 4, 5 skipped (why)"."""
+        alike: dict[tuple[SubState, str], list[str]] = {}
         for identifier, state in self.states.items():
             if state not in (SubState.DONE, SubState.WAITING):
-                why = self.reasons.get(identifier, "")
-                parts.append(f"{identifier} {state.value}" + (f" ({why})" if why else ""))
+                alike.setdefault((state, self.reasons.get(identifier, "")), []).append(identifier)
+        parts = [f"{self.count(SubState.DONE)} of {len(self.states)} sub-goals done"]
+        for (state, why), those in alike.items():
+            parts.append(f"{', '.join(those)} {state.value}" + (f" ({why})" if why else ""))
         return ", ".join(parts)

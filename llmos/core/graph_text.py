@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmos.core.errors import UsageError
+from llmos.core.events import ToolFinished
 from llmos.core.graph import Graph, Progress, SubGoal, SubState
 from llmos.core.trace import shorten
 
@@ -21,6 +22,8 @@ _HEAD = re.compile(
     r"(?P<id>[A-Za-z0-9][\w-]*)(?:\s+after\s+(?P<after>[\w, -]+?))?(?:,?\s+with\s+(?P<given>[\w, -]+?))?"
     r"\s*:\s+(?P<goal>\S.*)"
 )
+_SHOWN = 5
+"""Files that are named of each kind of change."""
 _EXTRA = re.compile(r"\s+(?P<key>leaves|as):\s*(?P<value>.*)")
 _ABOUT = """\
 # One sub-goal begins at each line like `2 after 1: what is to be done`. Change it, take it away, or add one.
@@ -85,6 +88,18 @@ def _take_extra(sub: dict[str, Any], line: str) -> None:
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name for name in (piece.strip() for piece in (text or "").split(",")) if name)
+
+
+def steps_words(steps: Sequence[ToolFinished]) -> str:
+    """What a sub-goal had done when it was cut off, by its steps that ended: how many, and what files they changed."""
+    if not steps:
+        return "before its first step"
+    parts = [f"after {len(steps)} step{'s' if len(steps) != 1 else ''}"]
+    for word in ("created", "changed", "deleted"):
+        paths = list(dict.fromkeys(path for step in steps for path in getattr(step.changes, word)))
+        shown = ", ".join(paths[:_SHOWN]) + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+        parts += [f"{word} {shown}"] if paths else []
+    return ": ".join([parts[0], "; ".join(parts[1:])]) if parts[1:] else parts[0]
 
 
 def results_text(graph: Graph, progress: Progress, answers: Mapping[str, str]) -> str:

@@ -39,7 +39,10 @@ _DONE = (Outcome.OK, Outcome.UNVERIFIED)
 
 
 class Orchestrate:
-    """One run of a graph. `missing` tells which of some paths are not there; `progress` says what became of each."""
+    """One run of a graph. `missing` tells which of some paths are not there, `did` what one that is cut off had done.
+
+    `progress` says what became of each.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Orchestrate:
         emit: Emit,
         clock: Clock,
         missing: Callable[[Sequence[str]], list[str]],
+        did: Callable[[str], str] = lambda _: "",
     ) -> None:
         self.graph = graph
         self.run_sub = run_sub
@@ -57,6 +61,7 @@ class Orchestrate:
         self.emit = emit
         self.clock = clock
         self.missing = missing
+        self.did = did
         self.progress = Progress(graph)
         self.results: dict[str, SubResult] = {}
         self._tasks: dict[asyncio.Task[SubResult], str] = {}
@@ -142,7 +147,7 @@ class Orchestrate:
                 self._take(identifier, task.result())
         self._tasks.clear()
         left = [one for one, state in self.progress.states.items() if state in (SubState.RUNNING, SubState.WAITING)]
-        self.progress.stop(why)
+        self.progress.stop(why, self.did)
         for identifier in left:
             with suppress(Exception):  # where telling is what failed, the first failure is the one to report
                 self._tell(identifier)

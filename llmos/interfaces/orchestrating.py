@@ -64,6 +64,7 @@ class Orchestrator:
         child: Callable[[Turn, SubGoal, frozenset[str]], Dispatcher],
         agents: Mapping[str, str],
         ask: AskPlan | None,
+        did: Callable[[str], str],
     ) -> None:
         self._limits = limits
         self._traces = traces
@@ -74,6 +75,7 @@ class Orchestrator:
         self._child = child
         self._agents = agents
         self._ask = ask
+        self._did = did
 
     # --------------------------------------------------------------------------------------------------- deciding
 
@@ -226,6 +228,7 @@ class Orchestrator:
             emit=self._emit,
             clock=self._clock,
             missing=self._missing,
+            did=self._did,
         )
         try:
             outcome = await work.run()

@@ -117,7 +117,8 @@ class Output:
         if self._form is not OutputFormat.TEXT:
             self._write_object(result_record(result))
         elif result.outcome is None and result.plan is not None:
-            for line in plan_diff(result.plan):
+            shown = result.plan.sub_goals and self._answer_on_screen
+            for line in () if shown else plan_diff(result.plan):
                 self._write(printable(line) if self._stdout.isatty() else line)
         elif result.answer and not self._answer_on_screen:
             answer = result.answer.rstrip("\n")

@@ -61,6 +61,7 @@ _KEPT_WORDS = {
     "guidance": "noted: {id}; it may guide a model, and is never replayed: {why}",
     "draft": "kept to look at: {id}; it is never replayed",
 }
+_PLAN_KEPT_WORDS = "learned: {id}; next time the same plan is run, with a model for {those}"
 _NEEDS_YES_WORDS = "learned: {id}; it is replayed only after your yes: {why}"
 SHOWN_LINES = 3
 """How much of a call's output is shown: its first lines, or its last ones where it failed."""
@@ -112,6 +113,10 @@ class Renderer:
         self._told: set[str] = set()
         self._calls: dict[str, Mapping[str, Any]] = {}
         self._kept: TraceKept | None = None
+        self._saved: set[str] = set()
+        """The sub-goals whose runs were kept as ones to be replayed."""
+        self._not_saved: list[str] = []
+        """The sub-goals that a model will work on again."""
         self._ticks: list[str] = []
         self._streamed = ""
         self._tree.clear()
@@ -290,6 +295,8 @@ class Renderer:
                 self._say_who_answers(inner)
             case PermissionDecided() if inner.verdict is Verdict.DENY:
                 self._screen.line(f"{who} {inner.tool} not allowed: {inner.reason}", "red")
+            case TraceKept() if inner.status == "verified":
+                self._saved.add(event.parent)
             case Notice() if inner.text not in self._told:
                 self._told.add(inner.text)
                 self._screen.line(f"{who} note: {inner.text}", "yellow")
@@ -302,9 +309,12 @@ class Renderer:
             self._held.append(event)
             return
         self._tree.ended(event)
+        if event.mode != Mode.FOLLOWER.value and event.id not in self._saved:
+            self._not_saved.append(event.id)
         style = {"done": "green", "failed": "red"}.get(event.state, "yellow")
         mark = self._screen.mark(*MARKS.get(event.state, ("?", "?")))
-        self._screen.line(ended_line(event, mark), style, indent=2)
+        width = self._screen.console.width - 4 if self._screen.boxes else 0  # its indent, and that of a line that wraps
+        self._screen.line(ended_line(event, mark, width), style, indent=2)
         self._screen.refresh()
 
     # ------------------------------------------------------------------------------------------------- the rest
@@ -350,7 +360,10 @@ class Renderer:
         if (kept := self._kept) is not None:
             needs_yes = kept.provenance and kept.status == "verified"
             words = _NEEDS_YES_WORDS if needs_yes else _KEPT_WORDS.get(kept.status, f"{{id}}: {kept.status}")
-            lines.append(words.format(id=kept.trace_id, why=kept.provenance[0] if needs_yes else kept.reason))
+            if self._not_saved and kept.status == "verified" and not needs_yes:
+                words = _PLAN_KEPT_WORDS
+            why = kept.provenance[0] if needs_yes else kept.reason
+            lines.append(words.format(id=kept.trace_id, why=why, those=", ".join(self._not_saved)))
         lines += [f"memory: {words}" for words in self._ticks]
         if self._changed_files and self._command:
             lines.append(f"{self._command}undo takes the changes to files back")

@@ -95,7 +95,8 @@ async def _run(
     try:
         for notice in (*app.config.notices, *app.close_abandoned()):
             output.notice(notice)
-        ask_plan = _ask_plan(ask, environ) if ask is not None else None
+        asked = not options.yes or app.config.settings.orchestrator.confirm == "always"
+        ask_plan = _ask_plan(ask, environ) if ask is not None and asked else None
         dispatcher = open_dispatcher(app, emit=output, ask=ask, grant_all=options.yes, one_shot=True, ask_plan=ask_plan)
         if options.resume is not None:
             for sentence in _resume(app, dispatcher, options.resume, cwd):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmos.core.agent_roles import INHERIT, AgentRole
 from llmos.core.budget import Account
 from llmos.core.errors import ToolError
-from llmos.core.events import Mode, Notice, Outcome, nested
+from llmos.core.events import Event, Mode, Notice, Outcome, ToolFinished, innermost, nested
 from llmos.core.policy import plan_event
 from llmos.core.ports import Emit
 from llmos.core.tool import ToolOutput
@@ -58,14 +58,29 @@ class Splitting:
         self._sink = sink
         self._within = within
         self._turn: Turn | None = None
+        self._ended: dict[str, list[ToolFinished]] = {}
+        """The steps that ended, by sub-goal or agent of the turn."""
         self._delegates = Delegates(within.agents, within.who, sink, self._agent, parts.record.transcript.last_agent)
 
     def begin(self, turn: Turn) -> None:
         """What agents do from now on belongs to this turn."""
         self._turn = turn
+        self._ended.clear()
         self._delegates.begin_turn()
         if not self._within.who:
             self._within.agents.called = 0
+
+    def _tell(self, name: str, event: Event, *, elsewhere: bool) -> None:
+        """An event of the sub-goal or agent `name`, nested in the log of the turn."""
+        inner = innermost(event)
+        if isinstance(inner, ToolFinished):
+            self._ended.setdefault(name, []).append(inner)
+        self._sink(nested(name, event, elsewhere=elsewhere))
+
+    def _did(self, name: str) -> str:
+        from llmos.core.graph_text import steps_words
+
+        return steps_words(self._ended.get(name, ()))
 
     def close(self, why: str) -> None:
         """End the agents that were called from here."""
@@ -185,6 +200,7 @@ class Splitting:
             child=self._sub_goal,
             agents={name: role.description for name, role in self.roles.items()},
             ask=self._parts.ask_plan,
+            did=self._did,
         )
 
     @cached_property
@@ -238,7 +254,7 @@ class Splitting:
                 ask_plan=None,
             ),
             invoker=invoker,
-            emit=lambda event: self._sink(nested(name, event, elsewhere=log is not None)),
+            emit=lambda event: self._tell(name, event, elsewhere=log is not None),
             one_shot=True,
             within=replace(
                 self._within,

@@ -25,6 +25,8 @@ from llmos.interfaces.printable import one_line
 MARKS = {"done": ("✓", "+"), "failed": ("✗", "x"), "skipped": ("–", "-"), "stopped": ("■", "#")}
 _NARROW = 60
 _GAP = 2
+_LEAST = 28
+"""Columns of a sub-goal's text below which it goes on in the next line."""
 
 
 @dataclass(slots=True)
@@ -47,14 +49,21 @@ class SubGoalTree:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._branches: dict[str, _Branch] = {}
+        self._places: dict[str, int] = {}
+        """Which of the plan each sub-goal is."""
+        self._begun = False
+        """Whether any has begun: before that the plan stands above, and a dry run ends there."""
 
     def clear(self) -> None:
         self._branches.clear()
+        self._begun = False
 
     def plan(self, plan: PlanMade) -> None:
         self._branches = {one.id: _Branch(one.goal, one.depends_on, planned=True) for one in plan.sub_goals}
+        self._places = {one.id: number for number, one in enumerate(plan.sub_goals)}
 
     def ended(self, event: SubGoalEnded) -> None:
+        self._begun = True
         self._remove(event.id)
 
     def _remove(self, ended: str) -> None:
@@ -63,6 +72,7 @@ class SubGoalTree:
             del self._branches[place]
 
     def take(self, event: Nested) -> None:
+        self._begun = True
         branch = self._branches.get(event.parent)
         if branch is None:
             branch = self._branches[event.parent] = _Branch("")
@@ -75,8 +85,13 @@ class SubGoalTree:
 
     def lines(self, width: int, frame: str) -> list[str]:
         """One line for each branch that has not ended, in at most `width` columns."""
-        places = sorted(self._branches, key=lambda place: [_number(piece) for piece in place.split("/")])
+        places = sorted(self._branches, key=self._order) if self._begun else ()
         return [self._line(place, self._branches[place], width, frame) for place in places]
+
+    def _order(self, place: str) -> list[tuple[int, str]]:
+        """The order of the plan; agents below their sub-goal."""
+        first, *rest = place.split("/")
+        return [(self._places.get(first, len(self._places)), first), *map(_number, rest)]
 
     def _line(self, place: str, branch: _Branch, width: int, frame: str) -> str:
         indent = "  " * place.count("/")
@@ -108,14 +123,17 @@ def _take(branch: _Branch, event: Event) -> None:
             branch.goal = branch.goal or str(getattr(event, "goal", ""))
 
 
-def ended_line(event: SubGoalEnded, mark: str) -> str:
-    """A sub-goal that ended, in one line."""
-    parts = [f"{mark} {event.id} {one_line(event.goal)}"]
+def ended_line(event: SubGoalEnded, mark: str, width: int = 0) -> str:
+    """A sub-goal that ended; without a reason cut to `width` columns where that leaves enough of it."""
+    head = f"{mark} {event.id} {one_line(event.goal)}"
+    parts = [event.state] if event.state != "done" else []
     if event.mode:
         parts += [event.mode, money(event.cost_usd), f"{event.elapsed_s:.1f} s"]
-    if event.state != "done":
-        parts.insert(1, event.state)
-    return " · ".join(parts) + (f": {one_line(event.reason)}" if event.reason else "")
+    facts = "".join(f" · {part}" for part in parts)
+    if event.reason:
+        return f"{head}{facts}: {one_line(event.reason)}"
+    room = width - len(facts)
+    return f"{cut(head, room) if room >= _LEAST else head}{facts}"
 
 
 def sub_goal_lines(sub_goals: Sequence[PlannedSubGoal]) -> list[str]:

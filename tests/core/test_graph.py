@@ -108,8 +108,7 @@ def test_a_failure_stops_its_dependents_only() -> None:
     assert progress.end("2", SubState.DONE) == []
     assert progress.ready() == []
     assert progress.summary == (
-        "1 of 4 sub-goals done, 1 failed (no such file), 3 skipped (it waits for sub-goal 1, which was not done), "
-        "4 skipped (it waits for sub-goal 1, which was not done)"
+        "1 of 4 sub-goals done, 1 failed (no such file), 3, 4 skipped (it waits for sub-goal 1, which was not done)"
     )
 
 

@@ -111,8 +111,8 @@ async def test_a_fault_in_one_stops_the_others_and_is_told() -> None:
         raise AssertionError("the defect is hidden")
     assert stopped == ["2"]
     assert work.progress.summary == (
-        "0 of 3 sub-goals done, 1 stopped (llmos failed in another one: a defect), "
-        "2 stopped (llmos failed in another one: a defect), 3 skipped (llmos failed in another one: a defect)"
+        "0 of 3 sub-goals done, 1, 2 stopped (llmos failed in another one: a defect), "
+        "3 skipped (llmos failed in another one: a defect)"
     )
 
 

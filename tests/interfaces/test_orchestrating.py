@@ -230,7 +230,8 @@ async def test_stopping_stops_all_and_the_log_says_what_each_had_done(world: Wor
     assert isinstance(last, TurnEnded)
     assert (last.outcome, last.reason) == (
         Outcome.INTERRUPTED,
-        "stopped before its end: 1 of 3 sub-goals done, 2 stopped (all was stopped), 3 skipped (all was stopped)",
+        "stopped before its end: 1 of 3 sub-goals done, 2 stopped (all was stopped, after 1 step: created begun), "
+        "3 skipped (all was stopped)",
     )
     assert sorted(ended(events)) == [("1", "done", "LEARNER"), ("2", "stopped", ""), ("3", "skipped", "")]
     inner = [event.event for event in events if isinstance(event, Nested) and event.parent == "2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,14 @@ def ended(identifier: str, state: str = "done", reason: str = "") -> SubGoalEnde
     )  # fmt: skip
 
 
+def test_nothing_is_drawn_before_one_has_begun_and_then_in_the_order_of_the_plan() -> None:
+    made = SubGoalTree(lambda: 0.0)
+    made.plan(plan(Mode.ORCHESTRATOR, *(planned(one, f"do {one}") for one in ("data", "cover", "2"))))
+    assert made.lines(79, "~") == []
+    made.take(nested("cover", ToolStarted(call_id="c", tool="shell", args={}, effect=Effect.READ, replayed=False)))
+    assert [line.split()[1] for line in made.lines(79, "~")] == ["data", "cover", "2"]
+
+
 def test_one_that_ended_is_drawn_no_more(tree: SubGoalTree) -> None:
     tree.ended(ended("2"))
     assert [line[:5] for line in tree.lines(79, "~")] == ["~ 1 c", "· 3 w"]
@@ -123,7 +132,9 @@ def test_one_that_ended_is_drawn_no_more(tree: SubGoalTree) -> None:
 
 def test_the_line_of_one_that_ended() -> None:
     assert ended_line(ended("2"), "+") == "+ 2 create a.txt containing hello · FOLLOWER · $0.00 · 0.4 s"
-    assert ended_line(ended("2", "failed", "no such file"), "x") == (
+    assert ended_line(ended("2"), "+", 56) == "+ 2 create a.txt containing… · FOLLOWER · $0.00 · 0.4 s"
+    assert ended_line(ended("2"), "+", 45) == ended_line(ended("2"), "+")
+    assert ended_line(ended("2", "failed", "no such file"), "x", 45) == (
         "x 2 create a.txt containing hello · failed · FOLLOWER · $0.00 · 0.4 s: no such file"
     )
 
@@ -146,11 +157,61 @@ def test_a_session_with_several_tasks(home: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
         with terminal(width=width, height=HEIGHT) as screen:
-            for end in ("4 model calls", "no model call"):
+            for turns in (1, 2):
                 screen.wait_for_prompt()
                 screen.send(f"{goal}\r")
-                screen.wait(lambda _, end=end: any(end in line for line in screen.written))  # type: ignore[misc]
+                screen.wait(lambda _, turns=turns: "".join(screen.written).count("done and checked") == turns)  # type: ignore[misc]
             check("session-several-tasks", width, settled(screen))
             screen.send("\x04")
             assert screen.wait_for_end() == 0
         assert server.unexpected == []
+
+
+def planning(body: dict[str, object]) -> Answer:
+    """The fake model: a plan of two, then a call for each, then the answer of the whole."""
+    messages = body["messages"]
+    assert isinstance(messages, list)
+    first = messages[0]["content"]
+    goal = first if isinstance(first, str) else first[0]["text"]
+    if body.get("tools"):
+        return by_goal(body)
+    if "The results of its parts" in goal:
+        return reply(text("All is counted."))
+    subs = [
+        {"id": name, "goal": task, "depends_on": [], "inputs": [], "leaves": [], "role": ""}
+        for name, task in (("one", "count the lines of notes.txt"), ("two", "count the words of other.txt"))
+    ]
+    return reply(text(json.dumps({"several": True, "why": "two files", "sub_goals": subs})))
+
+
+PLANNED = "count the lines of notes.txt, count the words of other.txt and show what is in both"
+QUESTION = "Run this plan?"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "said"),
+    [
+        (("--dry-run",), "", "dry run: nothing was run"),
+        (("-y",), "", "All is counted."),
+        ((), "n", "the person did not let the plan run"),
+    ],
+)
+def test_a_plan_stands_once_on_the_screen_and_is_asked_about_where_nothing_was_granted(
+    home: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    answer: str,
+    said: str,
+) -> None:
+    with FakeMessagesServer(planning) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        with terminal(("run", *words, PLANNED), width=100, height=HEIGHT) as screen:
+            if answer:
+                screen.wait(lambda _: any(QUESTION in line for line in screen.written))
+                screen.send(f"{answer}\r")
+            screen.wait_for_end()
+            shown = "\n".join(screen.written)
+            assert said in shown
+            assert (QUESTION in shown) is bool(answer)
+            assert shown.count("one. count the lines of notes.txt") == 1
