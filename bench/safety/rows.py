@@ -7,6 +7,7 @@ from bench.safety.run import Row
 
 _BAD = "tests/safety/test_bad_files.py"
 _MODEL = "tests/safety/test_store_machine.py"
+_VECTORS = "tests/safety/test_vector_store.py"
 _FREER = "tests/safety/test_never_freer.py"
 _NEAR = "tests/safety/test_near_goals.py"
 _SWAPPED = "tests/safety/test_swapped_traces.py"
@@ -22,6 +23,8 @@ ROWS: tuple[Row, ...] = (
     Row("D-7", "writers at once", f"{_MANY} at-once", f"{_MANY} at-once 0.05"),
     Row("D-3", "power cuts", "tests/safety/test_power_cut.py 5000", "tests/safety/test_power_cut.py 500"),
     Row("D-8", "bad files", f"{_BAD} 12000 240", f"{_BAD} 960 8", 1200),
+    Row("D-9", "vector store", f"{_VECTORS} 8 300 100", f"{_VECTORS} 2 20 3", 1500),
+    Row("D-10", "scale", "tests/safety/test_scale.py 10000 50000", "tests/safety/test_scale.py 700 2000", 1200),
     Row("P-1", "permission gate", "-m bench.safety.permissions", "-m bench.safety.permissions"),
     Row("P-2", "published recipes", "-m bench.safety.recipes"),
     Row("P-3", "gate against bash", "-m bench.safety.permissions --differential 20000"),
@@ -43,5 +46,6 @@ ROWS: tuple[Row, ...] = (
         "A-2", "crashes in a turn", "tests/safety/test_turn_crashes.py 200", "tests/safety/test_turn_crashes.py 7", 1500
     ),
     Row("A-3", "money", "tests/safety/test_money.py 125", "tests/safety/test_money.py 20"),
+    Row("A-4", "soak", "tests/safety/test_soak.py 500", "", 1500),
     Row("X-1", "secrets", "tests/safety/test_secrets.py 20", "tests/safety/test_secrets.py 3"),
 )

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmos.core.errors import StoreError
-from llmos.memory.files import make_private_folder, show_path
+from llmos.memory.files import make_private_folder, os_cause, show_path
 from llmos.memory.locks import StoreLock
 
 _BATCH = 500
@@ -39,6 +39,7 @@ class ChromaVectors:
         lock = StoreLock(folder.with_name(folder.name + ".lock"), timeout_s=0.0)
         lock.__enter__()
         try:
+            _make_way(folder)
             try:
                 return cls._opened(_local(folder), lock, workspace, embedder, dimension, alone=True)
             except StoreError:
@@ -146,6 +147,15 @@ def _local(folder: Path) -> Any:
         return chromadb.PersistentClient(path=str(folder), settings=_settings(chromadb))
     except Exception as error:
         raise StoreError(f"{show_path(folder)} cannot be opened: {_first_line(error)}") from error
+
+
+def _make_way(folder: Path) -> None:
+    """Take away what has the name of the folder and is none: a link, which a repository can bring, is not followed."""
+    try:
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            folder.unlink()
+    except OSError as error:
+        raise StoreError(f"{show_path(folder)} cannot be replaced: {os_cause(error)}") from error
 
 
 def _forget_clients() -> None:
