@@ -242,7 +242,7 @@ def _traces(app: App) -> Iterator[Check]:
     if waiting:
         fix = "`llmos traces approve ID` shows one and asks"
         yield Check("traces", State.NOTE, f"{len(waiting)} verified ones are not approved here", fix)
-    for problem in app.traces.problems()[:_SHOWN]:
+    for problem in list(dict.fromkeys([*app.traces.warnings(), *app.traces.problems()]))[:_SHOWN]:
         yield Check("traces", State.WARN, problem)
 
 

@@ -149,7 +149,7 @@ PIECES: dict[str, tuple[Break, str]] = {
     "approvals are a folder": (a_folder(approvals), "approvals.jsonl"),
     "approvals are a pipe": (a_pipe(approvals), "approvals.jsonl"),
     "approvals are noise": (written(approvals, b"\x00\xff" * 1000), "not learned or approved here"),
-    "trace gone": (gone(trace), "nothing like it is known yet"),
+    "trace gone": (gone(trace), "no saved run is like it"),
     "trace edited": (edited(trace, b"wc -l", b"wc -c"), "not learned or approved here"),
     "trace torn": (lambda place: place.trace.write_bytes(place.trace.read_bytes()[:-40]), "is not a readable trace"),
     "trace torn a while ago": (lambda place: _torn_before(place.trace), "quarantine"),
