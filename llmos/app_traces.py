@@ -35,7 +35,7 @@ def open_traces(
     """
     analyzer = None
     if matching.judge and judging is not None:
-        analyzer = TraceAnalyzer(make=judging, known=Judgements(None if frozen else space.derived))
+        analyzer = TraceAnalyzer(make=judging, known=Judgements(None if frozen else space.derived, space.home))
     return TraceManager(
         space.memories,
         folder,

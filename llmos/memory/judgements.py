@@ -1,12 +1,15 @@
 """Judgements kept on disk by template pair, so that a model is asked about two wordings once.
 
 Values are no part of a key: a pairing is kept as positions. The file is derived; deleting it costs a model call each.
+A judgement may open gates on wording, and the file lies in the project's folder: a line counts only with this person's
+signature.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -15,17 +18,20 @@ from llmos.core.judgement import Judgement
 from llmos.core.wording import Analysis, analyse
 from llmos.memory.codec import CodecError, dump_line, whole_records
 from llmos.memory.files import append_line, make_private_folder, read_bounded
+from llmos.memory.signing import is_signed, ready_key, signature, signing_key
 
 _MAX_BYTES = 1 << 28
+_KIND = "llmos-judgement/1"
 FORMAT = 2
 """Part of each key: another way of asking makes other judgements."""
 
 
 class Judgements:
-    """The judgements of one model, or none that lasts where there is no folder."""
+    """The judgements of one model in `folder`, signed with the key of `home`; without a folder none that lasts."""
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None = None, home: Path | None = None) -> None:
+        self._folder = folder if home is not None else None
+        self._home = home or Path()
 
     def find(self, model: str, earlier: str, goal: str) -> Judgement | None:
         """What `model` said of these two wordings, with the values that stand in them now."""
@@ -43,7 +49,8 @@ class Judgements:
             return
         try:
             make_private_folder(self._folder)
-            append_line(self._folder / "judgements.jsonl", dump_line(record), sync=False)
+            mac = signature(ready_key(self._home), _KIND, _signed_fields(record))
+            append_line(self._folder / "judgements.jsonl", dump_line({**record, "mac": mac}), sync=False)
         except (StoreError, CodecError):
             return
 
@@ -53,15 +60,21 @@ class Judgements:
         try:
             path = self._folder / "judgements.jsonl" if self._folder else None
             data = read_bounded(path, _MAX_BYTES) if path else b""
+            key = signing_key(self._home) if data else None
         except StoreError:
-            data = b""
+            return found
         for record in whole_records(data):
             try:
                 float(record["confidence"])
-                found[str(record["key"])] = record
+                if is_signed(key, _KIND, _signed_fields(record), str(record.get("mac", ""))):
+                    found[str(record["key"])] = record
             except (ValueError, TypeError, KeyError):
                 continue
         return found
+
+
+def _signed_fields(record: Mapping[str, object]) -> list[str]:
+    return [json.dumps([record["key"], record["confidence"], record["order"]])]
 
 
 def _key(model: str, old: Analysis, new: Analysis) -> str:

@@ -93,7 +93,7 @@ class TraceAnalyzer:
         self._model = model
         self._make = make
         self._emit = emit or (lambda event: None)
-        self._known = known or Judgements(None)
+        self._known = known or Judgements()
         self._longest_s = longest_s
         self.judging = Judging()
 

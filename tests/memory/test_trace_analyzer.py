@@ -159,12 +159,12 @@ async def test_a_judge_that_cannot_be_made_is_a_miss_and_is_not_made_before_it_i
 
 async def test_two_wordings_are_judged_once_whatever_their_values(tmp_path: Path) -> None:
     paired = model_reply(json.dumps({"verdicts": [verdict(0.97, 1, [("a.txt", "c.txt"), ("b.txt", "d.txt")])]}))
-    known = Judgements(tmp_path / "derived")
+    known = Judgements(tmp_path / "derived", tmp_path / "home")
     (first,) = await TraceAnalyzer(ScriptedModel([paired]), known=known).judge(
         "duplicate c.txt as d.txt", [("copy a.txt to b.txt", {})]
     )
     assert first == Judgement(0.97, (("a.txt", "c.txt"), ("b.txt", "d.txt")), "r")
-    again = TraceAnalyzer(ScriptedModel([]), known=Judgements(tmp_path / "derived"))
+    again = TraceAnalyzer(ScriptedModel([]), known=Judgements(tmp_path / "derived", tmp_path / "home"))
     (second,) = await again.judge("duplicate x.txt as y.txt", [("copy m.txt to n.txt", {})])
     assert second == Judgement(0.97, (("m.txt", "x.txt"), ("n.txt", "y.txt")), "as judged before")
     assert again.judging == Judging()
@@ -180,7 +180,7 @@ async def test_two_wordings_are_judged_once_whatever_their_values(tmp_path: Path
     ],
 )
 async def test_what_may_change_a_judgement_is_judged_anew(tmp_path: Path, goal: str, earlier: str) -> None:
-    known = Judgements(tmp_path)
+    known = Judgements(tmp_path, tmp_path / "home")
     known.keep("scripted", "copy a.txt to b.txt", "duplicate c.txt as d.txt", Judgement(0.97, None, "r"))
     model = ScriptedModel([judged(0.5)])
     (found,) = await TraceAnalyzer(model, known=known).judge(goal, [(earlier, {})])
@@ -189,12 +189,14 @@ async def test_what_may_change_a_judgement_is_judged_anew(tmp_path: Path, goal: 
 
 async def test_a_damaged_file_of_judgements_costs_a_call_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "judgements.jsonl").write_bytes(b'\xff{\n[]\n{"key": 5}\n{"key": "a", "confidence": "high"}\n')
-    (found,) = await TraceAnalyzer(ScriptedModel([judged(0.5)]), known=Judgements(tmp_path)).judge("x", [("y", {})])
+    (found,) = await TraceAnalyzer(ScriptedModel([judged(0.5)]), known=Judgements(tmp_path, tmp_path / "home")).judge(
+        "x", [("y", {})]
+    )
     assert found.confidence == 0.5
 
 
 async def test_a_failure_is_asked_again(tmp_path: Path) -> None:
-    known = Judgements(tmp_path)
+    known = Judgements(tmp_path, tmp_path / "home")
     model = ScriptedModel([model_reply("nonsense"), judged(0.8)])
     analyzer = TraceAnalyzer(model, known=known)
     assert [await analyzer.analyze_goal_similarity("x", "y") for _ in range(3)] == [0.0, 0.8, 0.8]
@@ -228,7 +230,7 @@ async def test_a_small_model_that_does_not_say_how_likely_is_a_miss_and_is_asked
     chances: dict[str, float],
 ) -> None:
     model = ScriptedModel([model_reply("yes", chances=chances), likely(0.5)], info=SMALL)
-    analyzer = TraceAnalyzer(model, known=Judgements(None))
+    analyzer = TraceAnalyzer(model, known=Judgements())
     assert [await analyzer.analyze_goal_similarity("x", "y") for _ in range(3)] == [0.0, 0.5, 0.5]
 
 
@@ -243,3 +245,19 @@ async def test_the_best_must_reach_the_bar() -> None:
     one = header("list files of src")
     assert await TraceAnalyzer().find_best_matching_trace("list files", [one], 0.1) == (one, 2 / 3)
     assert await TraceAnalyzer().find_best_matching_trace("list files", [one], 0.9) is None
+
+
+async def test_a_judgement_that_somebody_else_wrote_is_none(tmp_path: Path) -> None:
+    """The folder is the project's, so a repository can bring judgements along."""
+    known = Judgements(tmp_path / "derived", tmp_path / "home")
+    known.keep("m", "print the notes", "show the notes", Judgement(0.99, (), ""))
+    path = tmp_path / "derived" / "judgements.jsonl"
+    assert (
+        Judgements(tmp_path / "derived", tmp_path / "home").find("m", "print the notes", "show the notes") is not None
+    )
+    assert Judgements(tmp_path / "derived", tmp_path / "other").find("m", "print the notes", "show the notes") is None
+    line = json.loads(path.read_bytes())
+    for edited in ({**line, "confidence": 1.0}, {**line, "order": [0]}, {k: v for k, v in line.items() if k != "mac"}):
+        path.write_text(json.dumps(edited) + "\n")
+        again = Judgements(tmp_path / "derived", tmp_path / "home")
+        assert again.find("m", "print the notes", "show the notes") is None

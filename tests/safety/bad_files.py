@@ -94,7 +94,7 @@ def make_store(root: Path) -> None:
     permissions = SavedPermissions(root / "home", lambda: NOW)
     permissions.add_rule("shell(make test)", root)
     permissions.add_run(SavedRun("t", "0" * 64), root)
-    Judgements(root / ".llmos").keep("m", GOALS[0], GOALS[1], Judgement(0.9, None, ""))
+    Judgements(root / ".llmos", root / "home").keep("m", GOALS[0], GOALS[1], Judgement(0.9, None, ""))
     for config in (root / "config.yaml", root / "home/config.yaml"):
         config.write_text("format: llmos-config/1\nlimits:\n  max_steps: 7\npermissions:\n  deny:\n    - shell(dd *)\n")
     (root / "AGENTS.md").write_text("# Rules\n\nBe kind.\n")
@@ -222,7 +222,7 @@ def look_at_sessions(root: Path, quarantine: Quarantine, part: Part, found: Look
 
 
 def look_at_the_rest(root: Path, quarantine: Quarantine, part: Part, found: Look) -> None:
-    part("judged", lambda: Judgements(root / ".llmos").find("m", GOALS[0], GOALS[1]) is not None)
+    part("judged", lambda: Judgements(root / ".llmos", root / "home").find("m", GOALS[0], GOALS[1]) is not None)
     caps = Caps(100.0, 100.0)
     money = MoneyJournal(root / "home", clock=FixedClock(), session="s9", workspace=root, caps=caps)
     part("money", lambda: money.spending(FixedClock().now()).total())
