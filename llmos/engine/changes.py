@@ -220,7 +220,7 @@ def compare(before: Snapshot, after: Snapshot) -> FileChanges:
     old, new = before.entries, after.entries
     return FileChanges(
         created=_only_in(new.keys() - old.keys(), before.listed, old),
-        changed=tuple(sorted(path for path in old.keys() & new.keys() if _differs(old[path], new[path], before))),
+        changed=tuple(sorted(path for path in old.keys() & new.keys() if _differs(old[path], new[path]))),
         deleted=_only_in(old.keys() - new.keys(), after.listed, new),
         complete=before.complete and after.complete,
     )
@@ -254,7 +254,7 @@ def _only_in(paths: Iterable[str], listed: frozenset[str], other: Mapping[str, E
     return tuple(sorted(absent))
 
 
-def _differs(old: Entry, new: Entry, before: Snapshot) -> bool:
+def _differs(old: Entry, new: Entry) -> bool:
     if old.kind != new.kind:
         return True
     if old.kind == "folder":

@@ -220,7 +220,7 @@ class Batch:
         )
         if self.files is not None:
             summary.take_up(self.files.progress.of(goal).row for goal in self.goals if goal not in _Keys(left))
-        self.screen.begin(summary, len(left), self.executor.workers)
+        self.screen.begin(summary, len(left))
         # A dry run changes nothing, so its goals come in their order.
         queue = FolderQueue([_Waiting(goal, self._place(goal.directory) if self.files else "/") for goal in left])
         interrupted = False

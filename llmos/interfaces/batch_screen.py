@@ -148,7 +148,7 @@ class BatchScreen:
 
     # -------------------------------------------------------------------------------------------------- progress
 
-    def begin(self, summary: Summary, todo: int, workers: int) -> None:
+    def begin(self, summary: Summary, todo: int) -> None:
         self._summary, self._todo, self._started = summary, todo, time.monotonic()
         if summary.before and not self._quiet:
             self.notice(f"{summary.before:,} of {summary.goals:,} goals were dealt with before; {todo:,} to do")
