@@ -12,6 +12,7 @@ from llmos.core import gates_shell as shell
 from llmos.core import gates_values as values
 from llmos.core import gates_wording as wording
 from llmos.core.gate import Gate
+from llmos.core.gates_verb import check_verb
 from llmos.core.wording import WordClass
 
 GATES: tuple[Gate, ...] = (
@@ -23,7 +24,7 @@ GATES: tuple[Gate, ...] = (
     Gate("comparative", wording.same_class(WordClass.COMPARATIVE, "a comparison differs")),
     Gate("quantifier", wording.same_class(WordClass.QUANTIFIER, "how many are meant differs")),
     Gate("conjunction", wording.same_class(WordClass.CONJUNCTION, "how the parts are joined differs")),
-    Gate("verb", wording.check_verb),
+    Gate("verb", check_verb),
     Gate("words", wording.check_words),
     Gate("order", wording.check_order),
     Gate("recursion", wording.check_recursion),
