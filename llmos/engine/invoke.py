@@ -50,6 +50,20 @@ class Invocation:
     """Why the call was denied; empty when it was not."""
 
 
+@dataclass(frozen=True, slots=True)
+class _BoundCall:
+    """A call of a tool that is there, with what is known of it before it runs."""
+
+    tool: Tool
+    call: ToolCall
+    subjects: tuple[str, ...]
+    touches: Sequence[str] | None
+    """The files that it changes, where that is on record."""
+    looks: bool
+    """Whether it only looks."""
+    replayed: bool
+
+
 class Invoker:
     """Runs the tools of one session.
 
@@ -172,16 +186,9 @@ class Invoker:
             return _not_run(call, f"there is no tool {call.name!r}; there are {known}")
         subjects = self._subjects(tool, call.args)
         looks = self.permits.only_looks(tool.spec, subjects)
-
-        def moot() -> str:
-            """Why another one of this turn is in the way."""
-            if not self._who or tool.spec.effect is Effect.READ:
-                return ""
-            held = self._claim(tool, call, subjects, touches, looks=looks)
-            return self._claims.refusal(self._who, self._after, held.own_paths, _command(call, held))
-
+        bound = _BoundCall(tool, call, subjects, touches, looks=looks, replayed=saved_run is not None)
         try:
-            decided = await self.permits.judge(call, tool.spec, subjects, saved_run, moot)
+            decided = await self.permits.judge(call, tool.spec, subjects, saved_run, lambda: self._in_the_way(bound))
         except ToolError as refused:
             return _not_run(call, f"the call was not run: {refused}")
         self._emit(decided)
@@ -189,51 +196,41 @@ class Invoker:
             self.denied_unheld = self.denied_unheld or decided.by == NO_SANDBOX_HERE
             return _not_run(call, f"not allowed: {decided.reason}", denied=decided.reason)
         if tool.spec.effect is Effect.READ:
-            return await self._run(tool, call, Held(frozenset()), replayed=saved_run is not None, looks=looks)
+            return await self._run(bound, Held(frozenset()))
         try:
-            return await self._run_held(tool, call, subjects, touches, replayed=saved_run is not None, looks=looks)
+            return await self._run_held(bound)
         except ToolError as refused:
             return _not_run(call, f"the call was not run: {refused}")
 
-    async def _run_held(
-        self,
-        tool: Tool,
-        call: ToolCall,
-        subjects: Sequence[str],
-        touches: Sequence[str] | None,
-        *,
-        replayed: bool,
-        looks: bool,
-    ) -> Invocation:
+    def _in_the_way(self, bound: _BoundCall) -> str:
+        """Why another sub-goal or agent of this turn is in the way; empty where none is."""
+        if not self._who or bound.tool.spec.effect is Effect.READ:
+            return ""
+        held = self._claim(bound)
+        return self._claims.refusal(self._who, self._after, held.own_paths, _command(bound.call, held))
+
+    async def _run_held(self, bound: _BoundCall) -> Invocation:
         """Run a call that may change files once nobody is in its way. Raises ToolError where another may not be."""
         alone = False
         while True:
-            held = self._claim(tool, call, subjects, touches, looks=looks, alone=alone)
-            async with self._claims.hold(held, self._who, self._after, _command(call, held)):
+            held = self._claim(bound, alone=alone)
+            async with self._claims.hold(held, self._who, self._after, _command(bound.call, held)):
                 # What a command would touch may be another thing since it waited: a folder is there, a link.
-                if not held.torn or held.alike(self._claim(tool, call, subjects, touches, looks=looks)):
-                    return await self._run(tool, call, held, replayed=replayed, looks=looks)
+                if not held.torn or held.alike(self._claim(bound)):
+                    return await self._run(bound, held)
             alone = True
 
-    def _claim(
-        self,
-        tool: Tool,
-        call: ToolCall,
-        subjects: Sequence[str],
-        recorded: Sequence[str] | None,
-        *,
-        looks: bool,
-        alone: bool = False,
-    ) -> Held:
+    def _claim(self, bound: _BoundCall, *, alone: bool = False) -> Held:
         """What a call is known to change, and no more; anything where that cannot be known, or with `alone`."""
+        tool = bound.tool
         if tool.spec.effect is Effect.WRITE:
-            return Held(frozenset(relative_path(path, self.context.cwd) for path in tool.paths(call.args)))
-        if recorded is not None:
-            return Held(frozenset(recorded))
-        said = self.permits.touches(tool.spec, subjects) if self._who and not alone else None
+            return Held(frozenset(relative_path(path, self.context.cwd) for path in tool.paths(bound.call.args)))
+        if bound.touches is not None:
+            return Held(frozenset(bound.touches))
+        said = self.permits.touches(tool.spec, bound.subjects) if self._who and not alone else None
         if said is None:
-            return Held(frozenset() if looks else None)
-        return Held(said.writes, said.reads, said.needs, said.makes, torn=not looks)
+            return Held(frozenset() if bound.looks else None)
+        return Held(said.writes, said.reads, said.needs, said.makes, torn=not bound.looks)
 
     def _subjects(self, tool: Tool, args: Mapping[str, Any]) -> tuple[str, ...]:
         """What the call is about, for the patterns of rules: its paths, or its command."""
@@ -243,8 +240,8 @@ class Invoker:
         command = args.get("command")
         return (command,) if isinstance(command, str) else ()
 
-    async def _run(self, tool: Tool, call: ToolCall, held: Held, *, replayed: bool, looks: bool) -> Invocation:
-        spec, cwd = tool.spec, self.context.cwd
+    async def _run(self, bound: _BoundCall, held: Held) -> Invocation:
+        tool, call, spec, cwd = bound.tool, bound.call, bound.tool.spec, self.context.cwd
         paths = tool.paths(call.args)
         last = self._directory.last_look
         try:
@@ -260,8 +257,8 @@ class Invoker:
                 tool=spec.name,
                 args=dict(call.args),
                 effect=spec.effect,
-                replayed=replayed,
-                world=world if replayed else "",
+                replayed=bound.replayed,
+                world=world if bound.replayed else "",
             )
         )
         started = self._monotonic()
@@ -281,7 +278,7 @@ class Invoker:
             truncated=output.truncated,
             waited_s=round(last.waited_s(reads, started), 3),
             world=world,
-            looks=looks,
+            looks=bound.looks,
             reached=reached(call, reads, self.context),
         )
         return Invocation(ToolResult(call.id, output.text + _effect_note(output, step), not output.ok), step)
