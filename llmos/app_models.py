@@ -160,7 +160,7 @@ class Models:
 
     def _require_online(self) -> None:
         if self._offline:
-            raise OfflineError("--offline forbids to ask a model")
+            raise OfflineError("--offline forbids asking a model")
 
     def _chosen(self, name: str) -> str | CatalogueModel:
         """What a setting means: a model of Anthropic by its name, or one of the catalogue. Raises NoModelError."""

@@ -123,4 +123,4 @@ def find_model(name: str) -> CatalogueModel:
         return near[0]
     names = ", ".join(model.name for model in FETCHABLE)
     problem = "fits more than one local model" if near else "is not a local model that llmos knows"
-    raise UsageError(f"“{name}” {problem}; choose one of: {names}.")
+    raise UsageError(f"{name!r} {problem}; choose one of: {names}")

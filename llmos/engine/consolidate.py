@@ -229,7 +229,7 @@ class Consolidator:
         except TimeoutError:
             if not self._small:
                 raise
-            update.why_not = "the model took too long; what was said outright is kept"
+            update.why_not = "the model took too long; what you said outright is kept"
             model, facts = None, await self._facts(update, None, messages)
         bars = memory.tombstones.bars
         passages = memory.passages()
@@ -257,7 +257,7 @@ class Consolidator:
         try:
             return self._model()
         except LlmosError as error:
-            update.why_not = f"{error}; what was said outright is kept"
+            update.why_not = f"{error}; what you said outright is kept"
             return None
 
     async def _facts(self, update: _Update, model: Model | None, messages: Sequence[Heard]) -> list[Fact]:

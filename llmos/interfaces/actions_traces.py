@@ -48,14 +48,15 @@ def short_id(identifier: str) -> str:
 
 def load_trace(app: App, named: str) -> Trace:
     """The trace with this name, id, beginning of one, or hash at the end of one. Raises UsageError, StoreError."""
-    for identifier, label in labels(app).all().items():
+    known = labels(app).all()
+    for identifier, label in known.items():
         if label == named:
             return app.traces.load(identifier)
     if _SHORT.fullmatch(named):
         found = [header.id for header in app.traces.headers() if short_id(header.id) == named]
         if len(found) == 1:
             return app.traces.load(found[0])
-    return app.traces.load(named)
+    return app.traces.load(named, also=list(known.values()))
 
 
 # --------------------------------------------------------------------------------------------------------------- lists

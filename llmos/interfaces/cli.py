@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a list has seen enough; Python would complain at exit while flushing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = ExitStatus.OK
+    except OSError as error:
+        status = _told(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.stderr.write("llmos: interrupted\n")
         status = ExitStatus.INTERRUPTED
@@ -55,11 +58,15 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:  # every way out of the program says one sentence
-        from llmos.interfaces.failures import failure_of
+        return _told(error)
 
-        sentence, status = failure_of(error, os.environ)
-        _say(sentence)
-        return status
+
+def _told(error: Exception) -> int:
+    from llmos.interfaces.failures import failure_of
+
+    sentence, status = failure_of(error, os.environ)
+    _say(sentence)
+    return status
 
 
 def _run_parsed(words: list[str]) -> int:

@@ -78,6 +78,32 @@ OwnOption = Annotated[
 ]
 
 
+@app.command("get")
+def get_value(
+    ctx: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", autocompletion=_complete_key, help="As `config show` names it.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the value of one setting: a text as it is, anything else as JSON.
+
+    \b
+    Examples:
+      llmos config get budget.per_goal_usd
+      test "$(llmos config get permissions.mode)" = ask
+    """
+    from llmos.app import App
+    from llmos.core.errors import ConfigError
+    from llmos.core.nearest import did_you_mean
+
+    opened = App.open(app_options(ctx, workspace), cwd=working_folder(), environ=os.environ)
+    values = {row.key: row.value for row in opened.config.rows()}
+    if key not in values:
+        near = did_you_mean(key, values, "`llmos config show` lists the settings")
+        raise ConfigError(f"unknown setting {key}; {near}")
+    value = values[key]
+    write(value if isinstance(value, str) else _shown(value))
+
+
 @app.command("set")
 def set_value(
     ctx: typer.Context,

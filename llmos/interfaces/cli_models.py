@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -31,16 +32,31 @@ def models() -> None:
 
 
 @app.command("list")
-def list_models() -> None:
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """Show the models that llmos knows and whether they are here.
 
     \b
-    Example:
+    Examples:
       llmos models list
+      llmos models list --json
     """
     from llmos.core.catalogue import FETCHABLE, MINILM
 
     store = _store()
+    if as_json:
+        paths = [(entry, store.find(entry)) for entry in FETCHABLE]
+        rows = [
+            {
+                "name": entry.name,
+                "bytes": entry.size_bytes,
+                "licence": entry.licence,
+                "default": entry.default,
+                "path": str(path) if path else None,
+            }
+            for entry, path in paths
+        ]
+        write(json.dumps(rows, indent=2))
+        return
     for entry in FETCHABLE:
         path = store.find(entry)
         part = store.part_path(entry)

@@ -104,6 +104,7 @@ def search(
     ctx: typer.Context,
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help="Of a goal, a command, a file name.")],
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Show at most so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Find saved runs by their goals and by what their steps do.
@@ -111,15 +112,21 @@ def search(
     \b
     Examples:
       llmos traces search notes.txt
+      llmos traces search notes.txt --json
       llmos traces search "tar czf" -n 5
     """
     opened = open_app(ctx, workspace)
     from llmos.interfaces.actions_traces import search_traces, short_id
     from llmos.interfaces.layout import cards, screen_width
+    from llmos.interfaces.output import json_line
 
     with closing(opened.traces) as manager:
         found = search_traces(opened, " ".join(words), limit)
         _tell_problems(manager)
+    if as_json:
+        fields = ({"id": one.header.id, "goal": one.header.goal, "line": one.line} for one in found)
+        write("[" + ",\n ".join(json_line(row) for row in fields) + "]")
+        return
     heads = [
         (
             f"{short_id(one.header.id)}  {one.header.status.value}",

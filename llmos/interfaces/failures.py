@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -11,11 +12,16 @@ from pathlib import Path
 
 from llmos.core.errors import ExitStatus, LlmosError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a stream says whose disk is full or gone. Files of the record name themselves."""
+
 
 def failure_of(error: Exception, environ: Mapping[str, str]) -> tuple[str, ExitStatus]:
     """The sentence and the exit code of what ended a run; the traceback of a defect is kept."""
     if isinstance(error, LlmosError):
         return str(error), error.exit_status
+    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+        return f"the output cannot be written where it goes: {os.strerror(error.errno).lower()}", ExitStatus.STORE
     return report_unexpected(error, environ), ExitStatus.FAILED
 
 

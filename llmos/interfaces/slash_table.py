@@ -33,7 +33,7 @@ COMMANDS: tuple[SlashCommand, ...] = (
     slash_permissions.MODE,
     slash_permissions.PERMISSIONS,
     through_cli("stats", "[OPTIONS]", "spent and saved, over all sessions"),
-    through_cli("config", "[VERB …]", "settings: show, set, path", default=["show"]),
+    through_cli("config", "[VERB …]", "settings: show, get, set, path", default=["show"]),
     through_cli("doctor", "[OPTIONS]", "is everything in order", in_thread=True),
     slash_screen.VERBOSE,
     slash_basic.INIT,

@@ -138,12 +138,16 @@ class TraceManager:
         self._index.refresh_quickly()
         return self._finder.aliases(trace=identifier)
 
-    def load(self, identifier: str) -> Trace:
-        """The trace with this id or unambiguous beginning of one. Raises UsageError, StoreError."""
+    def load(self, identifier: str, *, also: Sequence[str] = ()) -> Trace:
+        """The trace with this id or unambiguous beginning of one. Raises UsageError, StoreError.
+
+        `also` are names that may have been meant too.
+        """
         self._index.refresh()
         found = self._index.find(identifier)
         if not found:
-            near = did_you_mean(identifier, (header.id for header in self.headers()), "`llmos traces list` shows them")
+            known = (*also, *(header.id for header in self.headers()))
+            near = did_you_mean(identifier, known, "`llmos traces list` shows them")
             raise UsageError(f"there is no saved run {identifier!r}; {near}")
         if len(found) > 1:
             names = ", ".join(header.id for header in found[:5])

@@ -69,7 +69,7 @@ def test_frozen_nothing_is_written(llmos: Llmos, home: Path, api: FakeMessagesSe
 
 
 def test_offline_no_call_is_made_and_it_stays_due(llmos: Llmos, home: Path, api: FakeMessagesServer) -> None:
-    why = "--offline forbids to ask a model; what was said outright is kept"
+    why = "--offline forbids asking a model; what you said outright is kept"
     assert ticks(llmos, "--offline", "I live in Bern") == [("recall", True, ""), ("core", False, why)]
     assert api.requests == []
     assert "- I live in Bern" in (home / "memories/core/human.md").read_text()

@@ -110,7 +110,7 @@ class TestOffline:
         assert (told["outcome"], told["model_calls"], told["cost_usd"]) == ("failed", 0, 0.0)
         assert (
             told["reason"]
-            == f"no saved run may be replayed ({told['reasons'][0]}), and --offline forbids to ask a model"
+            == f"no saved run may be replayed ({told['reasons'][0]}), and --offline forbids asking a model"
         )
 
     def test_a_replay_that_stops_is_not_continued(self, llmos: Llmos, api: FakeMessagesServer, work: Path) -> None:
@@ -121,7 +121,7 @@ class TestOffline:
         before = len(api.bodies)
         ended = llmos("run", "-y", "--offline", "-o", "json", goal)
         assert (ended.code, len(api.bodies) - before) == (ExitStatus.DIVERGED, 0)
-        assert json.loads(ended.out)["reason"].endswith("; --offline forbids to ask a model")
+        assert json.loads(ended.out)["reason"].endswith("; --offline forbids asking a model")
 
     def test_the_check_can_fail(self, llmos: Llmos, utils: str, api: FakeMessagesServer) -> None:
         before = len(api.bodies)
