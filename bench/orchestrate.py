@@ -66,6 +66,8 @@ def main() -> None:
         print("\n".join(event_lines(first.records)), "\n")
         row("3 at once", first)
         if not arguments.parallel_only:
+            if arguments.local:
+                row("3 at once, one slot", run(world(Path(folder), "slot", parallel=3, slots=1)))
             row("one after the other", run(world(Path(folder), "after", parallel=1)))
         for name in ("a.txt", "b.txt", "d.txt"):
             (side / "work" / name).unlink(missing_ok=True)
@@ -83,13 +85,14 @@ def row(name: str, one: Run) -> None:
     )
 
 
-def world(folder: Path, name: str, *, parallel: int) -> Path:
+def world(folder: Path, name: str, *, parallel: int, slots: int = 2) -> Path:
     made = folder / name
     (made / "work").mkdir(parents=True)
     (made / "work" / "notes.txt").write_text("a\nb\nc\n")
     home = made / ".llmos"
     home.mkdir(mode=0o700)
-    (home / "config.yaml").write_text(f"format: llmos-config/1\norchestrator:\n  parallel: {parallel}\n")
+    settings = f"orchestrator:\n  parallel: {parallel}\nlocal:\n  slots: {slots}\n"
+    (home / "config.yaml").write_text(f"format: llmos-config/1\n{settings}")
     return made
 
 

@@ -213,6 +213,7 @@ class Models:
             n_ctx=local.context,
             threads=local.threads,
             prefix_cache=self._prefix_cache,
+            slots=local.slots,
         )
 
 

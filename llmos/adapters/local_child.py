@@ -36,10 +36,15 @@ def _load(settings: dict[str, Any]) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = settings["path"]
     params.model_alias = [settings["name"]]
-    params.n_ctx = settings["n_ctx"]
-    params.n_parallel = settings["draws"]
+    places = settings["places"]
+    params.n_ctx = settings["n_ctx"] * places
+    params.n_parallel = settings["beside"] + places
     # One store of what was read for all draws: they begin alike.
     params.kv_unified = True
+    if places > 1:
+        params.kv_unified_per_slot = settings["n_ctx"]
+        # Two conversations are at work by turns: what the other one has read must not be read again.
+        params.cache_idle_slots = False
     params.prefill_assistant = True
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["batch_threads"]

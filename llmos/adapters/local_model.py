@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
+from llmos.adapters.local_places import Place, Places
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
 from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
 from llmos.core.catalogue import LOCAL_PAYER
@@ -32,6 +34,8 @@ SURE = 0.85
 """The mean probability of a call's tokens from which it is made without a second look."""
 DRAWS = 4
 """How many more are drawn of a call that is not sure, all at once."""
+FIRST_PLACE = DRAWS - 1
+"""The place of the first conversation; a draw is spread over it and those before it."""
 SECOND_ROOM = 300
 """Tokens for each further draw of a call at most."""
 CONSIDERED = 20
@@ -65,7 +69,8 @@ class LocalModel:
     """A model file on this computer. It is loaded by the first call, or by `warm`, and stays until `close`.
 
     `n_ctx` is the most tokens of context; less when memory is short. `threads` None: as many as suit the machine.
-    `prefix_cache`: a folder for derived files that make a first call fast; None keeps nothing.
+    `prefix_cache`: a folder for derived files that make a first call fast; None keeps nothing. `slots`: how many
+    conversations are decoded at once, each with a context of its own; one where memory is short.
     """
 
     def __init__(
@@ -77,6 +82,7 @@ class LocalModel:
         n_ctx: int = DEFAULT_CONTEXT,
         threads: int | None = None,
         prefix_cache: Path | None = None,
+        slots: int = 1,
     ) -> None:
         self._path = path
         self._kv_bytes_per_token = kv_bytes_per_token
@@ -84,7 +90,9 @@ class LocalModel:
         self._threads = threads
         self._info = ModelInfo(name=name, payer=LOCAL_PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
         self._cache = PrefixCache(prefix_cache) if prefix_cache is not None else None
-        self._prefix = ""
+        self._slots = slots
+        self._places = Places(FIRST_PLACE, time.monotonic)
+        self._drawing = asyncio.Lock()
         self._server: LocalServer | None = None
         self._loading = threading.Lock()
         self._closed = False
@@ -120,7 +128,7 @@ class LocalModel:
             settings = self._settings()
             process, log = local_runtime.start_child()
             self._child_end = process.kill
-            self._prefix = ""
+            self._places.lay_out(settings.places)
             self._server = local_runtime.load(process, log, settings)
             return self._server
 
@@ -136,9 +144,19 @@ class LocalModel:
             "cache_prompt": True,
             "stream_options": {"include_usage": True},
         }
-        if request.tools:
-            return await self._tool_turn(request, body, emit)
-        self._prefix = ""  # whatever was kept of a turn's prompt gives way to this one
+        async with self._places.take(body["messages"]) as place:
+            # Always the same place, so that what was read there, or put back there, is not read again.
+            body["id_slot"] = place.number
+            if not request.tools:
+                place.prefix = ""  # whatever was kept of a turn's prompt gives way to this one
+                return await self._plain(request, body, emit)
+            await self._read_system(body["messages"][0], place)
+            reply = await self._tool_turn(request, body, emit)
+            place.goes_on = reply.stop_reason is StopReason.TOOL_USE
+            return reply
+
+    async def _plain(self, request: ModelRequest, body: dict[str, Any], emit: Emit) -> ModelReply:
+        """An answer without tools: words, a choice, or JSON."""
         if request.choices:
             (made,) = await self._generate(body | _choice(), lambda text: None)
             return replace(self._reply(Text(made.text), made), chances=chances(request.choices, made.first))
@@ -151,7 +169,6 @@ class LocalModel:
         return self._reply(Text(made.text), made)
 
     async def _tool_turn(self, request: ModelRequest, body: Mapping[str, Any], emit: Emit) -> ModelReply:
-        await self._read_system(body["messages"][0])
         streamed = _Streamed(emit, local_prompt.visible_answer)
         turn = _turn_body(request, body)
         (made,) = await self._generate(turn, streamed)
@@ -198,21 +215,22 @@ class LocalModel:
     def _turns(self, drawn: Sequence[_Generation], request: ModelRequest) -> list[Text | ToolCall]:
         return [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
 
-    async def _read_system(self, system: Mapping[str, str]) -> None:
+    async def _read_system(self, system: Mapping[str, str], place: Place) -> None:
         """Have the model know the system prompt: from a kept state, or by reading it once and keeping the state."""
         if self._cache is None:
             return
         server = await asyncio.to_thread(self.serve)
         name = self._cache.name(self._path, self._n_ctx, system["content"])
-        if name == self._prefix:
+        if name == place.prefix:
             return
-        if not (self._cache.has(name) and await asyncio.to_thread(server.take_state, name)):
+        if not (self._cache.has(name) and await asyncio.to_thread(server.take_state, place.number, name)):
             # A state that was there and could not be taken is of no use to anyone.
             self._cache.drop(name)
             if self._cache.make_room():
-                await self._generate({"messages": [system], "max_tokens": 1, "temperature": 0}, lambda text: None)
-                await asyncio.to_thread(server.keep_state, name)
-        self._prefix = name
+                asked = {"messages": [system], "max_tokens": 1, "temperature": 0, "id_slot": place.number}
+                await self._generate(asked, lambda text: None)
+                await asyncio.to_thread(server.keep_state, place.number, name)
+        place.prefix = name
 
     async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> list[_Generation]:
         """Run one completion in a thread, `n` of them side by side; `on_text` gets the first's text so far."""
@@ -231,12 +249,16 @@ class LocalModel:
                     cancel()
 
         try:
-            # Always the same place, so that what was read there, or put back there, is not read again.
-            await asyncio.to_thread(server.chat, {**body, "id_slot": 0}, on_chunk, cancel)
+            if len(made) == 1:
+                await asyncio.to_thread(server.chat, body, on_chunk, cancel)
+                return made
+            async with self._drawing:  # the places beside those of conversations are enough for one
+                await asyncio.to_thread(server.chat, body, on_chunk, cancel)
+                await asyncio.to_thread(server.clear, range(FIRST_PLACE))
+                return made
         except asyncio.CancelledError:
             cancel()
             raise
-        return made
 
     def _reply(self, part: Text | ToolCall, made: _Generation, doubt: str = "") -> ModelReply:
         stop = StopReason.TOOL_USE if isinstance(part, ToolCall) else StopReason.END_TURN
@@ -273,9 +295,14 @@ class LocalModel:
                 f"{(free or 0) >> 20:,} MiB are free; close other programs, or choose a smaller model."
             )
         self._n_ctx = context
+        places, each = self._slots, self._kv_bytes_per_token
+        while places > 1 and local_runtime.fitting_context(context, size, places * each, free) < context:
+            places -= 1
         generating, reading = local_runtime.thread_counts(self._threads)
         folder = self._cache.folder if self._cache is not None else None
-        return LoadSettings(self._path, self._info.name, context, generating, reading, DRAWS, folder)
+        return LoadSettings(
+            self._path, self._info.name, context, generating, reading, FIRST_PLACE, places, state_folder=folder
+        )
 
 
 class _Streamed:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -94,8 +94,10 @@ class LoadSettings:
     """For generation, a token at a time."""
     batch_threads: int
     """For reading the prompt."""
-    draws: int
-    """How many answers of one request may be generated side by side."""
+    beside: int
+    """Places in which further answers of one request are generated side by side."""
+    places: int = 1
+    """Places for conversations, after those, each with `n_ctx` tokens."""
     state_folder: Path | None = None
     """Where `keep_state` and `take_state` have their files."""
 
@@ -155,19 +157,24 @@ class LocalServer:
         finally:
             connection.close()
 
-    def keep_state(self, file_name: str) -> bool:
-        """Write what the model has read to a file of the state folder; whether that worked."""
-        return self._state("save", file_name)
+    def keep_state(self, place: int, file_name: str) -> bool:
+        """Write what was read in a place to a file of the state folder; whether that worked."""
+        return self._state(place, "save", file_name)
 
-    def take_state(self, file_name: str) -> bool:
-        """Put the model back to a kept state; whether that worked."""
-        return self._state("restore", file_name)
+    def take_state(self, place: int, file_name: str) -> bool:
+        """Put a place back to a kept state; whether that worked."""
+        return self._state(place, "restore", file_name)
 
-    def _state(self, action: str, file_name: str) -> bool:
+    def clear(self, places: Iterable[int]) -> None:
+        """Forget what was read in these places: it takes room that a conversation may need."""
+        for place in places:
+            self._state(place, "erase", "")
+
+    def _state(self, place: int, action: str, file_name: str) -> bool:
         connection = self._connection()
         try:
             body = json.dumps({"filename": file_name})
-            connection.request("POST", f"/slots/0?action={action}", body, self._headers())
+            connection.request("POST", f"/slots/{place}?action={action}", body, self._headers())
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
@@ -236,7 +243,8 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         "threads": settings.threads,
         "batch_threads": settings.batch_threads,
         "n_batch": BATCH_TOKENS,
-        "draws": settings.draws,
+        "beside": settings.beside,
+        "places": settings.places,
         "state_folder": str(settings.state_folder or ""),
         "cache_mib": CACHE_MIB,
         "api_key": key,

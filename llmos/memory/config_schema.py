@@ -205,6 +205,9 @@ class Backups:
 class Local:
     threads: int | None = _whole(None, 1, 1_024, "processor threads of a local model", ProjectMay.NOTHING)
     context: int = _whole(8_192, 512, 1_000_000, "tokens of context of a local model", ProjectMay.LOWER)
+    slots: int = _whole(
+        2, 1, 16, "sub-goals that a local model works on at once, each with a context", ProjectMay.LOWER
+    )
 
 
 @dataclass(frozen=True, slots=True)

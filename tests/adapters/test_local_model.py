@@ -23,7 +23,7 @@ from llmos.core.catalogue import find_model
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import Event, TextStreamed
 from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, user_text
-from llmos.core.ports import Example, ExampleStep, ModelInfo, ModelRequest
+from llmos.core.ports import Example, ExampleStep, ModelInfo, ModelReply, ModelRequest
 from llmos.core.tool import Effect, ToolSpec
 from llmos.memory.model_store import ModelStore, models_folder
 
@@ -252,6 +252,32 @@ class TestWithTheSmallModel:
         assert calls[0] == calls[1] == calls[2] != []
         assert replies[0].usage == replies[1].usage == replies[2].usage
         assert replies[1].usage.cache_read_tokens > 10 * replies[1].usage.input_tokens
+
+    async def test_two_conversations_are_at_work_at_once_and_neither_is_read_again(self, tmp_path: Path) -> None:
+        bash = replace(SHELL, name="bash")
+        model = LocalModel(STORE.path(SMALL), name=SMALL.name, n_ctx=1_024, prefix_cache=tmp_path / "states", slots=2)
+        began: list[str] = []
+
+        async def talk(goal: str) -> tuple[ModelReply, ModelReply]:
+            messages: tuple[Message, ...] = (user_text(goal),)
+            began.append(goal)
+            first = await model.reply(ModelRequest("", messages, (bash,), max_tokens=40), ignore)
+            began.append(goal)
+            call = next(iter(first.message.tool_calls))
+            messages = (*messages, first.message, Message("user", (ToolResult(call.id, "a.txt\nb.txt", False),)))
+            return first, await model.reply(ModelRequest("", messages, (bash,), max_tokens=20), ignore)
+
+        try:
+            alone = await talk("count the files here")
+            one, other = await asyncio.gather(talk("list the files"), talk("show the first line of a.txt"))
+        finally:
+            await model.close()
+        assert began[2:4] == ["list the files", "show the first line of a.txt"]
+        named = [str([call.args for call in first.message.tool_calls]) for first, _ in (one, other)]
+        assert "a.txt" not in named[0] and "a.txt" in named[1]
+        for _, second in (alone, one, other):
+            # Of its first turn it reads no more again than the end, which is written anew as a past call.
+            assert second.usage.cache_read_tokens > 4 * second.usage.input_tokens
 
     async def test_loading_leaves_the_event_loop_free(self) -> None:
         model = small_model(n_ctx=512)
