@@ -211,7 +211,7 @@ class Conversation:
         if self._system is None:
             files = project_files(self._invoker.context.cwd)
             for file in files:
-                self._emit(Notice(text=f"the project's own instructions, read as data: {file.about}"))
+                self._emit(Notice(text=f"the model is given this project's instructions: {file.about}"))
             self._project = project_text([(str(file.path), file.text) for file in files])
             self._system = system_prompt(
                 cwd=str(self._invoker.context.cwd),

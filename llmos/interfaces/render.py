@@ -39,6 +39,7 @@ from llmos.core.events import (
 )
 from llmos.core.messages import ToolResult
 from llmos.core.session_events import MemoryTicked
+from llmos.core.tool import Effect
 from llmos.interfaces.call_view import call_details, call_subject, changes_words, model_words, money
 from llmos.interfaces.memory_view import tick_words
 from llmos.interfaces.plan_view import detail_lines, explain_lines, plan_line, plan_rows
@@ -108,7 +109,7 @@ class Renderer:
         self._reset()
 
     def _reset(self) -> None:
-        self._changed_files = self._replaying = False
+        self._changed_files = self._said_elsewhere = False
         self._accounted: set[str] = set()
         self._told: set[str] = set()
         self._calls: dict[str, Mapping[str, Any]] = {}
@@ -243,7 +244,7 @@ class Renderer:
 
     def _on_ToolStarted(self, event: ToolStarted) -> None:
         self._accounted.add(event.call_id)
-        self._replaying = event.replayed
+        self._said_elsewhere = event.replayed or event.effect is Effect.WRITE
         self._streamed = ""
         self._screen.line(self._call_head(event), "bold")
         for line in call_details(event.tool, event.args):
@@ -269,8 +270,9 @@ class Renderer:
         self._changed_files |= bool(event.changes.created or event.changes.changed or event.changes.deleted)
         if self.verbose or not event.ok:
             self._screen.excerpt(event.output, VERBOSE_LINES if self.verbose else FAILED_LINES)
-        elif not (self._replaying or event.call_id.startswith((TYPED, TYPED_ALONE))):
-            # The answer of a replay is made of its outputs, and whoever typed a command is shown all of them.
+        elif not (self._said_elsewhere or event.call_id.startswith((TYPED, TYPED_ALONE))):
+            # The answer of a replay is made of its outputs, a write has named its file, and whoever typed a command is
+            # shown all of its output.
             self._screen.beginning(event.stdout, SHOWN_LINES)
 
     def _on_StepWaiting(self, event: StepWaiting) -> None:
