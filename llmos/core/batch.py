@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
@@ -298,7 +298,7 @@ class Progress:
         key = row.get("key")
         if isinstance(key, str):
             known = self.known.get(key, Known())
-            self.known[key] = Known(row, "" if known.begun == row.get("session") else known.begun, known.recorded)
+            self.known[key] = replace(known, row=row, begun="" if known.begun == row.get("session") else known.begun)
 
     def of(self, goal: BatchGoal) -> Known:
         return self.known.get(goal.key, Known())

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from llmos.app import AppOptions
-from llmos.core.batch import BadLine, BatchGoal, Effects, GoalDone, GoalJob, Todo, row_of
+from llmos.core.batch import BadLine, BatchGoal, Effects, GoalDone, GoalJob, Known, Todo, row_of
 from llmos.core.batch_queue import FolderQueue
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ExitStatus, LlmosError, UsageError, WorkerLostError
@@ -114,7 +114,7 @@ def _open(
     files = None
     app = options.app
     if not options.dry_run:
-        files = BatchFiles(cwd / (options.out or results_path(options.source, cwd)), datetime.now(UTC), screen.notice)
+        files = BatchFiles(_results(options, cwd), datetime.now(UTC), screen.notice)
         held.callback(files.close)
         if options.cap_usd is not None:
             app = replace(app, shared_cap=SharedCap(files.batch, options.cap_usd, "batch", "--cap"))
@@ -133,6 +133,15 @@ def _open(
         screen.notice(notice)
     executor = _executor(options, runner, list(spaces.values()), environ) if goals else runner
     return Batch(options, goals, len(bad), runner, executor, files, screen)
+
+
+def _results(options: BatchOptions, cwd: Path) -> Path:
+    """Where the results go. Raises UsageError."""
+    found = cwd / (options.out or results_path(options.source, cwd))
+    if not found.parent.is_dir():
+        folder = show_path(found.parent)
+        raise UsageError(f"the folder {folder} for the results does not exist; make it, or choose another with --out")
+    return found
 
 
 def _executor(
@@ -212,6 +221,7 @@ class Batch:
         """Work on what is left to do; the exit code of the whole batch, of what was done before too."""
         started = time.monotonic()
         left = [goal for goal in self.goals if await self._is_left(goal)]
+        left.sort(key=lambda goal: goal.key not in self._going_on)  # before anything else changes their folders
         summary = Summary(
             results=None if self.files is None else self.files.results,
             goals=len(self.goals),
@@ -219,7 +229,8 @@ class Batch:
             before=len(self.goals) - len(left),
         )
         if self.files is not None:
-            summary.take_up(self.files.progress.of(goal).row for goal in self.goals if goal not in _Keys(left))
+            keys = {goal.key for goal in left}
+            summary.take_up(self.files.progress.of(goal).row for goal in self.goals if goal.key not in keys)
         self.screen.begin(summary, len(left))
         # A dry run changes nothing, so its goals come in their order.
         queue = FolderQueue([_Waiting(goal, self._place(goal.directory) if self.files else "/") for goal in left])
@@ -256,8 +267,18 @@ class Batch:
             case Todo.FAILED:
                 return self.options.retry_failed
             case Todo.UNKNOWN:
-                return self.options.retry_unknown
+                return self.options.retry_unknown or self._may_go_on(goal, known)
         return known.todo is Todo.RUN
+
+    def _may_go_on(self, goal: BatchGoal, known: Known) -> bool:
+        """Whether a goal was stopped in the middle of a replay, which may then be gone on with."""
+        if known.row is None or known.row.get("status") != "interrupted":
+            return False
+        sessions = (*known.after, str(known.row.get("session")))
+        space = self.runner.app_for(Path(goal.directory)).workspace
+        if read_cut_off(space.recall, sessions).replay.trace:
+            self._going_on[goal.key] = sessions
+        return goal.key in self._going_on
 
     def _found(
         self, goal: BatchGoal, sessions: tuple[str, ...], *, recorded: bool, why: str = "the batch"
@@ -348,16 +369,6 @@ class _Waiting:
 
     goal: BatchGoal
     directory: str
-
-
-class _Keys:
-    """Which goals are in a list, by their keys."""
-
-    def __init__(self, goals: Iterable[BatchGoal]) -> None:
-        self._keys = {goal.key for goal in goals}
-
-    def __contains__(self, goal: BatchGoal) -> bool:
-        return goal.key in self._keys
 
 
 def _first(errors: BaseExceptionGroup[LlmosError]) -> LlmosError:

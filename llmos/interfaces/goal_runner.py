@@ -85,7 +85,11 @@ class GoalRunner:
 
     def notices(self) -> list[str]:
         """What the person should know of the workspaces before the first goal."""
-        return [said for app in self._apps.values() for said in (*app.config.notices, *app.close_abandoned())]
+        said = [notice for app in self._apps.values() for notice in app.config.notices]
+        cut_off = [sentence for app in self._apps.values() for sentence in app.close_abandoned()]
+        if len(cut_off) > 1:
+            cut_off = [f"{len(cut_off)} earlier sessions were cut off; `llmos sessions list` says which"]
+        return said + cut_off
 
     async def run(self, job: GoalJob) -> GoalDone:
         fold, ended = EffectFold(), list[TurnEnded]()

@@ -217,6 +217,10 @@ def test_two_batches_do_not_meet(llmos: Llmos, learned: str, work: Path) -> None
     [
         (["none.txt"], "there is no {work}/none.txt; name a file with one goal a line, or - for standard input"),
         (["empty.txt"], "empty.txt holds no goal; write one a line"),
+        (
+            ["--out", "none/x.jsonl", "goals.txt"],
+            "the folder {work}/none for the results does not exist; make it, or choose another with --out",
+        ),
         (["--out", "notes.txt", "goals.txt"], None),
         (
             ["--out", "-", "goals.txt"],
@@ -376,6 +380,17 @@ def test_a_replay_that_was_killed_goes_on_in_the_step_that_did_nothing_yet(
     assert (folder / "second.txt").read_text() == "start\nx1\n"
 
 
+def test_a_replay_that_was_stopped_goes_on_too(learned_in_three: str, work: Path, llmos: Llmos) -> None:
+    folder = three_steps(work)
+    process = start(work)
+    wait_for(lambda: begun_steps(2) == 1 and any(line.startswith("bash") for line in still_running(work)))
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    ended = llmos("batch", "--offline", "-y", "goals.jsonl")
+    assert (ended.code, [row["status"] for row in rows(work)]) == (0, ["interrupted", "ok"])
+    assert (begun_steps(1), log(work, "a"), (folder / "second.txt").read_text()) == (1, ["x1"], "start\nx1\n")
+
+
 def test_a_step_that_was_killed_after_it_did_something_is_told_and_left(
     learned_in_three: str, work: Path, llmos: Llmos
 ) -> None:
@@ -407,7 +422,9 @@ def test_ctrl_c_stops_all_says_what_was_done_and_a_second_run_goes_on(held: Path
     release(work)
     second = llmos("batch", "--offline", "-y", "goals.jsonl")
     assert (second.code, log(work, "a"), log(work, "b"), log(work, "c")) == (1, ["x1", "x4"], ["x2"], ["x3"])
-    assert "llmos: 1 of them cut off after changes had begun; --retry-unknown runs it again" in second.err
+    assert "had begun, and whether it was done cannot be told; look at log.txt, then --retry-unknown runs" in second.err
+    third = llmos("batch", "--offline", "-y", "goals.jsonl")
+    assert "llmos: 1 of them cut off after changes had begun; --retry-unknown runs it again" in third.err
 
 
 def test_killed_between_the_end_of_a_goal_and_its_row(learned: str, work: Path, llmos: Llmos) -> None:
