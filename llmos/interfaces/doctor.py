@@ -272,7 +272,7 @@ def _leftovers(app: App) -> Iterator[Check]:
         yield Check(
             "locks",
             State.NOTE,
-            f"{len(left.markers)} sessions were cut off",
+            f"{left.sessions} session{'s were' if left.sessions > 1 else ' was'} cut off",
             f"the next start closes them, as {_REPAIR} does",
         )
     if left.temporaries:

@@ -156,7 +156,8 @@ def _after(record: dict[str, Any], turn: _OpenTurn | None) -> _OpenTurn | None:
 
 def _after_nested(record: Mapping[str, Any], turn: _OpenTurn) -> _OpenTurn:
     """The open turn after an event of one of its sub-goals: what that ran and spent is the turn's."""
-    of = f" of sub-goal {record.get('parent')}"
+    place = str(record.get("parent"))
+    of = f" of {'sub-goal' if place.rpartition('/')[2].isdecimal() else 'the agent'} {place}"
     match record.get("event"):
         case "tool_started":
             turn.tools[str(record.get("parent"))] = f"{record.get('tool', 'a tool')}{of}"

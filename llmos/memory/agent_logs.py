@@ -18,7 +18,7 @@ from llmos.core.event_records import unnested
 FOLDER = "agents"
 ASKED = "agent_asked"
 _AGENT = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_IN_MARKER = "+"
+IN_MARKER = "+"
 """Between session and agent in the name of a marker; no id of a session holds it."""
 
 
@@ -60,20 +60,20 @@ def name_of(transcript: Path) -> str:
 
 def marker_of(open_folder: Path, transcript: Path) -> Path:
     """What a living process holds a lock on while it writes to a transcript."""
-    return open_folder / f"{name_of(transcript).replace('/', _IN_MARKER)}.jsonl"
+    return open_folder / f"{name_of(transcript).replace('/', IN_MARKER)}.jsonl"
 
 
 def is_agent_marker(marker: Path) -> bool:
-    return _IN_MARKER in marker.stem
+    return IN_MARKER in marker.stem
 
 
 def agent_markers(open_folder: Path, session: str) -> list[Path]:
     """The markers of a session's agents; `session` with its date."""
-    return list(open_folder.glob(f"{session}{_IN_MARKER}*.jsonl"))
+    return list(open_folder.glob(f"{session}{IN_MARKER}*.jsonl"))
 
 
 def transcript_of(recall: Path, marker: Path) -> Path:
-    session, _, agent = marker.stem.partition(_IN_MARKER)
+    session, _, agent = marker.stem.partition(IN_MARKER)
     return recall / FOLDER / session / f"{agent}.jsonl" if agent else recall / marker.name
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from llmos.core.dataclass import dataclass
+from llmos.memory.agent_logs import IN_MARKER
 from llmos.memory.files import STALE_AFTER_S, TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from llmos.memory.locks import is_held
 from llmos.memory.money_journal import money_folder
@@ -32,9 +33,14 @@ class Leftovers:
     temporaries: tuple[Path, ...]
     """Half-written files, an hour old or older."""
     markers: tuple[Path, ...]
-    """Open markers that no process holds: sessions that were cut off."""
+    """Open markers that no process holds: sessions that were cut off, and their agents."""
     edits: tuple[Path, ...]
     """Folders of edits that were not taken."""
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions were cut off: one whose agent alone was, in a process of its own, is one."""
+        return len({marker.stem.partition(IN_MARKER)[0] for marker in self.markers})
 
 
 def private_places(workspace: Workspace) -> list[Path]:

@@ -268,7 +268,7 @@ class Repairs:
         for path in left.temporaries:
             yield Repair("half-written file", path, "its writer died", "deletes it", partial(_delete, path))
         if left.markers:
-            count = len(left.markers)
+            count = left.sessions
             why = f"{count} session{'s were' if count > 1 else ' was'} cut off and not closed"
             yield Repair("stale lock", left.markers[0].parent, why, "closes their transcripts", self._close_abandoned)
         if folders := left_behind(self._temporary, self._clock.now().timestamp()):

@@ -269,7 +269,7 @@ async def test_an_agent_that_was_cut_off_gets_its_end_and_its_session_too(world:
     assert sessions_of(world).find("session1").state is SessionState.CUT_OFF
     assert close_abandoned(recall_of(world), open_folder, world.clock) == [
         "an earlier session was cut off while working on 'have b.txt written'; delegate had started and its effect is "
-        "unknown; write_file of sub-goal any-1 had started and its effect is unknown"
+        "unknown; write_file of the agent any-1 had started and its effect is unknown"
     ]
     for path in (agent_file(world), session_file(world)):
         last_record = raw(path)[-1]

@@ -114,7 +114,7 @@ def test_what_is_wrong_with_the_record_is_found(kept: str, llmos: Llmos) -> None
     (exposed,) = ill["store permissions"]
     assert (exposed.state, exposed.fix) == (State.WARN, "`llmos doctor --repair` closes them")
     assert exposed.found == (f"open to other users: {home}, {home}/crashes, {home}/memories and 2 more")
-    assert [check.found.split(",")[0] for check in ill["locks"]] == ["1 sessions were cut off", "1 half-written files"]
+    assert [check.found.split(",")[0] for check in ill["locks"]] == ["1 session was cut off", "1 half-written files"]
     assert ill["crashes"][0].found.startswith("1 defects on record")
 
 
