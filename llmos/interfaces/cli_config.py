@@ -84,7 +84,7 @@ def get_value(
     key: Annotated[str, typer.Argument(metavar="KEY", autocompletion=_complete_key, help="As `config show` names it.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show the value of one setting: a text as it is, anything else as JSON.
+    """Show the value of one setting. A text is shown as it is, anything else as JSON.
 
     \b
     Examples:
@@ -112,7 +112,7 @@ def set_value(
     own: OwnOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Change one setting in config.yaml; everything else in the file stays as it is, comments too.
+    """Change one setting in config.yaml. Everything else in the file stays as it is, comments too.
 
     \b
     Examples:

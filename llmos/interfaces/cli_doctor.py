@@ -28,7 +28,7 @@ def doctor(
     workspace: WorkspaceOption = None,
     model: ModelOption = None,
 ) -> None:
-    """Look whether everything is as it should be, and say what to do where it is not.
+    """Check the installation. What is wrong is named, with what to do about it.
 
     Without --repair nothing is changed and, without --online, nobody is called. Keys, your user name and your home
     folder are left out, so that the output can be pasted in public. The exit code is 1 when something failed.

@@ -47,7 +47,7 @@ def list_memory(
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List what is remembered: the items that are always in the prompt, and the archival passages.
+    """List what is remembered. These are the items that are always in the prompt, and the archival passages.
 
     \b
     Examples:
@@ -101,7 +101,7 @@ def search(
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Search everything that is remembered and everything that was ever said here.
+    """Search memory and all earlier messages.
 
     \b
     Examples:
@@ -136,7 +136,8 @@ def why(
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Say where a thing comes from: the messages that said it, who wrote it when, and the parts of its score.
+    """Say where a memory comes from. It names the messages that said it, who wrote it when, and the parts of its
+    score.
 
     \b
     Examples:
@@ -158,7 +159,7 @@ def log(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Only so many, the latest.")] = 20,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the changes of memory, the latest at the end: when, by whom and why.
+    """List the changes of memory, the latest at the end. Each with when, by whom and why.
 
     \b
     Example:
@@ -180,7 +181,7 @@ def diff(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The latest so many.")] = 1,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what a change of memory wrote, beside what stood there before.
+    """Show what a change of memory wrote. It stands beside what was there before.
 
     \b
     Examples:
@@ -195,7 +196,7 @@ def diff(
 
 @app.command()
 def status(ctx: typer.Context, as_json: JsonOption = False, workspace: WorkspaceOption = None) -> None:
-    """Show whether memory is on, what is in each tier, when each updates next, and what is wrong.
+    """Show how full memory is and when it updates. Also whether it is on, and what is wrong.
 
     \b
     Examples:

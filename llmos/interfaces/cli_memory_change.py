@@ -73,7 +73,7 @@ def forget(
     yes: YesOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Forget for good: take a thing, and the messages that it came from, out of every file and index.
+    """Forget a thing for good. It goes, with the messages that it came from, out of every file and index.
 
     It says first what it would take out. It cannot be undone, and does not come back from the same messages.
 
@@ -126,7 +126,7 @@ def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write the items and passages to one JSON file, to read them elsewhere.
+    """Write memory to one JSON file. Its items and passages can then be read elsewhere.
 
     \b
     Example:

@@ -24,7 +24,7 @@ def list_permissions(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the rules of the settings and what was allowed for always. The strictest that matches a call wins.
+    """List what is allowed, asked and denied. Of the rules that match a call the strictest wins.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def confirm(
     identifier: Annotated[str, typer.Argument(metavar="ID", help="The id, or the beginning of it.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Allow what stands among the saved permissions without your signature, because you saved it yourself.
+    """Confirm saved permissions as your own. It is for those that stand there without your signature.
 
     \b
     Example:

@@ -10,7 +10,7 @@ from llmos.interfaces.cli_shared import WorkspaceOption, open_app, say, write
 
 
 def reindex(ctx: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """Make everything derived again from the files: the indexes of traces and messages, and the vectors.
+    """Build the indexes again from the files. They are of saved runs, messages and vectors.
 
     Nothing of the record changes. One that was interrupted goes on where it stopped.
 

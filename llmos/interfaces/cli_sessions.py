@@ -38,7 +38,7 @@ def list_sessions(
     agents: Annotated[bool, typer.Option("--agents", help="Below each session the agents that it called.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the sessions, the one used last at the end, with what each cost and saved. Times are UTC.
+    """List the sessions, the latest at the end. Each with what it cost and saved; times are UTC.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def show(
     whole: Annotated[bool, typer.Option("--whole", help="Cut no output, however long it is.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show a session: each goal, what was decided, what ran, the answer, the cost. What its agents did stands where
+    """Show a session. Each goal, what was decided, what ran, the answer, the cost. What its agents did stands where
     they were called; ID/AGENT shows one of them alone.
 
     \b
@@ -109,7 +109,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Delete sessions for good: the transcript, and the copies of files that were kept for undoing it.
+    """Delete sessions for good. The transcript goes, and the copies of files that were kept for undoing it.
 
     Saved runs stay; `llmos traces prune` deletes those.
 

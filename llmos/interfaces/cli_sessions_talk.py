@@ -28,7 +28,7 @@ def cost(ctx: typer.Context, identifier: SessionArgument = "", workspace: Worksp
 
 
 def context(ctx: typer.Context, identifier: SessionArgument = "", workspace: WorkspaceOption = None) -> None:
-    """Show what the conversation of a session holds, and how much of the model's context it fills.
+    """Show how full a conversation's context is. What fills it is counted by kind.
 
     \b
     Example:
@@ -44,7 +44,7 @@ def context(ctx: typer.Context, identifier: SessionArgument = "", workspace: Wor
 
 
 def explain(ctx: typer.Context, identifier: SessionArgument = "", workspace: WorkspaceOption = None) -> None:
-    """Show the last decision of a session whole: every candidate, gate and number.
+    """Show the last decision whole. Every candidate, gate and number is listed.
 
     \b
     Example:
@@ -65,7 +65,7 @@ def compact(
     keep: Annotated[str, typer.Option("--keep", metavar="TEXT", help="What is kept above all.")] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Begin a session that goes on from a summary of this one's conversation; a model writes it, if there is one.
+    """Go on from a summary of a conversation. It begins a new session; a model writes the summary, if there is one.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def export(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write a session as Markdown: goals, decisions, calls, outputs, answers.
+    """Write a session as Markdown. It holds goals, decisions, calls, outputs and answers.
 
     \b
     Examples:

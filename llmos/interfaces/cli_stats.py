@@ -33,7 +33,7 @@ def stats(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what was spent and saved, the modes, and the share that was replayed, from the transcripts.
+    """Show what was spent and saved. Also the modes, and the share that was replayed.
 
     Every number is a sum over the sessions on record; `llmos sessions list` shows what it is made of.
 

@@ -146,7 +146,7 @@ def diff(
     new: TraceArgument,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what one saved run does otherwise than another: goals, steps and answers as a unified diff.
+    """Compare two saved runs. Goals, steps and answers are shown as a unified diff.
 
     \b
     Example:

@@ -34,7 +34,7 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Answer the questio
 def approve(
     ctx: typer.Context, identifier: TraceArgument, yes: YesOption = False, workspace: WorkspaceOption = None
 ) -> None:
-    """Allow a saved run that was imported or edited to be replayed. It is shown whole first.
+    """Allow an imported or edited run to be replayed. It is shown whole first.
 
     What is approved is the content that was shown: when the file changes, it is not approved any more.
 
@@ -71,7 +71,7 @@ def _show_and_approve(opened: App, shown: Shown, yes: bool) -> None:
 def edit(
     ctx: typer.Context, identifier: TraceArgument, yes: YesOption = False, workspace: WorkspaceOption = None
 ) -> None:
-    """Change the goal, the steps or the answer of a saved run in $VISUAL or $EDITOR.
+    """Change a saved run in your editor. Its goal, steps and answer open in $VISUAL or $EDITOR.
 
     The saved run itself is never changed: the edit becomes a new one, which takes the place of the old one as soon as
     you approve it.

@@ -18,7 +18,7 @@ def pin(
     off: Annotated[bool, typer.Option("--off", help="Take the pin away.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Prefer a saved run to others of the same goal, and never prune it.
+    """Prefer a saved run to others of its goal. It is never pruned.
 
     \b
     Examples:
@@ -56,7 +56,7 @@ def disable(
 
 
 def enable(ctx: typer.Context, identifier: TraceArgument, workspace: WorkspaceOption = None) -> None:
-    """Let a saved run be replayed again that was disabled, or that wrong replays had retired.
+    """Let a saved run be replayed again. It was disabled, or wrong replays had retired it.
 
     \b
     Example:
@@ -102,7 +102,7 @@ def trace_stats(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show what the saved runs came to: how many, how often replayed, what that saved, which ones went wrong.
+    """Show how often saved runs were replayed. Also what that saved, and which ones went wrong.
 
     \b
     Examples:

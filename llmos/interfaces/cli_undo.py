@@ -18,7 +18,7 @@ def undo(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Take back what the last turn of a session did to files, after saying what cannot be taken back.
+    """Take back what the last turn did to files. What cannot be taken back is said first.
 
     \b
     Examples:

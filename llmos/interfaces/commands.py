@@ -246,7 +246,7 @@ def init(
         bool, typer.Option("--agents", help="Only write a starter AGENTS.md, what a project says to agents.")
     ] = False,
 ) -> None:
-    """Make a folder a workspace: traces/, memories/ and config.yaml. What exists is left alone.
+    """Make a folder a workspace of its own. It gets traces/, memories/ and config.yaml; what exists is left alone.
 
     \b
     Examples:

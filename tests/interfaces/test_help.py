@@ -73,3 +73,8 @@ def test_every_group_names_its_commands(llmos: Llmos) -> None:
             assert f"  {path[1]} " in shown
     for group in ("traces", "sessions", "config", "models"):
         assert llmos(group, "--help").code == 0
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path not in LEAVES], ids=" ".join)
+def test_no_command_is_listed_with_half_a_sentence(path: tuple[str, ...], llmos: Llmos) -> None:
+    assert [line for line in llmos(*path[1:], "--help").out.splitlines()[1:] if line.endswith("...")] == []
