@@ -2,9 +2,9 @@
 
     python -m bench.local_slots [--model NAME] [--tokens 32] [--rounds 3]
 
-One place after the other's end, and two places in one batch, by turns in one process of the runtime. Beside the wall
-time stands the processor time of that process, which a busy machine does not change as much, and its memory with one
-place and with two.
+One after the other in one slot, and both in one batch in two slots, by turns in one process of the runtime. Beside the
+wall time stands the processor time of that process, which a busy machine does not change as much, and its memory with
+one slot and with two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from llmos.adapters import local_prompt, local_runtime
-from llmos.adapters.local_model import FIRST_PLACE
+from llmos.adapters.local_model import FIRST_SLOT
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
 from llmos.core.catalogue import CATALOGUE
 from llmos.core.messages import user_text
@@ -42,18 +42,18 @@ def main() -> None:
     path = ModelStore(models_folder(os.environ, Path.home())).path(entry)
     with tempfile.TemporaryDirectory(prefix="llmos-slots-") as folder:
         alone = load(path, 1, Path(folder))
-        memory(alone, "one place")
+        memory(alone, "one slot")
         alone.close()
         server = load(path, 2, Path(folder))
-        for place in (0, 1):
-            ask(server, place, "hello", 1)
+        for slot in (0, 1):
+            ask(server, slot, "hello", 1)
         taken: dict[str, list[tuple[float, float]]] = {"in order": [], "at once": []}
         for number in range(arguments.rounds):
             for way, found in taken.items():
                 found.append(both(server, way, number, arguments.tokens))
                 wall, processor = found[-1]
                 print(f"{way:9} {wall:6.1f} s wall {processor:6.1f} s of the processor", flush=True)
-        memory(server, "two places")
+        memory(server, "two slots")
         server.close()
     wall, processor = (
         {way: statistics.median(pair[at] for pair in found) for way, found in taken.items()} for at in (0, 1)
@@ -64,14 +64,14 @@ def main() -> None:
     )
 
 
-def load(path: Path, places: int, folder: Path) -> LocalServer:
+def load(path: Path, slots: int, folder: Path) -> LocalServer:
     process, log = local_runtime.start_child()
     generating, reading = local_runtime.thread_counts(None)
-    settings = LoadSettings(path, path.stem, CONTEXT, generating, reading, FIRST_PLACE, places, state_folder=folder)
+    settings = LoadSettings(path, path.stem, CONTEXT, generating, reading, FIRST_SLOT, slots, state_folder=folder)
     return local_runtime.load(process, log, settings)
 
 
-def ask(server: LocalServer, place: int, goal: str, tokens: int) -> None:
+def ask(server: LocalServer, slot: int, goal: str, tokens: int) -> None:
     bash = replace(
         builtin_tools()["shell"].spec, name="bash"
     )  # under another name it brings no hints, and so is read sooner
@@ -82,7 +82,7 @@ def ask(server: LocalServer, place: int, goal: str, tokens: int) -> None:
         "temperature": 0,
         "ignore_eos": True,
         "cache_prompt": True,
-        "id_slot": FIRST_PLACE + place,
+        "id_slot": FIRST_SLOT + slot,
     }
     server.chat(body, lambda chunk: None, Cancel())
 
@@ -92,7 +92,7 @@ def both(server: LocalServer, way: str, number: int, tokens: int) -> tuple[float
     began, before = time.perf_counter(), processor_s(server)
     if way == "at once":
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda place: ask(server, place, goals[place], tokens), (0, 1)))
+            list(pool.map(lambda slot: ask(server, slot, goals[slot], tokens), (0, 1)))
     else:
         for goal in goals:
             ask(server, 0, goal, tokens)

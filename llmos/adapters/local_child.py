@@ -36,12 +36,12 @@ def _load(settings: dict[str, Any]) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = settings["path"]
     params.model_alias = [settings["name"]]
-    places = settings["places"]
-    params.n_ctx = settings["n_ctx"] * places
-    params.n_parallel = settings["beside"] + places
+    slots = settings["slots"]
+    params.n_ctx = settings["n_ctx"] * slots
+    params.n_parallel = settings["beside"] + slots
     # One store of what was read for all draws: they begin alike.
     params.kv_unified = True
-    if places > 1:
+    if slots > 1:
         params.kv_unified_per_slot = settings["n_ctx"]
         # Two conversations are at work by turns: what the other one has read must not be read again.
         params.cache_idle_slots = False

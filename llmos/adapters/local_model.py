@@ -18,8 +18,8 @@ from typing import Any
 
 from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
-from llmos.adapters.local_places import Place, Places
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
+from llmos.adapters.local_slots import Slot, Slots
 from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.dataclass import dataclass
@@ -34,8 +34,8 @@ SURE = 0.85
 """The mean probability of a call's tokens from which it is made without a second look."""
 DRAWS = 4
 """How many more are drawn of a call that is not sure, all at once."""
-FIRST_PLACE = DRAWS - 1
-"""The place of the first conversation; a draw is spread over it and those before it."""
+FIRST_SLOT = DRAWS - 1
+"""The slot of the first conversation; a draw is spread over it and those before it."""
 SECOND_ROOM = 300
 """Tokens for each further draw of a call at most."""
 CONSIDERED = 20
@@ -90,8 +90,8 @@ class LocalModel:
         self._threads = threads
         self._info = ModelInfo(name=name, payer=LOCAL_PAYER, small=True, max_output_tokens=MAX_OUTPUT_TOKENS)
         self._cache = PrefixCache(prefix_cache) if prefix_cache is not None else None
-        self._slots = slots
-        self._places = Places(FIRST_PLACE, time.monotonic)
+        self._most_slots = slots
+        self._slots = Slots(FIRST_SLOT, time.monotonic)
         self._drawing = asyncio.Lock()
         self._server: LocalServer | None = None
         self._loading = threading.Lock()
@@ -128,7 +128,7 @@ class LocalModel:
             settings = self._settings()
             process, log = local_runtime.start_child()
             self._child_end = process.kill
-            self._places.lay_out(settings.places)
+            self._slots.lay_out(settings.slots)
             self._server = local_runtime.load(process, log, settings)
             return self._server
 
@@ -144,15 +144,15 @@ class LocalModel:
             "cache_prompt": True,
             "stream_options": {"include_usage": True},
         }
-        async with self._places.take(body["messages"]) as place:
-            # Always the same place, so that what was read there, or put back there, is not read again.
-            body["id_slot"] = place.number
+        async with self._slots.take(body["messages"]) as slot:
+            # Always the same slot, so that what was read there, or put back there, is not read again.
+            body["id_slot"] = slot.number
             if not request.tools:
-                place.prefix = ""  # whatever was kept of a turn's prompt gives way to this one
+                slot.prefix = ""  # whatever was kept of a turn's prompt gives way to this one
                 return await self._plain(request, body, emit)
-            await self._read_system(body["messages"][0], place)
+            await self._read_system(body["messages"][0], slot)
             reply = await self._tool_turn(request, body, emit)
-            place.goes_on = reply.stop_reason is StopReason.TOOL_USE
+            slot.goes_on = reply.stop_reason is StopReason.TOOL_USE
             return reply
 
     async def _plain(self, request: ModelRequest, body: dict[str, Any], emit: Emit) -> ModelReply:
@@ -215,22 +215,22 @@ class LocalModel:
     def _turns(self, drawn: Sequence[_Generation], request: ModelRequest) -> list[Text | ToolCall]:
         return [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]
 
-    async def _read_system(self, system: Mapping[str, str], place: Place) -> None:
+    async def _read_system(self, system: Mapping[str, str], slot: Slot) -> None:
         """Have the model know the system prompt: from a kept state, or by reading it once and keeping the state."""
         if self._cache is None:
             return
         server = await asyncio.to_thread(self.serve)
         name = self._cache.name(self._path, self._n_ctx, system["content"])
-        if name == place.prefix:
+        if name == slot.prefix:
             return
-        if not (self._cache.has(name) and await asyncio.to_thread(server.take_state, place.number, name)):
+        if not (self._cache.has(name) and await asyncio.to_thread(server.take_state, slot.number, name)):
             # A state that was there and could not be taken is of no use to anyone.
             self._cache.drop(name)
             if self._cache.make_room():
-                asked = {"messages": [system], "max_tokens": 1, "temperature": 0, "id_slot": place.number}
+                asked = {"messages": [system], "max_tokens": 1, "temperature": 0, "id_slot": slot.number}
                 await self._generate(asked, lambda text: None)
-                await asyncio.to_thread(server.keep_state, place.number, name)
-        place.prefix = name
+                await asyncio.to_thread(server.keep_state, slot.number, name)
+        slot.prefix = name
 
     async def _generate(self, body: Mapping[str, Any], on_text: Callable[[str], None]) -> list[_Generation]:
         """Run one completion in a thread, `n` of them side by side; `on_text` gets the first's text so far."""
@@ -252,9 +252,9 @@ class LocalModel:
             if len(made) == 1:
                 await asyncio.to_thread(server.chat, body, on_chunk, cancel)
                 return made
-            async with self._drawing:  # the places beside those of conversations are enough for one
+            async with self._drawing:  # the slots beside those of conversations are enough for one
                 await asyncio.to_thread(server.chat, body, on_chunk, cancel)
-                await asyncio.to_thread(server.clear, range(FIRST_PLACE))
+                await asyncio.to_thread(server.clear, range(FIRST_SLOT))
                 return made
         except asyncio.CancelledError:
             cancel()
@@ -295,13 +295,13 @@ class LocalModel:
                 f"{(free or 0) >> 20:,} MiB are free; close other programs, or choose a smaller model."
             )
         self._n_ctx = context
-        places, each = self._slots, self._kv_bytes_per_token
-        while places > 1 and local_runtime.fitting_context(context, size, places * each, free) < context:
-            places -= 1
+        slots, each = self._most_slots, self._kv_bytes_per_token
+        while slots > 1 and local_runtime.fitting_context(context, size, slots * each, free) < context:
+            slots -= 1
         generating, reading = local_runtime.thread_counts(self._threads)
         folder = self._cache.folder if self._cache is not None else None
         return LoadSettings(
-            self._path, self._info.name, context, generating, reading, FIRST_PLACE, places, state_folder=folder
+            self._path, self._info.name, context, generating, reading, FIRST_SLOT, slots, state_folder=folder
         )
 
 

@@ -95,9 +95,9 @@ class LoadSettings:
     batch_threads: int
     """For reading the prompt."""
     beside: int
-    """Places in which further answers of one request are generated side by side."""
-    places: int = 1
-    """Places for conversations, after those, each with `n_ctx` tokens."""
+    """Slots in which further answers of one request are generated side by side."""
+    slots: int = 1
+    """Slots for conversations, after those, each with `n_ctx` tokens."""
     state_folder: Path | None = None
     """Where `keep_state` and `take_state` have their files."""
 
@@ -157,24 +157,24 @@ class LocalServer:
         finally:
             connection.close()
 
-    def keep_state(self, place: int, file_name: str) -> bool:
-        """Write what was read in a place to a file of the state folder; whether that worked."""
-        return self._state(place, "save", file_name)
+    def keep_state(self, slot: int, file_name: str) -> bool:
+        """Write what was read in a slot to a file of the state folder; whether that worked."""
+        return self._state(slot, "save", file_name)
 
-    def take_state(self, place: int, file_name: str) -> bool:
-        """Put a place back to a kept state; whether that worked."""
-        return self._state(place, "restore", file_name)
+    def take_state(self, slot: int, file_name: str) -> bool:
+        """Put a slot back to a kept state; whether that worked."""
+        return self._state(slot, "restore", file_name)
 
-    def clear(self, places: Iterable[int]) -> None:
-        """Forget what was read in these places: it takes room that a conversation may need."""
-        for place in places:
-            self._state(place, "erase", "")
+    def clear(self, slots: Iterable[int]) -> None:
+        """Forget what was read in these slots: it takes room that a conversation may need."""
+        for slot in slots:
+            self._state(slot, "erase", "")
 
-    def _state(self, place: int, action: str, file_name: str) -> bool:
+    def _state(self, slot: int, action: str, file_name: str) -> bool:
         connection = self._connection()
         try:
             body = json.dumps({"filename": file_name})
-            connection.request("POST", f"/slots/{place}?action={action}", body, self._headers())
+            connection.request("POST", f"/slots/{slot}?action={action}", body, self._headers())
             return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
@@ -244,7 +244,7 @@ def load(process: subprocess.Popen[str], log: IO[bytes], settings: LoadSettings)
         "batch_threads": settings.batch_threads,
         "n_batch": BATCH_TOKENS,
         "beside": settings.beside,
-        "places": settings.places,
+        "slots": settings.slots,
         "state_folder": str(settings.state_folder or ""),
         "cache_mib": CACHE_MIB,
         "api_key": key,
