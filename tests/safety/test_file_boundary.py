@@ -180,16 +180,17 @@ os.symlink(sys.argv[2], "link")
 made = 0
 while True:
     try:
-        os.rename("door", "real"); os.rename("link", "door")
-        os.rename("door", "link"); os.rename("real", "door")
-    except OSError:  # a tool made a folder of that name in the moment in which there was none
-        made += 1
         if os.path.lexists("door") and os.path.lexists("real"):
             os.rename("door", "made%d" % made)
         if not os.path.lexists("link"):
             os.symlink(sys.argv[2], "link")
         if not os.path.lexists("door"):
             os.rename("real", "door")
+        while True:
+            os.rename("door", "real"); os.rename("link", "door")
+            os.rename("door", "link"); os.rename("real", "door")
+    except OSError:  # a tool made a folder of that name in the moment in which there was none
+        made += 1
 """
 
 
