@@ -22,6 +22,7 @@ from llmos.core.events import Mode
 from llmos.core.policy import Thresholds
 from llmos.core.tool import Effect
 from llmos.core.trace import Expect, Learned, OutputShape, Require, Step, Trace, TraceHeader, TraceStatus
+from llmos.core.wording import analyse
 from llmos.memory.traces_sdk import TraceManager
 from llmos.testing import FixedClock
 
@@ -80,14 +81,20 @@ def twisted(goal: str) -> Iterator[str]:
     yield from (form.format(goal) for form in _ADDED)
     for pair in _OPPOSITES:
         for one, other in (pair.split(), pair.split()[::-1]):
-            if re.search(rf"\b{one}\b", goal):
-                yield re.sub(rf"\b{one}\b", other, goal)
+            # A file that is named "lock" may as well be named "unlock": that is another value, and no opposite.
+            found = [match for match in re.finditer(rf"\b{one}\b", goal) if not _is_value(goal, match.start())]
+            if found:
+                yield goal[: found[0].start()] + other + goal[found[0].end() :]
     words = [match for match in re.finditer(r"[a-z]{3,}", goal) if set(match.group()) & set("aeopcxi")]
     for match in words[:3]:
         yield goal[: match.start()] + match.group().translate(_LOOKALIKE) + goal[match.end() :]
     middle = len(goal) // 2
     for strange in ("\u200b", "\u202e", "\u2066", "\u00ad", "\U000e0041", "\x1b[8m", "\x00"):
         yield goal[:middle] + strange + goal[middle:]
+
+
+def _is_value(goal: str, at: int) -> bool:
+    return any(literal.start <= at < literal.end for literal in analyse(goal).literals)
 
 
 @dataclass
