@@ -52,10 +52,8 @@ def percent(probability: float) -> str:
 
 def _how_sure(plan: PlanMade) -> str:
     """How probable it is that the saved run at hand is right for the goal; nothing where there is none."""
-    if plan.confidence <= 0 or plan.mode is Mode.LEARNER:
-        return ""
-    if plan.trace_id is None:  # no run of this goal, only one with words like it
-        return f", {percent(plan.confidence)} alike"
+    if plan.confidence <= 0 or plan.mode is Mode.LEARNER or plan.trace_id is None:
+        return ""  # no run of this goal: at most one with words like it, which the reasons name
     return f", {percent(plan.confidence)} sure{_rests_on(plan)}"
 
 
