@@ -13,6 +13,8 @@ from llmos.core.wording import Analysis, WordClass, base_word
 
 def check_verb(case: Case) -> str:
     old, new = case.template.analysis, case.goal
+    if old.surface == new.surface and old.verb == new.verb:
+        return ""
     asks = new.surface[:1] and new.surface[0] in _QUESTIONS
     if (asks and _PAST & set(old.surface) != _PAST & set(new.surface)) or _past_states(old) != _past_states(new):
         return "one of the goals asks about now, the other about before"

@@ -16,7 +16,7 @@ from llmos.core.dataclass import dataclass
 from llmos.core.goal import context_reference
 from llmos.core.literal_forms import strange_text
 from llmos.core.literals import Kind, Literal, Plain, Token, tokens_of
-from llmos.core.wording_frame import without_courtesy
+from llmos.core.wording_frame import request_in
 from llmos.core.wording_rules import RULES
 
 DROPPED = frozenset(
@@ -107,7 +107,8 @@ class Analysis:
 def analyse(goal: str) -> Analysis:
     """Read a goal; total: any text has an analysis."""
     given = tokens_of(goal)
-    tokens = without_courtesy(given)
+    asked = request_in(given)
+    tokens = given[asked]
     text, literals = _marked(tokens)
     for pattern, replacement in _compiled():
         text = pattern.sub(replacement, text)
@@ -122,8 +123,8 @@ def analyse(goal: str) -> Analysis:
         tuple("§" if word.startswith("§") else word for word in words),
         tuple(literals[index] for index in order),
         tuple("§" if isinstance(token, Literal) else token.text for token in tokens),
-        tuple(token.text for token in given if token not in tokens),
-        (tokens[0].start if tokens[:1] != given[:1] else 0, tokens[-1].end if tokens[-1:] != given[-1:] else len(goal)),
+        tuple(token.text for token in (*given[: asked.start], *given[asked.stop :])),
+        (tokens[0].start if asked.start else 0, tokens[-1].end if asked.stop < len(given) else len(goal)),
         verb,
         recurses,
         context_reference(_without_values(goal, tokens)) or "",

@@ -17,14 +17,14 @@ _MOST = 8
 """Words at an end of a goal that are looked at."""
 
 
-def without_courtesy(tokens: Sequence[Token]) -> tuple[Token, ...]:
-    """The tokens of the request alone; all of them where nothing else would be left."""
+def request_in(tokens: Sequence[Token]) -> slice:
+    """Where the tokens of the request stand; all of them where nothing else would be left."""
     head, tail = _plain(tokens[:_MOST]), _plain(tokens[::-1][:_MOST])[::-1]
     lead = _LEADING.match("".join(f"{word} " for word in head))
     trail = _TRAILING.search("".join(f" {word}" for word in tail))
     start = len(lead[0].split()) if lead else 0
     end = len(tokens) - (len(trail[0].split()) if trail else 0)
-    return tuple(tokens[start:end]) if end - start > 1 else tuple(tokens)
+    return slice(start, end) if end - start > 1 else slice(0, len(tokens))
 
 
 def _plain(tokens: Sequence[Token]) -> list[str]:
