@@ -35,8 +35,8 @@ async def carry_out(root: Path, count: int, *, seed: int = 6) -> tuple[int, int,
     """
     rng, problems, asked, replayed = random.Random(seed), list[str](), 0, 0
     chosen = [(job, at) for job in JOBS for at, text in enumerate(job.commands) if text.split()[0] in _REALLY]
-    for job, at in chosen:
-        place = root / f"{job.kind}-{at}-{asked}"
+    for number, (job, at) in enumerate(chosen):
+        place = root / str(number)
         lay_out(place)
         (place / "workspace").mkdir()
         world = World(place)

@@ -6,6 +6,7 @@ signed does not count. What is derived from the files may be lost and comes back
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -163,13 +164,7 @@ PIECES: dict[str, tuple[Break, str]] = {
     ),
     "outcomes are a folder": (a_folder(outcomes), "outcomes.jsonl"),
     "outcomes say never": (
-        lambda place: (
-            outcomes(place)
-            .open("a")
-            .write(
-                f'{{"when":"2026-11-26T00:00:00+00:00","trace":"{place.trace.stem}","outcome":"disabled","reason":"no"}}\n'
-            )
-        ),
+        lambda place: _add_outcome(place, {"outcome": "disabled", "reason": "no"}),
         "switched off by hand",
     ),
 }
@@ -194,6 +189,12 @@ DERIVED: dict[str, Break] = {
 def _torn_before(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def _add_outcome(place: Place, said: dict[str, str]) -> None:
+    line = json.dumps({"when": "2026-11-26T00:00:00+00:00", "trace": place.trace.stem, **said})
+    with outcomes(place).open("a") as file:
+        file.write(line + "\n")
 
 
 def _in_index(place: Place, statement: str) -> None:

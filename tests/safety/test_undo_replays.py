@@ -116,7 +116,7 @@ def one(root: Path, rng: random.Random, *, stops: bool, figures: Figures, undo: 
     work = root / "work"
     work.mkdir(parents=True)
     populate(work, rng)
-    steps = [*commands(rng), "cat gate.txt"]
+    steps = [*commands(rng), "grep open gate.txt"]
     goal = "; ".join(steps)
     saved = root / "saved"
     shutil.copytree(work, saved, symlinks=True)
@@ -126,10 +126,8 @@ def one(root: Path, rng: random.Random, *, stops: bool, figures: Figures, undo: 
     assert code == 0, said
     shutil.rmtree(work)
     shutil.copytree(saved, work, symlinks=True)
-    if stops:  # what the last step reads is of another form now, which is seen only when it ran
-        (work / "gate.txt").write_text("shut\nfor good\n")
-        (work / "gate.txt").unlink()
-        (work / "gate.txt").symlink_to("nowhere")
+    if stops:  # what the last step looks for is not there, which is seen only when it ran
+        (work / "gate.txt").write_text("shut\n")
     before = tree(work)
     code, said = say(root, "run", "-y", goal)
     figures.replays += 1
