@@ -1,10 +1,14 @@
 """What a thousand replayable goals take: `llmos batch` on asyncio and on Ray, beside their commands alone.
 
     python -m bench.batch [--goals 1000] [--folders 50] [--workers 1 2 4 8] [--nodes 1 3] [--kills asyncio ray]
+                          [--wait SECONDS] [--inside FOLDER]
 
 One goal is learned through the product's own path, with a scripted model that plays the two calls of a real one. Then
 that many goals like it, each with a value and a folder of its own, are carried out `--offline`: a real sandbox, a real
 transcript, real files. Each appends one line, so that a goal which was lost or done twice is counted from the files.
+
+With `--wait` each command sleeps so long first, as one that waits for a compiler or a network does. `--inside` is where
+the folders are made: below /tmp, the usual place, each command's own /tmp gets mount points, to be taken away again.
 
 `cpu` is the processor time of everything that was started, commands and sandboxes too, which other programs on the
 machine disturb less than the duration; that of a cluster is not counted. `bare` is bash alone, one process a goal, one
@@ -51,6 +55,12 @@ class Place:
     root: Path
     goals: int
     folders: int
+    wait_s: float = 0.0
+
+    def command(self, number: int) -> str:
+        """What the goal of this number runs."""
+        append = f"echo item-{number} >> log.txt"
+        return f"sleep {self.wait_s:g}; {append}" if self.wait_s else append
 
     @property
     def environ(self) -> dict[str, str]:
@@ -90,12 +100,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8])
     parser.add_argument("--nodes", type=int, nargs="*", default=[1, 3], help="of Ray, with two workers each")
     parser.add_argument("--kills", nargs="*", default=["asyncio", "ray"])
+    parser.add_argument("--wait", type=float, default=0.0, help="seconds that each command sleeps")
+    parser.add_argument("--inside", help="the folder in which all is made")
     parser.add_argument("--cluster", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.cluster:
         return cluster_process(arguments.cluster)
-    with tempfile.TemporaryDirectory(prefix="llmos-bench-") as folder:
-        place = Place(Path(folder), arguments.goals, arguments.folders)
+    with tempfile.TemporaryDirectory(prefix="llmos-bench-", dir=arguments.inside) as folder:
+        place = Place(Path(folder), arguments.goals, arguments.folders, arguments.wait)
         asyncio.run(teach(place))
         cores = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
         print(f"{place.goals:,} goals in {place.folders} folders; {cores}", flush=True)
@@ -134,7 +146,7 @@ async def teach(place: Place) -> None:
     work = place.root / "taught-in"
     work.mkdir()
     (work / "log.txt").write_text("start\n")
-    call = ToolCall("c1", "shell", {"command": "echo item-0 >> log.txt"})
+    call = ToolCall("c1", "shell", {"command": place.command(0)})
     model = ScriptedModel([model_reply(call), model_reply("Appended.")])
     app = App.open(AppOptions(), cwd=work, environ=place.environ, model=model)
     try:
@@ -177,7 +189,7 @@ async def bare(place: Place, at_once: int) -> None:
     async def folder(first: int) -> None:
         for number in range(first, place.goals + 1, place.folders):
             async with free:
-                argv = ("bash", "--noprofile", "--norc", "-c", f"echo item-{number} >> log.txt")
+                argv = ("bash", "--noprofile", "--norc", "-c", place.command(number))
                 process = await asyncio.create_subprocess_exec(*argv, cwd=place.folder(number))
                 assert await process.wait() == 0
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from llmos.core.blend import blended
 from llmos.core.cut_off import CutOff
 from llmos.core.events import Mode, Notice, Verdict
 from llmos.core.policy import PROVENANCE, Candidate, Plan
 from llmos.core.ports import Emit
-from llmos.engine.going_on import Done, steps_done
 from llmos.engine.invoke import Invoker
 from llmos.engine.replay import unmet_requirements
 from llmos.interfaces.turn import Turn
 from llmos.memory.traces_sdk import TraceManager
+
+if TYPE_CHECKING:
+    from llmos.engine.going_on import Done
 
 
 class Decider:
@@ -87,6 +90,8 @@ class Decider:
         return (f"its replay was cut off before its end: {cut_off}", *unmet) if cut_off else unmet
 
     def _unmet_after(self, cut: CutOff, candidate: Candidate) -> tuple[str, ...]:
+        from llmos.engine.going_on import steps_done
+
         done = steps_done(cut, candidate.trace, self._invoker)
         if isinstance(done, str):
             self.why_not = done if cut.trace == candidate.trace.header.id else self.why_not

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmos.core.events import Outcome
 from llmos.core.goal import goal_key
 from llmos.core.ports import Emit
 from llmos.core.trace import Trace
 from llmos.engine.alone import run_alone
-from llmos.engine.going_on import Done
 from llmos.engine.invoke import Invoker
 from llmos.engine.replay import Replay, Replayed, unmet_requirements
 from llmos.interfaces.keeping import Keeper
 from llmos.interfaces.session_parts import SessionParts
 from llmos.interfaces.turn import Turn
 from llmos.memory.replay_lock import SharedReplayLock
+
+if TYPE_CHECKING:
+    from llmos.engine.going_on import Done
 
 
 class Replayer:
