@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,17 @@ from llmos.adapters import local_prompt, local_runtime
 from llmos.adapters.local_cache import PrefixCache
 from llmos.adapters.local_runtime import Cancel, LoadSettings, LocalServer
 from llmos.adapters.local_slots import Slot, Slots
-from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
+from llmos.adapters.local_turn import (
+    MOST_IN_VAIN,
+    agreed,
+    calls_in_vain,
+    first_other,
+    goes_in_circles,
+    is_repeated,
+    others,
+    read_turn,
+    without_vain,
+)
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
@@ -134,16 +145,10 @@ class LocalModel:
 
     async def reply(self, request: ModelRequest, emit: Emit) -> ModelReply:
         """One turn. Raises NoModelError or ModelError; cancelling ends the generation at once."""
-        budget = max(1, min(request.max_tokens, MAX_OUTPUT_TOKENS))
         await self.warm()
-        chars = (self._n_ctx - budget) * local_prompt.CHARS_PER_TOKEN
-        body: dict[str, Any] = {
-            "messages": local_prompt.build_messages(request, chars),
-            "max_tokens": budget,
-            "temperature": 0,
-            "cache_prompt": True,
-            "stream_options": {"include_usage": True},
-        }
+        if request.tools:
+            request = replace(request, messages=without_vain(request.messages))
+        body = self._body(request)
         async with self._slots.take(body["messages"]) as slot:
             # Always the same slot, so that what was read there, or put back there, is not read again.
             body["id_slot"] = slot.number
@@ -168,7 +173,22 @@ class LocalModel:
             (made,) = await self._generate(body, streamed)
         return self._reply(Text(made.text), made)
 
+    def _body(self, request: ModelRequest) -> dict[str, Any]:
+        """What every completion for this request has."""
+        budget = max(1, min(request.max_tokens, MAX_OUTPUT_TOKENS))
+        chars = (self._n_ctx - budget) * local_prompt.CHARS_PER_TOKEN
+        return {
+            "messages": local_prompt.build_messages(request, chars),
+            "max_tokens": budget,
+            "temperature": 0,
+            "cache_prompt": True,
+            "stream_options": {"include_usage": True},
+        }
+
     async def _tool_turn(self, request: ModelRequest, body: Mapping[str, Any], emit: Emit) -> ModelReply:
+        vain = calls_in_vain(request.messages)
+        if 0 < len(vain) <= MOST_IN_VAIN and (anew := await self._drawn_anew(request, body, vain)) is not None:
+            return anew
         streamed = _Streamed(emit, local_prompt.visible_answer)
         turn = _turn_body(request, body)
         (made,) = await self._generate(turn, streamed)
@@ -207,10 +227,23 @@ class LocalModel:
         calls = [call for call in (first, *parts) if isinstance(call, ToolCall) and not call.problem] or [first]
         chosen, times = agreed(calls)
         doubt = "" if times >= AGREED else f"{times} of {DRAWS + 1} draws gave this call"
-        usage = Usage()
-        for made in drawn:
-            usage = _sum(usage, made.usage)
-        return chosen, doubt, usage
+        return chosen, doubt, reduce(_sum, (made.usage for made in drawn))
+
+    async def _drawn_anew(
+        self, request: ModelRequest, body: Mapping[str, Any], vain: Sequence[ToolCall]
+    ) -> ModelReply | None:
+        """Another call, drawn as if those in vain had not been made: shown them, the model varies their mistake."""
+        opening = replace(request, messages=request.messages[:1])
+        turn = _turn_body(opening, {**self._body(opening), "id_slot": body["id_slot"]})
+        turn |= {"temperature": 0.8, "seed": len(vain), "n": DRAWS}
+        drawn = await self._generate({**turn, "max_tokens": min(turn["max_tokens"], SECOND_ROOM)}, lambda text: None)
+        fit = others(self._turns(drawn, request), vain)
+        if not fit:
+            return None
+        chosen, times = agreed(fit)
+        usage = reduce(_sum, (made.usage for made in drawn))
+        doubt = "" if times >= AGREED else f"{times} of {DRAWS} draws gave this call, after {len(vain)} in vain"
+        return self._reply(chosen, _Generation(finish="stop", usage=usage), doubt)
 
     def _turns(self, drawn: Sequence[_Generation], request: ModelRequest) -> list[Text | ToolCall]:
         return [read_turn(made.text, request.tools, cut=made.finish == "length") for made in drawn]

@@ -14,8 +14,17 @@ from llmos.core.shell_mend import BUILTINS, mended, unrunnable
 from llmos.core.tool import ToolSpec
 
 CIRCLES = 8
+MOST_IN_VAIN = 2
+"""So many calls that came to nothing are each followed by one that is drawn as if they had not been made."""
 _CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
 """The note of the engine below the result of a command that changed files."""
+
+
+_FAILED = re.compile(r"^\[exit code \d+\]$", re.MULTILINE)
+_SILENT = re.compile(r"^\[no output\]$", re.MULTILINE)
+_CREATED = re.compile(r"^\[files: created [^;]*\]$", re.MULTILINE)
+_PRINTS = re.compile(r"(?:^|&&|;|\n)\s*(?:cat|head|tail|less)\b[^|&;\n]*\Z")
+"""A command that ends by printing a file."""
 
 
 def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text | ToolCall:
@@ -46,6 +55,44 @@ def first_other(call: ToolCall, parts: Sequence[Text | ToolCall], messages: tupl
     """The first whole call among these that was not made before; `call` where there is none."""
     fit = (part for part in parts if isinstance(part, ToolCall) and not part.problem)
     return next((part for part in fit if not is_repeated(part, messages)), call)
+
+
+def calls_in_vain(messages: Sequence[Message]) -> list[ToolCall]:
+    """The calls since the goal, where every one of them came to nothing; none where one did something, or in words."""
+    results = {part.call_id: part for message in messages for part in message.parts if isinstance(part, ToolResult)}
+    calls: list[ToolCall] = []
+    for message in messages[1:]:
+        for part in message.parts:
+            if isinstance(part, ToolCall) and part.id in results and _in_vain(part, results[part.id].content):
+                calls.append(part)
+            elif not isinstance(part, ToolResult):
+                return []
+    return calls
+
+
+def without_vain(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation from the first call on that did not come to nothing; all of it where there is none."""
+    for at in range(len(messages), 2, -2):
+        if calls_in_vain(messages[:at]) and at < len(messages):
+            return (messages[0], *messages[at:])
+    return tuple(messages)
+
+
+def others(parts: Sequence[Text | ToolCall], made: Sequence[ToolCall]) -> list[ToolCall]:
+    """The whole calls among these that say something else than those that were made."""
+    said = {_said(call) for call in made}
+    return [part for part in parts if isinstance(part, ToolCall) and not part.problem and _said(part) not in said]
+
+
+def _in_vain(call: ToolCall, result: str) -> bool:
+    """Whether a command failed, or printed nothing where it was to print, and left the files as they were."""
+    command = call.args.get("command")
+    if not isinstance(command, str):
+        return False
+    if _CHANGED.search(result):
+        # A file that it made and printed, and that is empty, is nothing either; the next call makes it anew.
+        return bool(_SILENT.search(result) and _CREATED.search(result) and _PRINTS.search(command))
+    return bool(_FAILED.search(result) or _SILENT.search(result))
 
 
 def goes_in_circles(text: str) -> bool:
