@@ -72,10 +72,9 @@ def calls_in_vain(messages: Sequence[Message]) -> list[ToolCall]:
 
 def without_vain(messages: Sequence[Message]) -> tuple[Message, ...]:
     """The conversation from the first call on that did not come to nothing; all of it where there is none."""
-    for at in range(len(messages), 2, -2):
-        if calls_in_vain(messages[:at]) and at < len(messages):
-            return (messages[0], *messages[at:])
-    return tuple(messages)
+    cuts = [] if calls_in_vain(messages) else range(len(messages) - 2, 2, -2)
+    at = next((at for at in cuts if calls_in_vain(messages[:at])), 1)
+    return (messages[0], *messages[at:])
 
 
 def others(parts: Sequence[Text | ToolCall], made: Sequence[ToolCall]) -> list[ToolCall]:

@@ -21,7 +21,16 @@ from llmos.adapters.local_prompt import (
     turn_grammar,
     visible_answer,
 )
-from llmos.adapters.local_turn import agreed, first_other, goes_in_circles, is_repeated, read_turn
+from llmos.adapters.local_turn import (
+    agreed,
+    calls_in_vain,
+    first_other,
+    goes_in_circles,
+    is_repeated,
+    others,
+    read_turn,
+    without_vain,
+)
 from llmos.core.messages import Message, Text, ToolCall, ToolResult, user_text
 from llmos.core.ports import Example, ExampleStep, ModelRequest
 from llmos.core.shell_mend import mended
@@ -238,3 +247,45 @@ def test_of_what_is_drawn_again_the_first_other_whole_call_is_made() -> None:
     other = ToolCall("other", "shell", {"command": "ls -l"})
     assert first_other(made, [made, Text("no"), broken, other], (GOAL, CALL, RESULT)) == other
     assert first_other(made, [made, broken], (GOAL, CALL, RESULT)) == made
+
+
+def told(*pairs: tuple[str, str]) -> tuple[Message, ...]:
+    """A conversation of commands and what they gave."""
+    messages: list[Message] = [GOAL]
+    for number, (command, result) in enumerate(pairs):
+        messages.append(Message("assistant", (ToolCall(f"c{number}", "shell", {"command": command}),)))
+        messages.append(Message("user", (ToolResult(f"c{number}", result, "[exit" in result),)))
+    return tuple(messages)
+
+
+EMPTY = ("grep x a.txt > b.txt && cat b.txt", "[no output]\n[files: created b.txt]")
+NOTHING = ("sed -i 's/x/y/' a.txt", "[no output]\n[files: no change]")
+FAILED = ("ls b", "[stderr]\nls: b\n[exit code 2]\n[files: no change]")
+
+
+def test_calls_that_came_to_nothing_are_in_vain_until_one_does_something() -> None:
+    for vain in (EMPTY, NOTHING, FAILED):
+        assert [call.args["command"] for call in calls_in_vain(told(vain))] == [vain[0]]
+    assert len(calls_in_vain(told(FAILED, NOTHING))) == 2
+    fine = (
+        ("ls", "a.txt"),
+        ("touch b.txt", "[no output]\n[files: created b.txt]"),
+        ("sed -i 's/a/b/' a.txt && ls b", "[stderr]\nls: b\n[exit code 2]\n[files: changed a.txt]"),
+    )
+    assert [calls_in_vain(told(FAILED, one)) for one in fine] == [[], [], []]
+    assert calls_in_vain((*told(FAILED), Message("assistant", (Text("There is no b."),)))) == []
+
+
+def test_what_came_to_nothing_is_left_out_once_another_call_did_something() -> None:
+    done = ("ls", "a.txt")
+    assert without_vain(told(FAILED, NOTHING)) == told(FAILED, NOTHING)
+    assert without_vain(told(done)) == told(done)
+    assert without_vain(told(FAILED, NOTHING, done)) == (GOAL, *told(FAILED, NOTHING, done)[5:])
+    assert without_vain(told(done, FAILED)) == told(done, FAILED)
+
+
+def test_another_call_is_one_that_says_something_else() -> None:
+    made = ToolCall("c1", "shell", {"command": "ls"})
+    again, other = ToolCall("c2", "shell", {"command": "ls"}), ToolCall("c3", "shell", {"command": "ls -a"})
+    broken = ToolCall("c4", "shell", {"command": "ls 'a"}, problem="a quote is not closed")
+    assert others([again, Text("no"), broken, other], [made]) == [other]
