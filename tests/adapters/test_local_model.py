@@ -165,6 +165,16 @@ class TestWithTheSmallModel:
         (part,) = reply.message.parts
         assert part != call and not (isinstance(part, ToolCall) and dict(part.args) == dict(call.args))
 
+    async def test_after_a_call_in_vain_another_is_made(self, model: LocalModel) -> None:
+        goal = user_text("Task: count the .py files below this folder")
+        call = ToolCall("c1", "shell", {"command": "find . -name '*.pyy' | grep -c ."})
+        told = ToolResult("c1", "0\n[exit code 1]\n[files: no change]", True)
+        messages = (goal, Message("assistant", (call,)), Message("user", (told,)))
+        reply = await model.reply(ModelRequest("", messages, (SHELL,), examples=EXAMPLES), ignore)
+        (part,) = reply.message.parts
+        assert isinstance(part, ToolCall) and part.problem == "" and dict(part.args) != dict(call.args)
+        assert "*.py'" in part.args["command"]
+
     async def test_an_output_schema_holds(self, model: LocalModel) -> None:
         schema = {
             "type": "object",
