@@ -25,18 +25,20 @@ from llmos.adapters.local_turn import (
     MOST_IN_VAIN,
     agreed,
     calls_in_vain,
+    chances,
     first_other,
     goes_in_circles,
     is_repeated,
     others,
     read_turn,
+    turn_body,
     without_vain,
 )
 from llmos.core.catalogue import LOCAL_PAYER
 from llmos.core.dataclass import dataclass
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import TextStreamed
-from llmos.core.messages import Message, StopReason, Text, ToolCall, ToolResult, Usage
+from llmos.core.messages import Message, StopReason, Text, ToolCall, Usage
 from llmos.core.ports import Emit, ModelInfo, ModelReply, ModelRequest
 
 DEFAULT_CONTEXT = 8_192
@@ -51,8 +53,6 @@ SECOND_ROOM = 300
 """Tokens for each further draw of a call at most."""
 CONSIDERED = 20
 """Tokens whose probabilities are asked for where the answer is a choice."""
-MENDED_AT_ONCE = 2
-"""So many errors of one turn are followed by another call, whatever the model would say."""
 AGREED = 3
 """How many of all draws must be the same call for it not to be doubted."""
 
@@ -190,7 +190,7 @@ class LocalModel:
         if 0 < len(vain) <= MOST_IN_VAIN and (anew := await self._drawn_anew(request, body, vain)) is not None:
             return anew
         streamed = _Streamed(emit, local_prompt.visible_answer)
-        turn = _turn_body(request, body)
+        turn = turn_body(request, body)
         (made,) = await self._generate(turn, streamed)
         part, doubt = read_turn(made.text, request.tools, cut=made.finish == "length"), ""
         if isinstance(part, ToolCall) and is_repeated(part, request.messages):
@@ -234,7 +234,7 @@ class LocalModel:
     ) -> ModelReply | None:
         """Another call, drawn as if those in vain had not been made: shown them, the model varies their mistake."""
         opening = replace(request, messages=request.messages[:1])
-        turn = _turn_body(opening, {**self._body(opening), "id_slot": body["id_slot"]})
+        turn = turn_body(opening, {**self._body(opening), "id_slot": body["id_slot"]})
         turn |= {"temperature": 0.8, "seed": len(vain), "n": DRAWS}
         drawn = await self._generate({**turn, "max_tokens": min(turn["max_tokens"], SECOND_ROOM)}, lambda text: None)
         fit = others(self._turns(drawn, request), vain)
@@ -360,30 +360,6 @@ def _constraint(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _choice() -> dict[str, Any]:
     """One token, with the probabilities of those that it might have been."""
     return {"max_tokens": 1, "logprobs": True, "top_logprobs": CONSIDERED}
-
-
-def chances(choices: Sequence[str], tokens: Mapping[str, float]) -> dict[str, float]:
-    """How likely each choice is, whatever its capitals and the space before it; empty where no token is one of them."""
-    said: dict[str, float] = dict.fromkeys(choices, 0.0)
-    for token, probability in tokens.items():
-        word = token.strip().lower()
-        if word in said:
-            said[word] += probability
-    total = sum(said.values())
-    return {word: probability / total for word, probability in said.items()} if total > 0.0 else {}
-
-
-def _turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What asks for a turn. After a result it may be an answer; after words (a goal, or why an answer was sent back) it
-    must be a call, since without one the answer would be worth as little as before. So must it after the first errors.
-    """
-    asked = {**body, "stop": [local_prompt.END_OF_CALL], "logprobs": True, "top_logprobs": 1}
-    results = [part for message in request.messages for part in message.parts if isinstance(part, ToolResult)]
-    failed = bool(results) and results[-1].is_error and sum(result.is_error for result in results) <= MENDED_AT_ONCE
-    if any(isinstance(part, ToolResult) for part in request.messages[-1].parts) and not failed:
-        return {**asked, "grammar": local_prompt.turn_grammar(request.tools)}
-    opened = [*body["messages"], {"role": "assistant", "content": local_prompt.FENCE}]
-    return {**asked, "messages": opened, "grammar": local_prompt.call_grammar(request.tools)}
 
 
 def _take(made: Sequence[_Generation], chunk: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A turn of a small local model as it is read: an answer, or a call, mended and looked through before it is made."""
+"""A turn of a small local model: how it is asked for, and how it is read; a command is mended and looked through."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import re
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llmos.adapters import local_prompt
 from llmos.core.messages import Message, Text, ToolCall, ToolResult
+from llmos.core.ports import ModelRequest
 from llmos.core.shell_mend import BUILTINS, mended, unrunnable
 from llmos.core.tool import ToolSpec
 
 CIRCLES = 8
+MENDED_AT_ONCE = 2
+"""So many errors of one turn are followed by another call, whatever the model would say."""
 MOST_IN_VAIN = 2
 """So many calls that came to nothing are each followed by one that is drawn as if they had not been made."""
 _CHANGED = re.compile(r"^\[files: (?!no change)", re.MULTILINE)
@@ -25,6 +29,30 @@ _SILENT = re.compile(r"^\[no output\]$", re.MULTILINE)
 _CREATED = re.compile(r"^\[files: created [^;]*\]$", re.MULTILINE)
 _PRINTS = re.compile(r"(?:^|&&|;|\n)\s*(?:cat|head|tail|less)\b[^|&;\n]*\Z")
 """A command that ends by printing a file."""
+
+
+def turn_body(request: ModelRequest, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What asks for a turn. After a result it may be an answer; after words (a goal, or why an answer was sent back) it
+    must be a call, since without one the answer would be worth as little as before. So must it after the first errors.
+    """
+    asked = {**body, "stop": [local_prompt.END_OF_CALL], "logprobs": True, "top_logprobs": 1}
+    results = [part for message in request.messages for part in message.parts if isinstance(part, ToolResult)]
+    failed = bool(results) and results[-1].is_error and sum(result.is_error for result in results) <= MENDED_AT_ONCE
+    if any(isinstance(part, ToolResult) for part in request.messages[-1].parts) and not failed:
+        return {**asked, "grammar": local_prompt.turn_grammar(request.tools)}
+    opened = [*body["messages"], {"role": "assistant", "content": local_prompt.FENCE}]
+    return {**asked, "messages": opened, "grammar": local_prompt.call_grammar(request.tools)}
+
+
+def chances(choices: Sequence[str], tokens: Mapping[str, float]) -> dict[str, float]:
+    """How likely each choice is, whatever its capitals and the space before it; empty where no token is one of them."""
+    said: dict[str, float] = dict.fromkeys(choices, 0.0)
+    for token, probability in tokens.items():
+        word = token.strip().lower()
+        if word in said:
+            said[word] += probability
+    total = sum(said.values())
+    return {word: probability / total for word, probability in said.items()} if total > 0.0 else {}
 
 
 def read_turn(raw: str, tools: Sequence[ToolSpec], *, cut: bool = False) -> Text | ToolCall:

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from llmos.adapters import local_runtime
-from llmos.adapters.local_model import LocalModel, available, chances
+from llmos.adapters.local_model import LocalModel, available
+from llmos.adapters.local_turn import chances
 from llmos.core.catalogue import find_model
 from llmos.core.errors import ModelError, ModelErrorKind, NoModelError
 from llmos.core.events import Event, TextStreamed
