@@ -174,7 +174,7 @@ async def test_without_a_model_what_was_said_outright_is_kept_and_it_stays_due(t
     tick = await memory.tick(
         "Always answer in German.", "Please remember that I live in Bern", "is my cat here?", "the build is failing"
     )
-    assert (tick.done, tick.reason) == (False, "no model can answer; what was said outright is kept")
+    assert (tick.done, tick.reason) == (False, "no model can answer; what you said outright is kept")
     assert tick.changes == (
         "added to system_context: Linux, 2 processors",
         "added to persona: Always answer in German",
@@ -212,7 +212,7 @@ async def test_a_small_model_that_is_too_slow_keeps_nobody_from_what_was_said_ou
     small = ScriptedModel([hang], info=ModelInfo("small", "nobody", small=True))
     memory = Memory(tmp_path, small, limits=UpdateLimits(0.05, 2.0))
     tick = await memory.tick("I prefer tabs", "Always be brief", "Our build machine is called anvil.")
-    assert (tick.done, tick.reason) == (False, "the model took too long; what was said outright is kept")
+    assert (tick.done, tick.reason) == (False, "the model took too long; what you said outright is kept")
     assert (memory.texts(), memory.texts("persona")) == (["I prefer tabs"], ["Always be brief"])
 
 

@@ -109,8 +109,8 @@ def test_the_catalogue_names_models_by_name_or_a_part_of_it_that_is_unique() -> 
     with pytest.raises(UsageError) as unknown:
         find_model("gpt")
     assert str(unknown.value) == (
-        "“gpt” is not a local model that llmos knows; choose one of: qwen2.5-coder-1.5b-instruct-q4_k_m, "
-        "qwen2.5-coder-0.5b-instruct-q4_k_m, all-minilm-l6-v2-int8."
+        "'gpt' is not a local model that llmos knows; choose one of: qwen2.5-coder-1.5b-instruct-q4_k_m, "
+        "qwen2.5-coder-0.5b-instruct-q4_k_m, all-minilm-l6-v2-int8"
     )
     with pytest.raises(UsageError, match="fits more than one local model"):
         find_model("qwen")
