@@ -17,7 +17,7 @@ from pathlib import Path
 
 from llmos.core.errors import StoreError
 from llmos.memory.codec import dump_line
-from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_bounded, show_path
+from llmos.memory.files import MissingFileError, append_line, make_private_folder, os_cause, read_from, show_path
 from llmos.memory.signing import is_signed, key_path, ready_key, signature, signing_key
 
 _LINE = re.compile(rb'^(.*"sha256"\s*:\s*"([0-9a-f]{64})".*)$', re.MULTILINE)
@@ -40,6 +40,8 @@ class Approvals:
         self._lines: dict[str, list[bytes]] = {}
         self._valid: dict[str, list[dict[str, str]]] = {}
         self._stamp: tuple[int, int] | None = None
+        self._inode, self._done = 0, 0
+        """The file that was read, and up to which byte: the end of its last whole line."""
         self._key: bytes | None = None
         self._key_stamp: tuple[int, ...] = ()
         self._key_problem = ""
@@ -115,16 +117,21 @@ class Approvals:
             stamp = (found.st_size, found.st_mtime_ns)
             if stamp == self._stamp:
                 return
-            data = read_bounded(self._path, _MAX_BYTES)
+            # One that only grew since is read from there on: a run that is kept adds a line to thousands.
+            grew = found.st_ino == self._inode and found.st_size >= self._done
+            data = read_from(self._path, self._done if grew else 0, _MAX_BYTES)
         except (FileNotFoundError, MissingFileError):
-            self._lines, self._valid, self._stamp = {}, {}, None
+            self._lines, self._valid, self._stamp, self._done = {}, {}, None, 0
             return
         except OSError as error:
             raise StoreError(f"cannot read {show_path(self._path)}: {os_cause(error)}") from None
-        self._lines, self._valid = {}, {}
+        if not grew:
+            self._lines, self._valid, self._done = {}, {}, 0
         for line, content in _LINE.findall(data):
-            self._lines.setdefault(content.decode(), []).append(line)
-        self._stamp = stamp
+            name = content.decode()
+            self._lines.setdefault(name, []).append(line)
+            self._valid.pop(name, None)
+        self._stamp, self._inode, self._done = stamp, found.st_ino, self._done + data.rfind(b"\n") + 1
 
 
 def approval_line(key: bytes, content_sha256: str, trace: str, when: str, *, by_person: bool = False) -> bytes:

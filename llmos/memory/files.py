@@ -206,6 +206,22 @@ def read_bounded(path: Path, max_bytes: int, *, or_larger: bool = False) -> byte
     return data
 
 
+def read_from(path: Path, start: int, max_bytes: int) -> bytes:
+    """What a regular file holds from a byte on, at most so much of it.
+
+    Raises MissingFileError, and StoreError for a folder, a pipe or a device.
+    """
+    try:
+        with open_regular(path) as file:
+            file.seek(start)
+            data = file.read(min(max_bytes, max(0, os.fstat(file.fileno()).st_size - start) + _SLACK))
+    except FileNotFoundError as error:
+        raise MissingFileError(f"cannot read {show_path(path)}: {os_cause(error)}") from error
+    except (OSError, ValueError) as error:
+        raise _failure("read", path, error) from error
+    return data
+
+
 def make_private_folder(path: Path, *, later: Later | None = None) -> None:
     """Create the folder and its missing parents with mode 0700; one that exists keeps its mode. Raises StoreError."""
     try:
