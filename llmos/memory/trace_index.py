@@ -145,7 +145,8 @@ class TraceIndex(DerivedIndex):
         stamp = folder_stamp(self._folder)
         settled = not every_file and stamp != "" and stamp == self._stamp()
         if self._folded() == self._outcome_bytes() and (
-            settled or (stamp == self._stamp() and not any(self._changes(every_file=every_file)))
+            # Without a stamp the folder changed just now: whether it did is not asked twice.
+            settled or (stamp != "" and stamp == self._stamp() and not any(self._changes(every_file=every_file)))
         ):
             return
         with self._writing():
