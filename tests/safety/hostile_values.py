@@ -178,7 +178,11 @@ def lay_out(root: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- judging
 
-_OPERATORS = re.compile(r"[-(!),;+=]|-.*|\{\}|\[\[?|\]\]?", re.DOTALL)
+_OPERATORS = {
+    "find": re.compile(r"[(!),;+]|-.+|\{\}", re.DOTALL),
+    "test": re.compile(r"[!=()<>]|[!=]=|=~|-.+|\]\]?", re.DOTALL),
+}
+_OPERATORS["["] = _OPERATORS["test"]
 """What programs such as find and test read as a part of their own language."""
 
 
@@ -221,7 +225,7 @@ def _own_language(job: Job, old: Sequence[str], at: int, a: str, b: str, *, is_s
     """What else than a value a word is to the program that gets it."""
     if is_start and b.startswith("-"):
         return f"{b!r} is an option"
-    if old[0] in ("find", "test", "[") and _OPERATORS.fullmatch(b) and at and not old[at - 1].startswith("-"):
+    if old[0] in _OPERATORS and _OPERATORS[old[0]].fullmatch(b) and at and not old[at - 1].startswith("-"):
         return f"{b!r} is an operator of {old[0]}"
     if old[0] in ("make", "awk", "env") and "=" in b:
         return f"{b!r} sets a variable of {old[0]}"
