@@ -352,7 +352,9 @@ class Batch:
                 hand_over(space.traces, space.workers / error.worker)
                 done = self._found(goal, (*after, session), recorded=recorded, why=str(error))
                 if done is None and attempt == MOST_ATTEMPTS:
-                    done = GoalDone("failed", f"{error}, {attempt} times", exit_code=int(ExitStatus.FAILED))
+                    said = f"{error}, {attempt} times"
+                    half_done = self._going_on.pop(goal.key, ())
+                    done = unknown(said) if half_done else GoalDone("failed", said, exit_code=int(ExitStatus.FAILED))
             if done is not None:
                 break
         assert done is not None

@@ -120,4 +120,4 @@ def test_a_worker_that_is_killed_loses_nothing_and_does_nothing_twice(
     assert (found["t"]["status"], found["t"]["answer"]) == ("unverified", "Thought.")
     assert (log(work, "b"), log(work, "d")) == (["x2", "x3"], [f"y{number}" for number in range(6)])
     begun = (work / "goals.results.jsonl.journal").read_text()
-    assert begun.count('"id":"t"') == 2 and begun.count('"event":"goal_begun"') == 11
+    assert begun.count('"id":"t"') == 2 and begun.count('"event":"goal_begun"') == 12
