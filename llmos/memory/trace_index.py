@@ -198,7 +198,7 @@ class TraceIndex(DerivedIndex):
 
     def _known(self) -> dict[str, Stamp]:
         rows = self._connection.execute("select name, mtime_ns, size, inode from files")
-        return {name: (mtime_ns, size, inode) for name, mtime_ns, size, inode in rows}
+        return {row[0]: row[1:] for row in rows}
 
     def _nearest(self, terms: frozenset[str], limit: int) -> list[tuple[TraceHeader, str, frozenset[str]]]:
         frequencies = self.frequencies(terms)

@@ -8,7 +8,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from llmos.core.errors import StoreError
@@ -43,15 +42,22 @@ def folder_stamp(folder: Path) -> str:
     return f"{found.st_dev}:{found.st_ino}:{found.st_mtime_ns}"
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def trace_names(folder: Path) -> Iterator[tuple[str, int]]:
     """Name and inode of each file that should be a trace; a name that is no text cannot be an id."""
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.endswith(".yaml") and not entry.name.startswith("."):
-                    with suppress(UnicodeEncodeError):
-                        entry.name.encode()
-                        yield entry.name, entry.inode()
+                name = entry.name
+                if name.endswith(".yaml") and name[0] != "." and (name.isascii() or _is_text(name)):
+                    yield name, entry.inode()
     except FileNotFoundError:
         return
     except OSError as error:
