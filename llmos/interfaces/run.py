@@ -147,7 +147,10 @@ async def _update_memory(dispatcher: Dispatcher, output: Output, form: OutputFor
 def read_goal(words: Sequence[str]) -> str:
     """The words joined, or standard input when there are none or a lone `-`. Raises UsageError."""
     if words and list(words) != ["-"]:
-        return " ".join(words)
+        goal = " ".join(words)
+        if not goal.isascii() and any("\ud800" <= char <= "\udfff" for char in goal):  # PEP 383: bytes that are no text
+            raise UsageError("the goal is not UTF-8 text; name what has such a name by a pattern, `caf*` for one")
+        return goal
     if not words and sys.stdin.isatty():
         raise UsageError('no goal was given; write `llmos run "what is to be done"`, or pipe the goal in')
     data = sys.stdin.buffer.read(STDIN_BYTES + 1)

@@ -196,6 +196,12 @@ def test_a_goal_that_is_none_is_one_sentence(stdin: bytes, sentence: str, llmos:
     assert json.loads(llmos("run", "-o", "json", stdin=stdin).out) == {"error": sentence, "exit_code": 2}
 
 
+def test_an_argument_that_is_no_text_is_one_sentence(llmos: Llmos) -> None:
+    """A shell hands on the bytes of a file's name as they are; the name that a model would be told is another one."""
+    sentence = "the goal is not UTF-8 text; name what has such a name by a pattern, `caf*` for one"
+    assert llmos("run", os.fsdecode(b"count the lines of caf\xe9.txt")) == Ended(2, "", f"llmos: {sentence}\n")
+
+
 def test_without_a_model_both_ways_out_are_named(llmos: Llmos) -> None:
     ended = llmos("run", COUNT)
     assert (ended.code, ended.out) == (ExitStatus.NO_MODEL, "")
