@@ -147,7 +147,8 @@ async def race(root: Path, count: int) -> Figures:
     figures, store = Figures(), Race(root)
     right = ("as it was learned", SavedRun(store.identifier, store.digest("good")))
     with store.swapping():
-        for _ in range(count):
+        # On a busy machine the other process may begin late: the race goes on until both outcomes were seen.
+        while figures.looks < count or (figures.replayed in (0, figures.looks) and figures.looks < 100 * count):
             figures.looks += 1
             found = await store.look()
             figures.replayed += found is not None
@@ -180,7 +181,7 @@ async def race_of_folders(root: Path, count: int, figures: Figures) -> None:
 async def test_what_is_replayed_is_what_was_approved(tmp_path: Path, count: int) -> None:
     figures = await race(tmp_path, count)
     assert figures.wins == []
-    assert 0 < figures.replayed < count
+    assert 0 < figures.replayed < figures.looks
 
 
 async def test_looking_first_and_reading_then_loses_the_race(tmp_path: Path) -> None:
