@@ -11,7 +11,7 @@ from llmos.core.errors import StoreError
 from llmos.memory.derived_index import is_busy
 from llmos.memory.files import make_private_file, make_private_folder
 
-_SCHEMA_VERSION = 8
+_SCHEMA_VERSION = 9
 _SCHEMA = """
 create table if not exists files(
   name text primary key, mtime_ns integer, size integer, inode integer,
