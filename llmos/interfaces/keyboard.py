@@ -11,8 +11,10 @@ import fcntl
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import TextIO
 
+from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.posix_utils import PosixStdinReader
 from prompt_toolkit.input.vt100 import Vt100Input
@@ -21,6 +23,8 @@ from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.keys import Keys
 
 _END = "\x1b[201~"
+_PRINTS = ContextVar("prints", default=False)
+"""Whether what runs above a prompt only prints, so that it needs no line editing."""
 
 
 class PasteParser(Vt100Parser):
@@ -115,8 +119,8 @@ class TerminalReader(PosixStdinReader):
 
 
 class TerminalInput(Vt100Input):
-    """The terminal of a session, whose line editing is on before the first prompt and whenever something is printed
-    above a prompt. Keys pressed then are taken for what they are once it is off again.
+    """The terminal of a session. Its line editing is on until `raw_mode`, and while something that wants it runs above
+    a prompt; keys pressed then are taken for what they are once it is off again.
     """
 
     def __init__(self, stdin: TextIO) -> None:
@@ -133,6 +137,9 @@ class TerminalInput(Vt100Input):
 
     @contextmanager
     def cooked_mode(self) -> Iterator[None]:
+        if _PRINTS.get():
+            yield
+            return
         edited = self._line_editing()
         with super().cooked_mode():
             yield
@@ -144,6 +151,13 @@ class TerminalInput(Vt100Input):
             return bool(termios.tcgetattr(self.fileno())[3] & termios.ICANON)
         except termios.error:
             return False
+
+
+def print_above_prompt(action: Callable[[], None]) -> None:
+    """Run what only prints, above the open prompt. The terminal shows no key that is pressed meanwhile."""
+    context = copy_context()
+    context.run(_PRINTS.set, True)
+    context.run(run_in_terminal, action)
 
 
 def bounded(source: Input, limit: int, dropped: Callable[[int], None]) -> Input:

@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.application import get_app
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
@@ -38,7 +38,7 @@ from llmos.interfaces.attach import some_files
 from llmos.interfaces.failures import report_unexpected
 from llmos.interfaces.first_run import FirstRun, example_goal, first_run_rows
 from llmos.interfaces.history import prompt_history
-from llmos.interfaces.keyboard import TerminalInput, as_text, bounded
+from llmos.interfaces.keyboard import TerminalInput, as_text, bounded, print_above_prompt
 from llmos.interfaces.plan_view import explain_lines, plan_line
 from llmos.interfaces.printable import printable
 from llmos.interfaces.prompt_keys import KEYS, PromptActions, prompt_bindings
@@ -163,12 +163,13 @@ class Repl:
         threading.Thread(target=self._app.models.warm_up, daemon=True).start()
         try:
             self._app.record.nested.track_message()
-            self._greet()
-            if self._resume is not None:
-                await self._work(self._listened_to(go_on(self._slash.with_arguments(self._resume))))
-            while (text := await self._read()) is not None:
-                if text.strip() and not await self._take(text.strip()):
-                    break
+            with self._prompt.input.raw_mode():  # also between prompts, so that no key is echoed or made another
+                self._greet()
+                if self._resume is not None:
+                    await self._work(self._listened_to(go_on(self._slash.with_arguments(self._resume))))
+                while (text := await self._read()) is not None:
+                    if text.strip() and not await self._take(text.strip()):
+                        break
         except asyncio.CancelledError:
             return ExitStatus.INTERRUPTED
         finally:
@@ -201,7 +202,8 @@ class Repl:
             act = run_shell if is_shell(text) else work_on
             await self._work(self._listened_to(act(self._slash, text)))
         elif takes_terminal(text, COMMANDS):
-            await self._work(run_slash(self._slash, text, COMMANDS))
+            with self._prompt.input.cooked_mode():
+                await self._work(run_slash(self._slash, text, COMMANDS))
         else:
             await self._work(self._listened_to(run_slash(self._slash, text, COMMANDS)))
         return not self._slash.state.leaving
@@ -213,7 +215,7 @@ class Repl:
         self._slash.state.take(event)
         if isinstance(event, MemoryTicked) and self._prompt.app.is_running:
             # An update of memory ends whenever it ends, also while a line is being typed.
-            run_in_terminal(lambda: self._render(event))
+            print_above_prompt(lambda: self._render(event))
             self._app.record.nested.track_message()
             self._bar.gather()
         else:
@@ -354,7 +356,7 @@ class Repl:
     def _above_prompt(self, text: str) -> None:
         """Print while a prompt may be open: above it, in the terminal's own scrollback."""
         if self._prompt.app.is_running:
-            run_in_terminal(lambda: self._say(text))
+            print_above_prompt(lambda: self._say(text))
         else:
             self._renderer.say(text, pause=False)
 
@@ -373,8 +375,7 @@ class Repl:
             self._say(f"note: {notice}")
 
     def _first_run(self) -> FirstRun:
-        app = self._app
-        model, payer = app.models.choice
+        app, (model, payer) = self._app, self._app.models.choice
         return FirstRun(
             model=model,
             payer=payer,

@@ -281,7 +281,7 @@ def kinds(root: Path) -> list[Kind]:
         ),
         Kind("labels", "traces", "traces/labels.jsonl", ("labels", "keeps a name")),
         Kind("approvals", "traces", "home/approvals.jsonl", trust),
-        Kind("signing key", "traces", "home.key", (*trust, "aliases", "permissions", "keeps a permission")),
+        Kind("signing key", "traces", "home.key", (*trust, "aliases", "judged", "permissions", "keeps a permission")),
         Kind("permissions", "traces", "home/permissions.jsonl", ("permissions", "keeps a permission")),
         Kind("core block", "memory", "memories/core/human.md", block, "", True),
         Kind("passage", "memory", first("memories/archival/*.md"), ("passages",), "fact number", True),
