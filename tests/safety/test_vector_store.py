@@ -33,7 +33,8 @@ from llmos.testing import FixedClock
 NOW = FixedClock().now()
 WRITER = Writer(NOW, "a test")
 DIMENSION = 64
-_FORK = multiprocessing.get_context("fork")
+_SPAWN = multiprocessing.get_context("spawn")
+"""A fork of a process in which Chroma has run can wait for ever: its threads hold locks that nobody gives back."""
 
 
 class Digests:
@@ -158,8 +159,8 @@ def check(root: Path, before: dict[str, str], figures: Figures, what: str) -> No
 
 
 def cold(root: Path, sessions: int, records: int, figures: Figures) -> None:
-    ended = _FORK.Queue()
-    processes = [_FORK.Process(target=session, args=(root, number, records, ended)) for number in range(sessions)]
+    ended = _SPAWN.Queue()
+    processes = [_SPAWN.Process(target=session, args=(root, number, records, ended)) for number in range(sessions)]
     for process in processes:
         process.start()
     answers = [ended.get(timeout=900) for _ in processes]
@@ -174,8 +175,8 @@ def cold(root: Path, sessions: int, records: int, figures: Figures) -> None:
 
 def killed(root: Path, kills: int, figures: Figures, rng: random.Random) -> None:
     for _ in range(kills):
-        begun = _FORK.Event()
-        process = _FORK.Process(target=filling, args=(root, begun))
+        begun = _SPAWN.Event()
+        process = _SPAWN.Process(target=filling, args=(root, begun))
         process.start()
         begun.wait(60)
         time.sleep(rng.uniform(0.0, 0.4))
@@ -229,8 +230,8 @@ def in_use(root: Path, how: str, damaged: Any, go_on: Any, ended: Any) -> None:
 def damaged_in_use(root: Path, figures: Figures, names: Sequence[str]) -> None:
     before = files(root)
     for how in names:
-        damaged, go_on, ended = _FORK.Event(), _FORK.Event(), _FORK.Queue()
-        process = _FORK.Process(target=in_use, args=(root, how, damaged, go_on, ended))
+        damaged, go_on, ended = _SPAWN.Event(), _SPAWN.Event(), _SPAWN.Queue()
+        process = _SPAWN.Process(target=in_use, args=(root, how, damaged, go_on, ended))
         process.start()
         if not damaged.wait(120):
             figures.failed.append(f"{how}: the session did not come so far")
@@ -243,8 +244,8 @@ def damaged_in_use(root: Path, figures: Figures, names: Sequence[str]) -> None:
             figures.failed.append(f"{how}: the session died")
         process.join(60)
         figures.damages += 1
-        checked = _FORK.Queue()
-        checker = _FORK.Process(target=_check_apart, args=(root, before, how, checked))
+        checked = _SPAWN.Queue()
+        checker = _SPAWN.Process(target=_check_apart, args=(root, before, how, checked))
         checker.start()
         try:
             asked, missed, failed, touched = checked.get(timeout=300)
@@ -271,8 +272,8 @@ def run(root: Path, sessions: int, records: int, kills: int, damages: Sequence[s
     cold(root, sessions, records, figures)
     before = files(root)
     killed(root, kills, figures, rng)
-    checked = _FORK.Queue()
-    checker = _FORK.Process(target=_check_apart, args=(root, before, "kills", checked))
+    checked = _SPAWN.Queue()
+    checker = _SPAWN.Process(target=_check_apart, args=(root, before, "kills", checked))
     checker.start()
     figures.asked, figures.missed, failed, touched = checked.get(timeout=600)
     checker.join(60)
