@@ -1,7 +1,7 @@
 # `make check` is what CI runs, and nothing else.
 PYTHON ?= python3
 
-.PHONY: check lint types layers fast test safety safety-fast
+.PHONY: check lint types layers fast test thorough safety safety-fast
 
 check: lint types layers test
 
@@ -20,7 +20,11 @@ fast:
 	$(PYTHON) -m pytest -m "not slow and not model" -n 3
 
 test:
-	$(PYTHON) -m pytest -n 3
+	$(PYTHON) -m pytest -m "not thorough" -n 3
+
+# Longer forms of some of them.
+thorough:
+	$(PYTHON) -m pytest -m thorough
 
 # The figures of SECURITY.md, printed by the runs that count them; `make safety-fast` runs a part of each.
 safety:

@@ -10,6 +10,7 @@ from bench.memory_soak import Verdict, check, soak
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_what_was_acknowledged_is_there_and_found(tmp_path: Path) -> None:
     verdict = soak(tmp_path, seconds=8, writers=2, seed=7, between=(1.0, 2.0))
     assert verdict.problems == ()

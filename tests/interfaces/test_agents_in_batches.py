@@ -82,7 +82,10 @@ class Place:
         return Sessions(self.home / "memories/recall", self.home / ".llmos/open", self.home / "backups")
 
 
-@pytest.fixture(params=["asyncio", pytest.param("ray", marks=pytest.mark.ray)])
+EVERYWHERE = ["asyncio", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.thorough])]
+
+
+@pytest.fixture
 def place(request: pytest.FixtureRequest, work: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     made = Place(work, {}, request.getfixturevalue("cluster") if request.param == "ray" else {})
     with FakeMessagesServer(made.answer) as server:
@@ -114,16 +117,32 @@ def processes(word: str) -> list[str]:
     return found
 
 
+REMEMBERS: Plays = {
+    "remember": [
+        reply(hand("write 4711 to out.txt")),
+        reply(hand("which number was it?", "any-1")),
+        reply(text("4711")),
+    ],
+    "write 4711 to out.txt": [reply(write("4711")), reply(text("kept"))],
+    "which number was it?": [reply(text("4711"))],
+}
+"""It is asked again: it remembers, and what it did before stands in one transcript."""
+
+
+@pytest.mark.parametrize("place", [pytest.param("ray", marks=pytest.mark.ray)], indirect=True)
+def test_an_agent_on_a_cluster_is_asked_again(place: Place) -> None:
+    place.plays |= REMEMBERS
+    _, err = place.start(["remember"], "-y", "--workers", "1").communicate(timeout=120)
+    row = place.rows()["remember"]
+    assert (row["status"], row["answer"], row["model_calls"]) == ("ok", "4711", 6), err
+    said = results_of(place, row)
+    assert said[0] == "[any-1 ended ok]\nkept" and said[1].endswith("\n4711")
+    assert (place.work / "f0/out.txt").read_text() == "4711"
+
+
+@pytest.mark.parametrize("place", EVERYWHERE, indirect=True)
 def test_what_agents_do_is_the_same_in_both_places(place: Place) -> None:
-    place.plays |= {
-        # It is asked again: it remembers, and what it did before stands in one transcript.
-        "remember": [
-            reply(hand("write 4711 to out.txt")),
-            reply(hand("which number was it?", "any-1")),
-            reply(text("4711")),
-        ],
-        "write 4711 to out.txt": [reply(write("4711")), reply(text("kept"))],
-        "which number was it?": [reply(text("4711"))],
+    place.plays |= REMEMBERS | {
         # Two that would write one file.
         "clash": [reply(hand("write left"), hand("write right")), reply(text("one of them"))],
         "write left": [reply(write("left")), reply(text("left"))],
@@ -192,6 +211,7 @@ def results_of(place: Place, row: dict[str, Any], *, nested: bool = False) -> li
     return found
 
 
+@pytest.mark.parametrize("place", EVERYWHERE, indirect=True)
 def test_what_is_lost_is_not_done_twice_and_nothing_outlives_its_caller(place: Place) -> None:
     """On the cluster the actor of one goal is killed in its second step, and the caller of another one while that one's
     agent works. Then the batch is stopped, with one at work.

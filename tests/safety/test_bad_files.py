@@ -36,7 +36,7 @@ CLI_LIMIT_S = 20.0
 """For a whole process on a busy machine; a command that waits on a pipe waits for ever."""
 
 
-@pytest.mark.parametrize("inputs", [72, pytest.param(480, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("inputs", [72, pytest.param(480, marks=[pytest.mark.slow, pytest.mark.thorough])])
 def test_a_bad_file_breaks_nothing_but_itself(inputs: int) -> None:
     figures = run(inputs)
     assert figures.bad == []

@@ -11,7 +11,9 @@ from crash_points import fast_folder, run, without_order
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("points", "stride"), [(40, 9), pytest.param(120, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("points", "stride"), [(40, 9), pytest.param(120, 2, marks=[pytest.mark.slow, pytest.mark.thorough])]
+)
 def test_no_acknowledged_save_is_lost_at_any_crash_point(points: int, stride: int) -> None:
     with fast_folder() as folder:
         figures = run(Path(folder), points, stride=stride)

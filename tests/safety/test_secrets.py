@@ -53,6 +53,7 @@ def test_600_planted_secrets_are_not_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_1050_planted_secrets_are_not_found(tmp_path: Path) -> None:
     planted = plant_all(tmp_path, 5)
     assert len(planted) == 1050

@@ -150,7 +150,7 @@ def run(folder: Path, count: int, *, seed: int = 15, undo: bool = True) -> Figur
     return figures
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2, pytest.param(8, marks=[pytest.mark.slow, pytest.mark.thorough])])
 def test_a_replay_is_undone_whether_it_passed_or_stopped(tmp_path: Path, count: int) -> None:
     figures = run(tmp_path, count)
     assert (figures.problems, figures.replays, figures.stopped) == ([], count, count // 2)
