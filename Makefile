@@ -22,7 +22,7 @@ fast:
 test:
 	$(PYTHON) -m pytest -m "not thorough" -n 3
 
-# Longer forms of some of them.
+# The long ones, most of which shorter ones show too.
 thorough:
 	$(PYTHON) -m pytest -m thorough
 

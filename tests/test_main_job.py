@@ -59,6 +59,7 @@ def test_a_goal_is_learned_once_and_then_free(tmp_path: Path) -> None:
     assert len(calls) == 2 * first["model_calls"], "the log holds the calls of the first run and none of the second"
 
 
+@pytest.mark.thorough
 def test_what_is_not_granted_is_not_run(tmp_path: Path) -> None:
     code, result = llmos(tmp_path, "--model", MODEL.name, "create a file hello.txt containing hello")
     assert (code, result["outcome"]) == (4, "denied")

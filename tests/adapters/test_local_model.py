@@ -246,6 +246,7 @@ class TestWithTheSmallModel:
         with pytest.raises(ModelError, match=r"^The local model was closed\.$"):
             await model.reply(ModelRequest("", (user_text("hi"),)), ignore)
 
+    @pytest.mark.thorough
     async def test_a_system_prompt_is_read_once_for_all_processes(self, tmp_path: Path) -> None:
         bash = replace(SHELL, name="bash")  # under another name it brings no hints, and so is read sooner
         request = ModelRequest("", (user_text("list the files"),), (bash,), max_tokens=40)
@@ -264,6 +265,7 @@ class TestWithTheSmallModel:
         assert replies[0].usage == replies[1].usage == replies[2].usage
         assert replies[1].usage.cache_read_tokens > 10 * replies[1].usage.input_tokens
 
+    @pytest.mark.thorough
     async def test_two_conversations_are_at_work_at_once_and_neither_is_read_again(self, tmp_path: Path) -> None:
         bash = replace(SHELL, name="bash")
         model = LocalModel(STORE.path(SMALL), name=SMALL.name, n_ctx=1_024, prefix_cache=tmp_path / "states", slots=2)
