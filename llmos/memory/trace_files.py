@@ -191,7 +191,9 @@ def _decode_header(data: Any, name: str) -> TraceHeader:
 
 
 def _what(error: Exception) -> str:
-    return f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, KeyError):
+        return f"the key {error} is missing"
+    return str(error) if isinstance(error, ValueError) else "a value is missing or of another kind; it may be cut off"
 
 
 def _header_data(header: TraceHeader) -> dict[str, Any]:

@@ -174,6 +174,10 @@ def edited(change: dict[str, Any], *where: str) -> bytes:
             edited({"colour": "red"}, "1", "steps", "0"),
             "traces/x.yaml is not a readable trace: its steps hold keys or values unknown to this version",
         ),
+        (
+            edited({"learned": 5}, "0"),
+            "traces/x.yaml is not a readable trace: a value is missing or of another kind; it may be cut off",
+        ),
         (edited({"args": None}, "1", "steps", "0"), "traces/x.yaml is not a readable trace: the key 'args' is missing"),
         (
             edited({"tool": 5}, "1", "steps", "0"),
